@@ -19,6 +19,7 @@ from connector import names
 from connector.ingest.batch_text import read_batch_text
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from connector.ingest.intake import Intake, ItemResult
+from connector.ingest.parsing import with_time
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.json_text import JsonInvalid
 from connector.rules.model.users import ERASED_FAULT
@@ -103,7 +104,7 @@ class ExceptionSignalReporter:
         if reported.user_key not in users:
             return ItemResult("invalid", fault=ERASED_FAULT)
         scheduled_at = activity.info().scheduled_time.isoformat()
-        item = {"occurred_at": scheduled_at, **reported.item, "user": users[reported.user_key].user.id}
+        item = with_time(reported.item, scheduled_at) | {"user": users[reported.user_key].user.id}
         [result] = await self._intake.ingest([item], anonymous={item["user"]})
         return result
 
@@ -156,7 +157,7 @@ def _decode(payload: Payload) -> Any:
 
 
 def _with_times(batch: InteractionBatch, occurred_at: str) -> InteractionBatch:
-    items = [{"occurred_at": occurred_at, **item} if isinstance(item, dict) else item for item in batch.items]
+    items = [with_time(item, occurred_at) if isinstance(item, dict) else item for item in batch.items]
     return replace(batch, items=items)
 
 

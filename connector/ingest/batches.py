@@ -13,7 +13,7 @@ from connector.ingest.parsing import ParsedItem, UnreadableItem, find_user_fault
 from connector.rules.model.addresses import address_warnings
 from connector.rules.model.errors import ConnectorError, InvalidItem
 from connector.rules.model.values import replace_surrogates
-from connector.rules.targeting.client_reports import ClientReports, set_apart
+from connector.rules.targeting.client_reports import ClientReports, own_id, set_apart
 
 MAX_ITEMS = 1000
 _FORMAT = 'the body must be {"interactions": [...]}, with an optional "users": [...] and no other key'
@@ -99,7 +99,7 @@ async def ingest_batch(intake: Intake, batch: InteractionBatch, client: ClientRe
     ingested = await intake.ingest_with_users(items if client is None else _set_apart(items), valid)
     if client is not None:  # it gets back the ids that it sent
         shown = zip(ingested.results, items, strict=True)
-        ingested = replace(ingested, results=[replace(result, id=item.id) for result, item in shown])
+        ingested = replace(ingested, results=[replace(r, id=item.id or own_id(r.id)) for r, item in shown])
     if batch.users is None:
         return BatchResponse(ingested.results, changed=ingested.changed)
     merge_faults = iter(ingested.faults.get(position) for position in range(len(valid)))

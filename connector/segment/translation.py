@@ -13,7 +13,7 @@ from connector.rules.model.addresses import address_warnings
 from connector.rules.model.consent import EFFECTIVE_AT
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import IdPair
-from connector.rules.model.users import REMOVED, User
+from connector.rules.model.users import PROFILE_FIELDS, REMOVED, User
 from connector.rules.model.values import MAX_TEXT_CHARACTERS, storage_problem
 from connector.segment.envelope import SegmentMessage, convert_to_text, id_at, read_message
 from connector.segment.events import TargetExists, items_of_page, items_of_track
@@ -26,8 +26,6 @@ MAX_ORDERED_CHUNKS = 100
 """Chunks within which the order of messages is kept: a small request must not become a thousand transactions. Beyond
 that, a change of a user may also apply to what the same user did before it in the same request."""
 
-FIELD_NAMES = frozenset({"id", "email", "phone", "time_zone", "first_name"})
-"""Names that no attribute can have, because a predicate reads the fields of the profile by them (A1)."""
 
 _TEXT_FIELDS = frozenset({"email", "phone", "first_name"})
 _CLEARED: dict[str, Any] = {"push_tokens": []}
@@ -185,13 +183,15 @@ def _translate_identify(message: SegmentMessage, mapping: SegmentMapping) -> Tra
             value = text
         if field_name != "attribute" and _is_valid(field_name, value):
             changes[field_name] = _CLEARED.get(field_name) if value is None else value
-        elif field_name == "attribute" and name not in FIELD_NAMES:
+        elif field_name == "attribute" and name not in PROFILE_FIELDS:
             attributes[name] = REMOVED if value is None else value
         else:
-            is_kept = name not in FIELD_NAMES and value != ""
+            is_kept = name not in PROFILE_FIELDS and value != ""
             attributes |= {name: value} if is_kept else {}
             rest = "was stored as an attribute" if is_kept else "was left out"
-            warnings.append(f"{name}: is not a value of the field {field_name}; it {rest}")
+            is_field = field_name != "attribute"
+            fault = f"is not a value of the field {field_name}" if is_field else "has the name of a profile field"
+            warnings.append(f"{name}: {fault}; it {rest}")
     changes = {"id": message.user, **{name: one for name, one in zone.items() if one}, **changes}
     changes = _check_storable({**changes, **({"attributes": attributes} if attributes else {})})
     return Translation(changes=changes, warnings=[*address_warnings(changes), *warnings])

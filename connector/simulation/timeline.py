@@ -18,7 +18,7 @@ from zlib import crc32
 from pydantic import TypeAdapter, ValidationError
 
 from connector.definitions import parse_mapping
-from connector.ingest.parsing import find_user_fault, parse_item
+from connector.ingest.parsing import find_user_fault, parse_item, with_time
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item
@@ -231,7 +231,7 @@ def _parse_item(value: Any, at: datetime) -> Item:
     if not isinstance(value, dict):
         raise ValueError("interaction: must be an object")
     try:
-        return parse_item({"occurred_at": at, **value})
+        return parse_item(with_time(value, at))
     except InvalidItem as error:
         raise ValueError(f"interaction: {error}") from None
 

@@ -17,7 +17,6 @@ from temporalio.service import RPCError
 from connector.app.context import AppContext
 from connector.ingest.intake import ItemResult
 from connector.rules.model.json_text import JsonInvalid, read_json_text
-from connector.store.engine.database import database_now
 from connector.temporal.client import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import open_session
@@ -85,15 +84,16 @@ def interact(
 async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) -> list[LineResult]:
     async with open_session(data) as context:
         if file is None:
-            results = await _ingest(context, [(1, {"occurred_at": await _now(context), **item})])
+            results = await _ingest(context, [(1, item)])
         else:
-            with nullcontext(sys.stdin) if file == _STDIN else file.open(encoding="utf-8") as lines:
+            stdin: Iterable[str | bytes] = getattr(sys.stdin, "buffer", sys.stdin)
+            with nullcontext(stdin) if file == _STDIN else file.open("rb") as lines:
                 results = await _ingest(context, _read_lines(lines))
         await _start_follow_ups(context)
         return results
 
 
-def _read_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any | ItemResult]]:
+def _read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Any | ItemResult]]:
     """Yield each line that is not empty as (number, JSON value), or (number, invalid result) if it is no JSON."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -115,11 +115,6 @@ async def _ingest(context: AppContext, items: Iterable[tuple[int, Any | ItemResu
         ingested = iter(await context.intake.ingest(valid))
         results += [LineResult(n, item if isinstance(item, ItemResult) else next(ingested)) for n, item in batch]
     return results
-
-
-async def _now(context: AppContext) -> str:
-    async with context.database.read(context.workspace) as tx:
-        return (await database_now(tx)).isoformat()
 
 
 async def _start_follow_ups(context: AppContext) -> None:

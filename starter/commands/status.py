@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.explaining.waiting import describe_age
 from connector.rules.model.errors import ConnectorError
-from connector.store.reporting.counts import Count, count_follow_ups
+from connector.rules.model.values import format_instant
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
+from connector.store.reporting.retries import count_retried
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.entries import view_entry
@@ -56,11 +61,27 @@ def status(
         _print_one(run(_load_one(data, campaign)), as_json)
 
 
-async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
+async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count], list[dict[str, Any]]]:
     async with open_store(data) as context:
         catalogue = await context.cache.at_least(context.database)
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            return catalogue, await count_follow_ups(tx)
+            return catalogue, await count_follow_ups(tx), await _load_retried(tx)
+
+
+async def _load_retried(tx: Transaction, campaign: str | None = None) -> list[dict[str, Any]]:
+    """Return the messages that are due and tried again, by campaign, channel and fault (W6)."""
+    now = await database_now(tx)
+    return [
+        {
+            "campaign": one.campaign,
+            "channel": one.channel,
+            "fault": one.fault,
+            "count": one.count,
+            "due_since": format_instant(one.due_since),
+            "due_for": describe_age(max(now - one.due_since, timedelta())),
+        }
+        for one in await count_retried(tx, campaign)
+    ]
 
 
 async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
@@ -70,7 +91,10 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
             counts = await count_follow_ups(tx, campaign)
-        return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
+            retried = await _load_retried(tx, campaign)
+            faults = [{"fault": fault, "count": count} for fault, count in await count_template_faults(tx, campaign)]
+        view = {**_view_with_counts(entry, counts), "template_faults": faults, "retried": retried}
+        return {**view, "results": await load_results(context, entry)}
 
 
 def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
@@ -79,19 +103,28 @@ def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
     return {**view_entry(entry), "follow_ups": shown}
 
 
-def _print_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> None:
+def _print_all(catalogue: Catalogue, counts: Sequence[Count], retried: Sequence[dict[str, Any]], as_json: bool) -> None:
     views = [_view_with_counts(catalogue.entries[id], counts) for id in sorted(catalogue.entries)]
     if as_json:
-        return print_json({"version": catalogue.version, "campaigns": views})
+        return print_json({"version": catalogue.version, "campaigns": views, "retried": retried})
     if not views:
         return print_result("nothing has been applied yet; begin with `connector apply PATH`")
     header = ("id", "kind", "state", "live", "newest", *_OUTCOMES)
-    return print_lines(format_table(header, [_row(view) for view in views]))
+    print_lines(format_table(header, [_row(view) for view in views]))
+    return _print_retried(retried)
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
     counts = (_sum_of(view, states) for states in _OUTCOMES.values())
     return view["id"], view["kind"], view["state"], view["live_revision"], view["newest_revision"], *counts
+
+
+def _print_retried(retried: Sequence[dict[str, Any]]) -> None:
+    """Print which messages are due and tried again, and the last fault of their provider."""
+    for one in retried:
+        messages = f"{one['count']} message{'' if one['count'] == 1 else 's'}"
+        due = f"due for up to {one['due_for']}, tried again; last: {one['fault']}"
+        print_result(f"{one['campaign']}, {one['channel']}: {messages} {due}")
 
 
 def _sum_of(view: dict[str, Any], states: set[str]) -> int:
@@ -109,6 +142,10 @@ def _print_one(view: dict[str, Any], as_json: bool) -> None:
     if view["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
         print_lines("\n" + format_table(("state", "reason", "count"), rows))
+    _print_retried(view["retried"])
+    if view["template_faults"]:
+        faults = [(one["fault"], one["count"]) for one in view["template_faults"]]
+        print_lines("\n" + format_table(("template that failed", "count"), faults))
     print_lines("\n" + _format_results(view["results"]))
     return None
 

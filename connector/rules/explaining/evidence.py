@@ -59,10 +59,12 @@ def exception(context: DecisionContext) -> Iterator[EvidenceItem]:
 
 
 def late_exception(context: DecisionContext) -> Iterator[EvidenceItem]:
-    """Yield when the message was dispatched and when the exception arrived (X1)."""
+    """Yield when the message was dispatched, when the exception arrived, and its id (X1, X3)."""
     if context.follow_up is not None and context.follow_up.dispatched_at is not None:
         yield instant_evidence("dispatched_at", "the message was dispatched at", context.follow_up.dispatched_at)
     yield instant_evidence("arrived_at", "the exception arrived at", context.logged.received_at)
+    item = f"{describe_item(context.logged.item)} ({context.logged.id})"
+    yield EvidenceItem("exception", context.logged.id, f"{item} at {format_instant(context.logged.t)}")
 
 
 def stopped(context: DecisionContext) -> Iterator[EvidenceItem]:

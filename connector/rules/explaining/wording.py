@@ -14,13 +14,10 @@ from connector.rules.model.campaigns import FrequencyCap
 from connector.rules.model.conditions import REFINEMENTS, Condition, EventCondition
 from connector.rules.model.interactions import Interaction, Item
 from connector.rules.model.predicates import All, Any_, AttributePredicate, Did, Interacted, Not, Predicate
-from connector.rules.model.reasons import Reason, State
+from connector.rules.model.reasons import NOTED, Reason, State
 from connector.rules.model.schedules import EligibleAfter, QuietHours, TimeOfDay
 from connector.rules.model.values import canonical_json, format_duration, format_instant
 from connector.rules.sending.deliveries import DeliveryState
-
-NOTED = "noted"
-"""The pseudo-state of a late exception, which changes nothing but is shown (X1)."""
 
 REASON_TEXTS: Mapping[Reason, str] = {
     Reason.BEFORE_PUBLISH: "it happened before the campaign was published for the first time",

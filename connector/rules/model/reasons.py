@@ -50,3 +50,6 @@ class State(StrEnum):
 
 
 OPEN_STATES = (State.WAITING, State.HELD, State.SENDING)
+
+NOTED = "noted"
+"""The pseudo-state of a late exception, which changes nothing but is shown (X1)."""

@@ -43,6 +43,10 @@ ERASED_FAULT = "erased: the user was erased"
 """The fault of every report about an erased user: the report is not stored (guarantee 8)."""
 
 
+PROFILE_FIELDS = ("id", "email", "phone", "time_zone", "first_name")
+"""The fields that a predicate compares as attributes; no attribute can have one of these names (A1)."""
+
+
 def _empty_is_none(value: Any) -> Any:
     """Return None for an empty text: services write one for a user without that address."""
     return None if isinstance(value, str) and not value.strip() else value
@@ -74,6 +78,30 @@ class User(Definition):
     def _known_zone(cls, value: str | None) -> str | None:
         return value if value is None else check_zone(value)
 
+    @field_validator("attributes")
+    @classmethod
+    def _no_profile_field(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in PROFILE_FIELDS:
+            if name in value:
+                right = "choose another name" if name == "id" else f"write {name} beside attributes"
+                raise ValueError(f"{name} is a field of the profile, and no attribute can have its name; {right}")
+        return value
+
+
+def attributes_with(user: User | None, name: str) -> Mapping[str, Any]:
+    """Return the user's attributes as a predicate on `name` compares them: a profile field that is set is one (A1)."""
+    if user is None or name not in PROFILE_FIELDS:
+        return user.attributes if user else {}
+    value = getattr(user, name)
+    return {} if value is None else {name: value}
+
+
+def without_profile_fields(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return stored attributes without those that have the name of a profile field, from before it was refused (A1)."""
+    if attributes.keys().isdisjoint(PROFILE_FIELDS):
+        return attributes
+    return {name: value for name, value in attributes.items() if name not in PROFILE_FIELDS}
+
 
 class _Removed:
     """The type of REMOVED."""
@@ -86,9 +114,15 @@ REMOVED: Final = _Removed()
 """A value in changes that removes the attribute. JSON has no such value: null is a value of its own."""
 
 
+_OF_THE_MACHINE = ("localtime", "posixrules", "Factory", "posix/", "right/")
+"""Files beside the zones of some systems: the machine's own zone, and zones that count leap seconds."""
+
+
 def check_zone(name: str) -> str:
     """Return `name` if it is an IANA time zone. Raises ValueError with an example otherwise."""
     try:
+        if name.startswith(_OF_THE_MACHINE):
+            raise KeyError(name)
         ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error

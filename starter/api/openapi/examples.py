@@ -168,7 +168,6 @@ EXAMPLES: Mapping[str, Example] = {
                     "id": "evt-2",
                     "user": "u-18",
                     "type": "make_purchase",
-                    "occurred_at": _AT,
                     "properties": {"product": "shoe-1", "price": 90, "currency": "EUR"},
                 },
                 {"id": "evt-3", "user": "u-18", "type": "event", "name": "cart_updated", "occurred_at": "noon"},
@@ -207,6 +206,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "reason": None,
                     "decided_at": None,
                     "channels": [],
+                    "waits": f"waits until {_SEND_AT}",
                 }
             ]
         },

@@ -147,7 +147,10 @@ class ResumePreviewView(ResponseModel):
 
 
 class FollowUpView(ResponseModel):
-    """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time."""
+    """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time.
+
+    `waits`, of an open one: "waits until …", or "due for 9 s; attempt 5 at …; last: http_503".
+    """
 
     id: str | None
     workflow_id: str | None
@@ -162,6 +165,7 @@ class FollowUpView(ResponseModel):
     reason: Reason | None
     decided_at: datetime | None
     channels: list[str]
+    waits: str | None = None
     exception: str | None = None
 
 
@@ -235,6 +239,13 @@ class AuditView(ResponseModel):
     next: int | None
 
 
+class RetriedChannelView(ResponseModel):
+    """A channel whose messages are due and tried again, and the last fault of its provider."""
+
+    channel: str
+    fault: str
+
+
 class ReadinessView(ResponseModel):
     """`degraded`: interactions are accepted, and their follow-ups start when the rest is back."""
 
@@ -242,6 +253,7 @@ class ReadinessView(ResponseModel):
     database: Literal["ok", "unreachable"]
     temporal: Literal["ok", "unreachable"]
     worker: Literal["polling", "none"]
+    retried: list[RetriedChannelView] | None = None
     note: str | None = None
 
 

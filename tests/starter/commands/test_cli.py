@@ -175,6 +175,15 @@ def test_interact_takes_a_file(connector: Connector, data: Path, through: str, m
     assert "line 4: invalid: type: 'unknown'" in err
 
 
+def test_interact_takes_a_mark_and_names_other_encodings(connector: Connector, data: Path) -> None:
+    """A byte order mark is skipped; a byte that is not UTF-8 is a fault of its line, not a crash."""
+    good, bad = json.dumps(buy("a", 1)).encode(), json.dumps(buy("b", 1), ensure_ascii=False).encode() + b"\xff"
+    (data / "lines.jsonl").write_bytes(b"\xef\xbb\xbf" + good + b"\r\n" + bad + b"\n")
+    code, out, err = connector("interact", "--file", str(data / "lines.jsonl"))
+    assert (code, out) == (1, "1 accepted, 0 duplicate, 1 invalid\n")
+    assert "line 2: invalid: the line is not JSON, at column" in err
+
+
 def test_interact_in_json_gives_a_line_an_item(connector: Connector, data: Path) -> None:
     """More than one batch, in order, with the lines of the file."""
     (data / "lines.jsonl").write_text("\n".join(json.dumps(buy(f"e{n}", 1, f"u{n % 9}")) for n in range(1, 1002)))
