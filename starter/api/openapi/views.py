@@ -208,6 +208,32 @@ class VariantView(ComparedView):
     variant: str | None
 
 
+class FollowUpCountView(ResponseModel):
+    """The number of follow-ups, or of refused triggers, in one state for one reason."""
+
+    state: State | Literal["noted"]
+    reason: Reason | None
+    count: int
+
+
+class TemplateFaultView(ResponseModel):
+    """The number of messages that one error of a template kept from being sent."""
+
+    fault: str
+    count: int
+
+
+class RetriedView(ResponseModel):
+    """The messages of one channel that are due and tried again after the same fault of their provider."""
+
+    campaign: str
+    channel: str
+    fault: str
+    count: int
+    due_since: datetime
+    due_for: str
+
+
 class ResultsView(ResponseModel):
     """The results of a campaign or card."""
 
@@ -216,6 +242,9 @@ class ResultsView(ResponseModel):
     control: CountsView
     receivers: ComparedView
     variants: list[VariantView]
+    follow_ups: list[FollowUpCountView]
+    template_faults: list[TemplateFaultView]
+    retried: list[RetriedView]
 
 
 class ActorView(ResponseModel):
