@@ -56,6 +56,13 @@ def test_wording(state: str, due_for: timedelta, messages: list[DeliveryRecord],
     assert describe_wait(state, NOW - due_for, messages, NOW) == expected
 
 
+@pytest.mark.parametrize(("state", "hours"), [("waiting", -1), ("waiting", 3), ("held", 3)])
+def test_paused_launch(state: str, hours: int) -> None:
+    """P9: a user of a stopped scheduled original waits for the resume, not for a time."""
+    words = describe_wait(state, NOW - timedelta(hours=hours), [], NOW, is_paused=True)
+    assert words == "is paused: the campaign is stopped"
+
+
 @pytest.mark.parametrize(
     ("attempt", "retry_after", "seconds"),
     [
