@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.explaining.waiting import describe_age
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.values import format_instant
-from connector.store.engine.transaction import Transaction, database_now
-from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
-from connector.store.reporting.retries import count_retried
+from connector.store.reporting.counts import Count, count_follow_ups
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.entries import view_entry
-from starter.operations.results import RESULT_STEPS, load_results
+from starter.operations.results import RESULT_STEPS, load_outcomes, load_results, load_retried, view_counts
 from starter.terminal import format_table, print_json, print_lines, print_result
 
 _OUTCOMES = {
@@ -65,23 +60,7 @@ async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count], list[dic
     async with open_store(data) as context:
         catalogue = await context.cache.at_least(context.database)
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            return catalogue, await count_follow_ups(tx), await _load_retried(tx)
-
-
-async def _load_retried(tx: Transaction, campaign: str | None = None) -> list[dict[str, Any]]:
-    """Return the messages that are due and tried again, by campaign, channel and fault (W6)."""
-    now = await database_now(tx)
-    return [
-        {
-            "campaign": one.campaign,
-            "channel": one.channel,
-            "fault": one.fault,
-            "count": one.count,
-            "due_since": format_instant(one.due_since),
-            "due_for": describe_age(max(now - one.due_since, timedelta())),
-        }
-        for one in await count_retried(tx, campaign)
-    ]
+            return catalogue, await count_follow_ups(tx), await load_retried(tx)
 
 
 async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
@@ -89,18 +68,12 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
-        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            counts = await count_follow_ups(tx, campaign)
-            retried = await _load_retried(tx, campaign)
-            faults = [{"fault": fault, "count": count} for fault, count in await count_template_faults(tx, campaign)]
-        view = {**_view_with_counts(entry, counts), "template_faults": faults, "retried": retried}
-        return {**view, "results": await load_results(context, entry)}
+        outcomes = await load_outcomes(context, entry)
+        return {**view_entry(entry), **outcomes, "results": await load_results(context, entry)}
 
 
 def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
-    own = [count for count in counts if count.campaign == entry.id]
-    shown = [{"state": count.state, "reason": count.reason, "count": count.count} for count in own]
-    return {**view_entry(entry), "follow_ups": shown}
+    return {**view_entry(entry), "follow_ups": view_counts(count for count in counts if count.campaign == entry.id)}
 
 
 def _print_all(catalogue: Catalogue, counts: Sequence[Count], retried: Sequence[dict[str, Any]], as_json: bool) -> None:

@@ -47,17 +47,27 @@ PROFILE_FIELDS = ("id", "email", "phone", "time_zone", "first_name")
 """The fields that a predicate compares as attributes; no attribute can have one of these names (A1)."""
 
 
-def _empty_is_none(value: Any) -> Any:
-    """Return None for an empty text: services write one for a user without that address."""
+def _blank_is_none(value: Any) -> Any:
+    """Return None for a blank text, which services write for a user without that address."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _number_is_text(value: Any) -> Any:
+    """Return a whole number as its text: some services write phone numbers so."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _stored(channel: str, text: str | None) -> str | None:
     return None if text is None else stored_address(channel, text)
 
 
-Email = Annotated[Text | None, BeforeValidator(_empty_is_none), AfterValidator(partial(_stored, "email"))]
-Phone = Annotated[Text | None, BeforeValidator(_empty_is_none), AfterValidator(partial(_stored, "sms"))]
+Email = Annotated[Text | None, BeforeValidator(_blank_is_none), AfterValidator(partial(_stored, "email"))]
+Phone = Annotated[
+    Text | None,
+    BeforeValidator(_number_is_text),
+    BeforeValidator(_blank_is_none),
+    AfterValidator(partial(_stored, "sms")),
+]
 """An address in its stored form (`stored_address`), or any other text, to which nothing can be sent."""
 
 
