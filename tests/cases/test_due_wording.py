@@ -26,6 +26,12 @@ FIFTH = describe_next_attempt(4, NOW + timedelta(seconds=6))
     [
         ("waiting", timedelta(hours=-1), [], "waits until 2026-03-02T13:00:00Z"),
         ("held", timedelta(hours=-1), [], "is held until 2026-03-02T13:00:00Z"),
+        (
+            "held",
+            timedelta(hours=-1),
+            [tried("email", "http_503", FIFTH)],
+            "is held until 2026-03-02T13:00:00Z; email: attempt 5 at 2026-03-02T12:00:06Z, last: http_503",
+        ),
         ("waiting", timedelta(seconds=9), [], "due for 9 s; no attempt yet"),
         (
             "waiting",

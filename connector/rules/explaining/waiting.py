@@ -32,10 +32,11 @@ def describe_wait(
         return describe_state(state)
     if is_paused:
         return "is paused: the campaign is stopped"
-    if next_at > now:
-        return f"{describe_state(state)} until {format_instant(next_at)}"
     tried = [message for message in messages if message.state is DeliveryState.OPEN and message.fault]
-    attempts = "; ".join(_describe_attempts(message, len(tried) > 1) for message in tried)
+    waits_until = f"{describe_state(state)} until {format_instant(next_at)}" if next_at > now else None
+    attempts = "; ".join(_describe_attempts(message, bool(waits_until) or len(tried) > 1) for message in tried)
+    if waits_until is not None:
+        return f"{waits_until}; {attempts}" if attempts else waits_until
     return f"due for {describe_age(now - next_at)}; {attempts or 'no attempt yet'}"
 
 
