@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -24,8 +24,8 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
-from connector.store.engine.transaction import database_now
-from connector.store.follow_ups.ending import end_stopped, find_stopped
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.follow_ups.ending import end_partly_sent, end_stopped, find_stopped
 from connector.store.reporting.launch_forecasts import forecast_launches
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
@@ -92,20 +92,29 @@ class Publisher:
         SQLite has no queue that would give them a turn.
         """
         ended = 0
-        while True:
-            async with self._database.read(self._workspace) as tx:
-                page = await find_stopped(tx, stopped.campaigns, _PAGE_SIZE)
-            seconds = 0.0
-            if page:
-                async with self._database.write(self._workspace) as tx:
-                    began_at = time.monotonic()
-                    ended += await end_stopped(tx, page)
-                seconds = time.monotonic() - began_at
-                self._changed()
-            activity.heartbeat(ended)
-            if len(page) < _PAGE_SIZE:
-                return ended
+        for end, after in ((end_stopped, None), (end_partly_sent, "")):
+            page: Mapping[str, str] | None = None
+            while page is None or len(page) == _PAGE_SIZE:
+                async with self._database.read(self._workspace) as tx:
+                    page = await find_stopped(tx, stopped.campaigns, _PAGE_SIZE, partly_sent_after=after)
+                if page:
+                    ended += await self._end_page(page, end)
+                    activity.heartbeat(ended)
+                after = None if after is None else max(page, default="")
+        return ended
+
+    async def _end_page(
+        self, page: Mapping[str, str], end: Callable[[Transaction, Mapping[str, str]], Awaitable[int]]
+    ) -> int:
+        """End the follow-ups of one page in a transaction; a pause follows a full one."""
+        async with self._database.write(self._workspace) as tx:
+            began_at = time.monotonic()
+            ended = await end(tx, page)
+        seconds = time.monotonic() - began_at
+        self._changed()
+        if len(page) == _PAGE_SIZE:
             await asyncio.sleep(min(seconds, _MAX_PAUSE_SECONDS))
+        return ended
 
     async def _gather_facts(self, catalogue: Catalogue, order: Order) -> PublishFacts:
         if order.verb != "publish":

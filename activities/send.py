@@ -6,8 +6,9 @@ Concurrent sends of one process share transactions (group commit), for their cla
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -67,7 +68,7 @@ class Sender:
     """Sends the messages of one workspace.
 
     Args:
-        channels: by name; a message for a channel that is missing fails with `no_provider`.
+        channels: by name; a message for a channel that is missing waits and is tried again (`no_provider`, W6).
         rates: messages per second by channel, over all workers; a channel that is missing has no limit.
         link_hosts: hosts to which user data may lead a link; none: not checked, `apply` refuses such links.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
@@ -157,11 +158,14 @@ class Sender:
 
     async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome:
         """Hand a claimed message to its provider, and record the result; raises TryLater or ApplicationError."""
+        began_at = time.monotonic()
         try:
             result = await self._send_to_provider(claim)
         except TryLater as fault:
             _log.info("send_is_tried_again", delivery=attempt.delivery_id, fault=fault.code, attempt=attempt.number)
-            await self._record(NothingSent(attempt, fault.code))
+            _count_retry(claim.due.channel, fault.code)
+            took = timedelta(seconds=time.monotonic() - began_at)
+            await self._record(NothingSent(attempt, fault.code, took, fault.retry_after))
             raise
         if result.fault is not None:
             _log.warning(
@@ -210,7 +214,7 @@ class Sender:
 
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:
-            raise Rejected("no_provider", f"no provider is set up for {name}")
+            raise TryLater("no_provider", f"no provider is set up for {name}")
         return self._channels[name]
 
 
@@ -246,6 +250,15 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
     except Exception as error:  # a defect of the channel: its text could name a person, so only its type is passed on
         _log.exception("channel_broke", delivery=message.delivery_id)
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
+
+
+def _count_retry(channel: str, fault: str) -> None:
+    """Count a message that is tried again, in the metrics of the worker (W6)."""
+    if activity.in_activity():
+        counter = activity.metric_meter().create_counter(
+            "connector_sends_tried_again", "Messages that a provider did not accept for now, by channel and fault."
+        )
+        counter.add(1, {"channel": channel, "fault": fault})
 
 
 def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:

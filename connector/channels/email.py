@@ -2,7 +2,8 @@
 
 The stage that the session reached decides what a failure means. Before DATA nothing was sent; from DATA on, a lost
 reply may belong to a mail that was sent; a 5xx reply refuses this message, a 4xx reply refuses it for now. A failure
-before the envelope concerns the server or the settings, never the message, so it is transient whatever the reply.
+before the envelope concerns the server or the settings, never the message, so it is transient whatever the reply; so is
+a 5xx reply that refuses the sender, the credentials, or a quota of the account (W6).
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ from connector.templating.threads import run_in_thread
 
 _QUIT_TIMEOUT_SECONDS = 1.0
 _AUTH_REQUIRED = frozenset({530, 534, 535, 538})
+_OF_THE_ACCOUNT = re.compile(r"5\.(?:3\.[12]|4\.5|7\.(?:8|9|11|14))\b")
+"""Enhanced codes of the server, a quota or the credentials (RFC 3463 and 4954): X.3.1 full, X.3.2 closed, X.4.5 a
+quota, X.7.8 wrong credentials, X.7.9 and X.7.11 a stronger sign-in or TLS needed, X.7.14 no trust."""
+_SIZE = 552
 _REFUSALS: dict[type[aiosmtplib.SMTPResponseException], str] = {
     aiosmtplib.SMTPSenderRefused: "sender_refused",
     aiosmtplib.SMTPRecipientRefused: "recipient_refused",
@@ -64,8 +69,9 @@ class EmailChannel:
         """Send `message.content` as email; the provider's id is the Message-ID.
 
         Raises:
-            Rejected: it cannot be written as email, or the server refuses sender, recipient or message with 5xx.
-            TryLater: no connection, TLS or authentication, a 4xx reply, or no reply before DATA.
+            Rejected: it cannot be written as email, or the server refuses recipient or message with 5xx.
+            TryLater: no connection, TLS or authentication, a refused sender or used-up quota, a 4xx reply, or no reply
+                before DATA.
             OutcomeUnknown: the reply was lost after DATA.
         """
         at = datetime.fromtimestamp(self._clock(), UTC)
@@ -166,6 +172,9 @@ def _classify(fault: Exception, stage: _Stage) -> SendError:
     if isinstance(fault, aiosmtplib.SMTPResponseException) and stage in (_Stage.ENVELOPE, _Stage.DATA):
         if fault.code in _AUTH_REQUIRED:
             return TryLater(_Stage.AUTH, _describe_reply(fault))
+        if _is_about_the_account(fault):
+            is_sender = isinstance(fault, aiosmtplib.SMTPSenderRefused) and fault.code >= 500
+            return TryLater("sender_refused" if is_sender else f"smtp_{fault.code}", _describe_reply(fault))
         if 500 <= fault.code < 600 and type(fault) in _REFUSALS:
             is_of_recipient = not isinstance(fault, aiosmtplib.SMTPSenderRefused)
             meaning = meaning_of_smtp(fault.code, fault.message) if is_of_recipient else AddressMeaning.NOTHING
@@ -177,6 +186,13 @@ def _classify(fault: Exception, stage: _Stage) -> SendError:
     if isinstance(fault, ssl.SSLError) or isinstance(fault.__cause__, ssl.SSLError):
         return TryLater(_Stage.TLS, type(fault).__name__)
     return TryLater(stage, _describe_reply(fault))
+
+
+def _is_about_the_account(fault: aiosmtplib.SMTPResponseException) -> bool:
+    """Return whether a reply to the envelope or the data refuses the account or its sender, not the message (W6)."""
+    if fault.code >= 500 and _OF_THE_ACCOUNT.match(fault.message):
+        return True
+    return isinstance(fault, aiosmtplib.SMTPSenderRefused) and fault.code >= 500 and fault.code != _SIZE
 
 
 def _describe_reply(fault: Exception) -> str:

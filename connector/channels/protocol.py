@@ -4,6 +4,9 @@ SendError
 ├── Rejected        the provider will never accept this message (invalid address, refused content): do not retry
 ├── TryLater        the provider did not accept the message and certainly did not send it: retry after `retry_after`
 └── OutcomeUnknown  the response was lost; the message may have been sent, so a retry could send it twice
+
+Only what a provider says of this message or this address is `Rejected`. What concerns the provider, the account, the
+credentials, the sender or a quota passes, or is put right by an operator: `TryLater` (W6).
 """
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ from connector.rules.provider_events.events import DELIVERY
 from connector.rules.provider_events.refusals import meaning_of_twilio
 from connector.settings.providers import Twilio
 
-_UNAUTHORIZED = frozenset({401, 403})
+_UNAUTHORIZED = frozenset({401, 402, 403})
+_OF_THE_MESSAGE = frozenset({400, 413, 422})
+"""The statuses that concern the message without a code of Twilio's; others come from a wrong address or a proxy."""
 _MESSAGE_ERRORS = {
     21211: "number_invalid",
     21214: "number_invalid",
@@ -40,8 +42,13 @@ _MESSAGE_ERRORS = {
     21635: "number_not_mobile",
 }
 """Twilio's error codes that concern this message or its recipient; any other becomes `twilio_` and its number."""
-_SETTINGS_ERRORS = frozenset({20003, 20005, 20404, 21212, 21603, 21606, 21611, 21659, 21660, 21701, 21703, 21705})
-"""Codes that concern the account, the sender or the sender's full queue (21611): nothing was sent."""
+_SETTINGS_ERRORS = frozenset(
+    {10001, 10002, 14107, 21212, 21603, 21606, 21607, 21608, 21611, 21659, 21660, 21701, 21703, 21704, 21705}
+    | {30001, 30002, 30034, 63038}
+)
+"""Codes that concern the account, its limits, the sender or the sender's full queue (21611): nothing was sent."""
+_API_ERRORS = range(20000, 21000)
+"""Codes of Twilio's API: credentials, permissions, addresses of resources and limits of requests."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -133,7 +140,9 @@ def _refusal(answer: ProviderResponse) -> Rejected | TryLater:
     meaning = meaning_of_twilio(number)
     if number in _MESSAGE_ERRORS:
         return Rejected(_MESSAGE_ERRORS[number], code, meaning=meaning)
-    if number in _SETTINGS_ERRORS or answer.status in _UNAUTHORIZED or answer.status < 400:
+    if number in _SETTINGS_ERRORS or number in _API_ERRORS or answer.status in _UNAUTHORIZED:
+        return TryLater(code)
+    if not is_code and answer.status not in _OF_THE_MESSAGE:
         return TryLater(code)
     return Rejected(code, meaning=meaning)
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
+from connector.rules.sending.effects import end_rest
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import Evaluator, LogNeeds, UserState
 from connector.rules.triggering.overtaken import RefusedTrigger
 from connector.rules.triggering.user_log import LogIncomplete, UserLog
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import (
     count_generations,
     end_follow_ups,
@@ -83,7 +86,7 @@ class BatchEvaluation:
             profiles = await load_profiles(self._tx, keys)
         else:
             profiles = {key: (_UNUSED_PROFILE, at) for key, at in (await load_newest(self._tx, keys)).items()}
-        follow_ups = await load_follow_ups(self._tx, keys, earliest)
+        follow_ups = await self._load_follow_ups(keys, earliest)
         states = {key: UserState(profiles[key][0], key, profiles[key][1], follow_ups[key]) for key in keys}
         needs = {key: self._evaluator.log_needed(states[key], entries) for key, entries in logged.items()}
         states |= await self._load_logs(states, {key: need.replayed for key, need in needs.items()}, _FIRST_PART)
@@ -91,6 +94,14 @@ class BatchEvaluation:
         states |= await self._load_history(states, {key: need.history for key, need in needs.items()})
         replayed = {key for key, need in needs.items() if need}
         return states | await self._load_for_triggers(states, listeners, replayed)
+
+    async def _load_follow_ups(self, keys: Sequence[str], since: datetime) -> dict[str, list[FollowUp]]:
+        loaded = await load_follow_ups(self._tx, keys, since)
+        with_rests = await load_rests(self._tx, [follow_up for one in loaded.values() for follow_up in one])
+        by_user: dict[str, list[FollowUp]] = {key: [] for key in loaded}
+        for follow_up in with_rests:
+            by_user[follow_up.user_key].append(follow_up)
+        return by_user
 
     def _listeners_of(self, entries: Sequence[LogEntry]) -> set[str]:
         return {follow_on.id for entry in entries for follow_on in self._catalogue.listeners_of(entry.item)}
@@ -180,6 +191,8 @@ class BatchEvaluation:
                 begun[change.follow_up.id] = change.follow_up
             elif isinstance(change, EndedFollowUp):
                 (begun if change.follow_up.id in begun else ended)[change.follow_up.id] = change.follow_up
+        rests = [write for follow_up in ended.values() for write in end_rest(follow_up, self._tx.now)]
+        await write_deliveries(self._tx, rests)
         # Ends are stored first, so that a superseded wait has left its place in the unique index.
         await end_follow_ups(self._tx, list(ended.values()))
         await insert_follow_ups(self._tx, list(begun.values()), self._tx.now)

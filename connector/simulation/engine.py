@@ -219,8 +219,10 @@ class Simulation:
         world, event = self._world, self._world.sort_key
         for user, follow_up, sort_key in world.open_follow_ups_of(campaigns):
             world.sort_key = event + sort_key
-            if follow_up.can_be_cancelled and (end_launches or not is_launched(follow_up)):
-                ended = drop(follow_up, Reason.STOPPED, world.clock, world.clock)
+            waiting = user.with_rest(follow_up)
+            if waiting.can_be_ended and (end_launches or not is_launched(waiting)):
+                ended = drop(waiting, Reason.STOPPED, world.clock, world.clock)
+                user.end_rest(ended)
                 world.save(user, ended)
                 world.outcomes.ended(user, ended)
         world.sort_key = event

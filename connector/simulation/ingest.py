@@ -120,6 +120,7 @@ class SimulatedIngest:
                 else:
                     outcomes.ended(user, follow_up)
             case EndedFollowUp(follow_up):
+                user.end_rest(follow_up)
                 world.save(user, follow_up)
                 outcomes.ended(user, follow_up)
             case LateException():

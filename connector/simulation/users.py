@@ -11,7 +11,7 @@ from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.sending.deliveries import Delivery
+from connector.rules.sending.deliveries import Delivery, ended_rest, with_rest
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.rules.triggering.changes import Refusal
@@ -74,13 +74,22 @@ class SimulatedUser:
             return []
         selected: list[FollowUp] = []
         if self.has_open_follow_ups:
-            selected = [follow_up for name, follow_up in self.follow_ups.items() if name not in self.ended]
+            selected = [self.with_rest(one) for name, one in self.follow_ups.items() if name not in self.ended]
         for name in reversed(self.ended):
             follow_up = self.follow_ups[name]
             if follow_up.decided_at is not None and follow_up.decided_at < t:
                 break
             selected.insert(0, follow_up)
         return sorted(selected, key=lambda follow_up: follow_up.trigger.t)
+
+    def with_rest(self, follow_up: FollowUp) -> FollowUp:
+        """Return an open follow-up with what is still to come of it if it was partly sent (X1)."""
+        return with_rest(follow_up, self.messages.get(follow_up.id, {}))
+
+    def end_rest(self, follow_up: FollowUp) -> None:
+        """Drop the messages that were still to come of a follow-up that was partly sent when it was ended (X1)."""
+        for delivery in ended_rest(follow_up):
+            self.messages.setdefault(follow_up.id, {})[delivery.channel] = delivery
 
     def save(self, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""

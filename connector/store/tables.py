@@ -304,6 +304,10 @@ deliveries = Table(
         postgresql_where=text("channel IN ('email', 'sms')"),
         sqlite_where=text("channel IN ('email', 'sms')"),
     ),
+    Index(
+        "deliveries_open", "workspace", "channel", "fault",
+        postgresql_where=text("state = 'open'"), sqlite_where=text("state = 'open'"),
+    ),
     comment="One message on one channel: open, claimed, sent, dropped, failed or unknown.",
 )  # fmt: skip
 receipts = Table(

@@ -28,7 +28,7 @@ _DIFFERENT = object()
 
 def adapt_comparisons(template: BoundTemplate) -> None:
     """Change the comparisons of a parsed template, in place."""
-    for expression in _expressions(template.nodes, RenderContext(template)):
+    for expression in expressions_of(template):
         if isinstance(expression, EqExpression | NeExpression):
             if isinstance(expression.right, Blank):
                 expression.right = _ItselfIfBlank(expression.left)
@@ -42,6 +42,11 @@ def adapt_comparisons(template: BoundTemplate) -> None:
         elif isinstance(expression, LtExpression | GtExpression):
             expression.left = _OnlyIf(expression.left, (str, int, float))
             expression.right = _OnlyIf(expression.right, (str, int, float))
+
+
+def expressions_of(template: BoundTemplate) -> Iterator[Expression]:
+    """Yield every expression of a parsed template, in the order of the text, the outer ones first."""
+    return _expressions(template.nodes, RenderContext(template))
 
 
 def _expressions(nodes: Iterable[Node], context: RenderContext) -> Iterator[Expression]:

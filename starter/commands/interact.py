@@ -86,13 +86,14 @@ async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) ->
         if file is None:
             results = await _ingest(context, [(1, item)])
         else:
-            with nullcontext(sys.stdin) if file == _STDIN else file.open(encoding="utf-8") as lines:
+            stdin: Iterable[str | bytes] = getattr(sys.stdin, "buffer", sys.stdin)
+            with nullcontext(stdin) if file == _STDIN else file.open("rb") as lines:
                 results = await _ingest(context, _read_lines(lines))
         await _start_follow_ups(context)
         return results
 
 
-def _read_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any | ItemResult]]:
+def _read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Any | ItemResult]]:
     """Yield each line that is not empty as (number, JSON value), or (number, invalid result) if it is no JSON."""
     for number, line in enumerate(lines, start=1):
         if line.strip():

@@ -10,6 +10,7 @@ from datetime import datetime
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.explaining.context import DecisionContext, receipt_of
 from connector.rules.explaining.evidence import collect_evidence
+from connector.rules.explaining.waiting import describe_wait
 from connector.rules.explaining.wording import DELIVERY_TEXTS, REASON_TEXTS, describe_state
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
@@ -52,7 +53,7 @@ class ExplanationBuilder:
             interaction=interaction_view(follow_up.trigger, arrived_at=self._arrival(follow_up.trigger)),
             state=follow_up.state.value,
             reason=reason.value if reason else None,
-            words=REASON_TEXTS[reason] if reason else describe_state(follow_up.state),
+            words=REASON_TEXTS[reason] if reason else self._describe_state(follow_up, messages),
             looked_at=_evidence(context),
             key=_key(follow_up.key),
             follow_up=follow_up.id,
@@ -62,6 +63,11 @@ class ExplanationBuilder:
             decided_at=format_instant(follow_up.decided_at),
             messages=[self._message(context, message) for message in messages],
         )
+
+    def _describe_state(self, follow_up: FollowUp, messages: Sequence[DeliveryRecord]) -> str:
+        if not follow_up.is_open:
+            return describe_state(follow_up.state)
+        return describe_wait(follow_up.state, follow_up.next_at, messages, self._as_of)
 
     def _message(self, context: DecisionContext, message: DeliveryRecord) -> DeliveryView:
         return DeliveryView(

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from connector.rules.explaining.wording import describe_state, format_value
-from connector.rules.model.reasons import NOTED, OPEN_STATES, State
+from connector.rules.model.reasons import NOTED, OPEN_STATES
 
 _OPEN = {state.value for state in OPEN_STATES}
 
@@ -151,7 +151,7 @@ def _decision_lines(decision: Decision) -> Iterator[str]:
 def _outcome_line(decision: Decision) -> str:
     state = describe_state(decision.state)
     if decision.state in _OPEN:
-        return state if decision.state == State.SENDING else f"{state} until {decision.next_at}"
+        return decision.words
     at = f" at {decision.decided_at}" if decision.follow_up is not None and decision.decided_at else ""
     if decision.reason is None:
         return f"{state}{at}"

@@ -115,12 +115,18 @@ async def _translate_all(
 def _bind(message: Any, limits: ClientReports) -> Any:
     """Return a client's message with the user of its token, if it names none.
 
-    The `anonymousId`, which SDKs always send, is dropped: a client joins no ids.
+    What SDKs always send is dropped: the `anonymousId`, because a client joins no ids, and the zone in the `context`,
+    unless a client may change it.
     """
     if not isinstance(message, Mapping):
         return message
-    named = {} if message.get("userId") not in (None, "") else {"userId": limits.user}
-    return {**{name: value for name, value in message.items() if name != "anonymousId"}, **named}
+    bound = {name: value for name, value in message.items() if name != "anonymousId"}
+    if bound.get("userId") in (None, ""):
+        bound["userId"] = limits.user
+    context = bound.get("context")
+    if isinstance(context, Mapping) and "time_zone" not in limits.attributes:
+        bound["context"] = {name: value for name, value in context.items() if name != "timezone"}
+    return bound
 
 
 def _permitted(

@@ -13,7 +13,6 @@ from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.follow_ups.deliveries import find_deliveries
-from connector.store.follow_ups.ending import end_stopped, find_stopped
 from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import follow_ups, receipts
 from connector.wire import SendOutcome
@@ -160,18 +159,6 @@ async def test_late_trigger_while_an_earlier_one_goes_out(harness: SendHarness) 
     harness.channel.meanwhile = again
     assert (await harness.send(minutes=30)).outcome == "sent"
     assert [reason for _, _, reason in await harness.installation.refusals()] == ["already_waiting"] * 2
-
-
-async def test_stop_ends_nothing_of_which_a_part_went_out(harness: SendHarness) -> None:
-    """P9: one channel is sent, the other one held; the state tells of what went out."""
-    await harness.installation.publish(ORIGINAL, DELAYED)
-    await harness.installation.ingest(push("e1", 0))
-    async with harness.installation.database.write("default") as tx:
-        await tx.execute(update(follow_ups).values(state="held", dispatched_at=datetime.fromisoformat(at(30))))
-    await harness.installation.order("stop", "f")
-    async with harness.installation.database.write("default") as tx:
-        ended = await end_stopped(tx, await find_stopped(tx, ["f"], 10))
-    assert ended == 0
 
 
 async def test_exception_before_the_claim_wins(harness: SendHarness) -> None:
@@ -434,15 +421,6 @@ async def test_outside_the_hours_of_the_day(harness: SendHarness, outside: str, 
     await harness.installation.ingest(push("e1", 0))
     outcome = await harness.send(minutes=30)
     assert (outcome.outcome, outcome.reason) == (came_to, "outside_time_of_day" if outside == "drop" else None)
-
-
-async def test_no_provider_fails_plainly(harness: SendHarness) -> None:
-    """A channel that nobody set up is a failure with its code, not a wait for ever."""
-    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages={"sms": {"body": "b"}}))
-    await harness.save_user(REACHABLE.model_copy(update={"phone": "+1"}))
-    await harness.installation.ingest(push("e1", 0))
-    assert (await harness.send(minutes=1, channel="sms")).reason == "send_failed"
-    assert [message.fault for message in await harness.deliveries()] == ["no_provider"]
 
 
 async def test_row_that_somebody_removed_ends_quietly(harness: SendHarness) -> None:

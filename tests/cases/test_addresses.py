@@ -235,6 +235,9 @@ async def test_profiles_are_answered_with_warnings(api: tuple[httpx.AsyncClient,
     assert (await client.put("/v1/users/u", json=put)).status_code == 200
     patched = (await client.patch("/v1/users/u", json={"email": "Ada@STRASSE.example", "phone": ""})).json()
     assert (patched["email"], patched["phone"], "warnings" in patched) == ("Ada@strasse.example", None, False)
+    numbered = (await client.patch("/v1/users/u", json={"phone": 4915112345678})).json()
+    assert (numbered["phone"], len(numbered["warnings"])) == ("4915112345678", 1)
+    assert (await client.patch("/v1/users/u", json={"phone": True})).status_code == 422
     batch = {"interactions": [], "users": [{"id": "v", **bad}, {"id": "w", "email": "w@shop.example"}]}
     [first, second] = (await client.post("/v1/interactions", json=batch)).json()["users"]
     assert (first["status"], len(first["warnings"]), "warnings" in second) == ("accepted", 2, False)

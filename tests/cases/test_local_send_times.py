@@ -21,6 +21,7 @@ from connector.rules.model.campaigns import Campaign, Workspace
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.schedules import SendAt
 from connector.rules.model.users import User
+from connector.rules.publishing.lints import refusals
 from connector.rules.sending.decisions import Recipient
 from connector.rules.sending.effects import BeginFollowUp
 from connector.rules.sending.launch_times import SendTime, send_time
@@ -112,6 +113,24 @@ def test_company_time(at: str, user_zone: str | None, published: str, due: str, 
 def test_time_that_has_passed_everywhere(zone: str, published: str, everywhere: bool) -> None:
     """W5: in the last zone too, more than an hour before the publication, so that nobody would get it."""
     assert time_of(NINE, zone, published).has_passed_everywhere == everywhere
+
+
+@pytest.mark.parametrize(
+    ("send", "published", "now", "refused"),
+    [
+        ({"at": NINE}, None, "2026-03-10T22:00:01Z", True),
+        ({"at": NINE}, None, "2026-03-10T22:00:00Z", False),
+        ({"at": NINE}, "2026-03-01T00:00Z", "2026-03-11T00:00:00Z", False),  # newer content of a launch that is over
+        ({"at": NINE, "zone": "company"}, None, "2026-03-11T00:00:00Z", False),
+        ("at_publish", None, "2026-03-11T00:00:00Z", False),
+    ],
+)
+def test_refused_if_nobody_would_get_it(send: Any, published: str | None, now: str, refused: bool) -> None:
+    """W5, P7: Braze refuses a time that has passed in all time zones too."""
+    campaign = Campaign.model_validate(original(send))
+    before = [entry((send, published))] if published else []
+    catalogue = Catalogue().with_entries(before, version=1, workspace=WORKSPACE)
+    assert [fault.key for fault in refusals(campaign, catalogue, instant(now))] == ["delivery.send.at"] * refused
 
 
 def entry(*revisions: tuple[Any, str], **top: Any) -> Entry:

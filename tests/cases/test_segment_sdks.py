@@ -11,11 +11,13 @@ import pytest
 
 from connector.app.context import AppContext, build_context
 from connector.rules.model.users import REMOVED
+from connector.rules.targeting.client_reports import ClientReports
 from connector.segment.mapping import read_mapping
 from connector.segment.translation import Translation, translate
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.requests.paths import SDK_PATHS
+from starter.operations.segment import _bind
 from tests.support.api import KEY, open_client
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -142,6 +144,17 @@ def test_an_identify(message: dict[str, Any], changes: dict[str, Any], warnings:
 def test_the_zone_of_other_messages_changes_nothing(kind: str) -> None:
     """Only an `identify` describes the user."""
     assert of(kind, {"event": "e", "context": {"timezone": "Europe/Berlin"}}).changes is None
+
+
+@pytest.mark.parametrize(("attributes", "zone"), [((), None), (("theme",), None), (("time_zone",), "Europe/Berlin")])
+def test_a_client_keeps_its_zone_to_itself(attributes: tuple[str, ...], zone: str | None) -> None:
+    """Every SDK sends the zone: a client that may not change it is not refused for that."""
+    limits = ClientReports("u", attributes)
+    message = {"context": {"timezone": "Europe/Berlin", "locale": "de"}, "anonymousId": "a", "traits": {}}
+    changes = of("identify", _bind(message, limits)).changes
+    assert changes is not None
+    limits.check_changes(changes)
+    assert changes.get("time_zone") == zone
 
 
 @pytest.fixture

@@ -152,6 +152,7 @@ def test_items_are_immutable() -> None:
     ("described", "words"),
     [
         ({"time_zone": "Mars/Olympus"}, "'Mars/Olympus' is not an IANA time zone; write one like Europe/Berlin"),
+        ({"time_zone": "localtime"}, "'localtime' is not an IANA time zone; write one like Europe/Berlin"),
         ({"consent": {"email": "maybe"}}, "'subscribed' or 'unsubscribed'"),
         ({"consent": {"fax": "subscribed"}}, "'email', 'sms', 'push'"),
         ({"tier": "gold"}, "Extra inputs are not permitted"),

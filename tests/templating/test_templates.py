@@ -29,6 +29,9 @@ def sms(text: str) -> Any:
     return render(Messages.model_validate({"sms": {"body": text}}), "sms", VARIABLES, MOMENT)["body"]
 
 
+NO_ZONE = " is not an IANA time zone; write one like Europe/Berlin"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
@@ -38,6 +41,14 @@ def sms(text: str) -> Any:
         ("a\n{{ usr.first_name }}", 2, "unknown variable usr.first_name; did you mean user?"),
         ("{{ zzz }}", 1, "unknown variable zzz; known are user, campaign, trigger, event"),
         ("a\n\n{{ user.id | upcas }}", 3, "unknown filter upcas; did you mean upcase?"),
+        ("a\n{{ user.id | append }}", 2, "append: has too few or too many arguments"),
+        ("{% assign x = 'now' | date: '%F', 'UTC', 1 %}", 1, "date: has too few or too many arguments"),
+        ("{{ 'now' | date: '%F', zone: 'UTC' }}", 1, "date: has too few or too many arguments"),
+        ("a\n{{ 'now' | time_zone: 'Mars/Olympus' | date: '%F' }}", 2, "time_zone: 'Mars/Olympus'" + NO_ZONE),
+        ("{{ 'now' | date: '%F', 'Berlin' }}", 1, "date: 'Berlin'" + NO_ZONE),
+        ("{{ 'now' | date: '%F', time_zone: 'EST5' }}", 1, "date: 'EST5'" + NO_ZONE),
+        ("{{ 'now' | time_zone | date: '%F', user.time_zone }}{{ 'now' | time_zone: '' }}", 0, ""),
+        ("{{ user.id | default: 'x', allow_false: true }}{{ user.list | where: 'a', 1 | map: 'b' | join }}", 0, ""),
         ("a\n{% abort_mesage %}", 2, "unexpected tag 'abort_mesage'"),
         ("{% abort_message(user.id) %}", 1, "write abort_message, or abort_message('why')"),
         ("{% include 'other' %}", 1, "unexpected tag 'include'"),

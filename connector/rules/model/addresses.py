@@ -103,8 +103,9 @@ def address_problem(channel: str, text: str) -> str | None:
 def address_warnings(changes: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the addresses in changes of a profile, a sentence each; the addresses are not quoted."""
     for field_name, channel in ADDRESS_FIELDS.items():
-        text = changes.get(field_name)
-        if not isinstance(text, str) or not text.strip():
+        value = changes.get(field_name)
+        text = "" if value is None else str(value)
+        if not text.strip():
             continue
         if problem := address_problem(channel, text):
             yield f"{field_name}: {problem}; it was stored, and {channel} to it is dropped as unreachable"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from connector.rules.model.mail_headers import check_headers
 from connector.rules.model.values import ChannelName, Definition, Text
@@ -60,11 +60,16 @@ class Email(Definition):
     headers: dict[str, Template] | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_preheader(self) -> Self:
         if self.preheader is not None and self.html is None:
             raise ValueError("preheader needs html: of a mail without it, mail programs show the beginning of the text")
-        check_headers(self.headers or {})
         return self
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
+        check_headers(headers or {})
+        return headers
 
 
 class Sms(Definition):

@@ -47,17 +47,27 @@ PROFILE_FIELDS = ("id", "email", "phone", "time_zone", "first_name")
 """The fields that a predicate compares as attributes; no attribute can have one of these names (A1)."""
 
 
-def _empty_is_none(value: Any) -> Any:
-    """Return None for an empty text: services write one for a user without that address."""
+def _blank_is_none(value: Any) -> Any:
+    """Return None for a blank text, which services write for a user without that address."""
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _number_is_text(value: Any) -> Any:
+    """Return a whole number as its text: some services write phone numbers so."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _stored(channel: str, text: str | None) -> str | None:
     return None if text is None else stored_address(channel, text)
 
 
-Email = Annotated[Text | None, BeforeValidator(_empty_is_none), AfterValidator(partial(_stored, "email"))]
-Phone = Annotated[Text | None, BeforeValidator(_empty_is_none), AfterValidator(partial(_stored, "sms"))]
+Email = Annotated[Text | None, BeforeValidator(_blank_is_none), AfterValidator(partial(_stored, "email"))]
+Phone = Annotated[
+    Text | None,
+    BeforeValidator(_number_is_text),
+    BeforeValidator(_blank_is_none),
+    AfterValidator(partial(_stored, "sms")),
+]
 """An address in its stored form (`stored_address`), or any other text, to which nothing can be sent."""
 
 
@@ -114,9 +124,15 @@ REMOVED: Final = _Removed()
 """A value in changes that removes the attribute. JSON has no such value: null is a value of its own."""
 
 
+_OF_THE_MACHINE = ("localtime", "posixrules", "Factory", "posix/", "right/")
+"""Files beside the zones of some systems: the machine's own zone, and zones that count leap seconds."""
+
+
 def check_zone(name: str) -> str:
     """Return `name` if it is an IANA time zone. Raises ValueError with an example otherwise."""
     try:
+        if name.startswith(_OF_THE_MACHINE):
+            raise KeyError(name)
         ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error

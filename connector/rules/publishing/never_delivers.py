@@ -276,7 +276,12 @@ def _distinct_zones(since: date) -> tuple[str, ...]:
 
 
 def _prove_launch(one: Publication, delivery: Scheduled) -> Fault | None:
-    """Return why every message of a launch at a wall-clock time falls into quiet hours that drop it."""
+    """Return why the time of a launch has passed for every user (W5), or falls into quiet hours that drop it."""
+    entry = one.catalogue.entries.get(one.campaign.id)
+    time = SendTime(delivery.send, one.now, one.catalogue.workspace.zone)
+    if time.has_passed_everywhere and (entry is None or not entry.published):
+        problem = "passed more than an hour ago in every time zone, so that nobody would get it; choose another time"
+        return Fault("delivery.send.at", f"its time {problem}")
     quiet = one.quiet_hours
     if quiet is None or quiet.then != "drop" or not isinstance(delivery.send, SendAt) or delivery.per_minute:
         return None
@@ -284,7 +289,7 @@ def _prove_launch(one: Publication, delivery: Scheduled) -> Fault | None:
         return None
     zones = (None, *_distinct_zones(_since(one.now))) if "user" in (delivery.send.zone, quiet.zone) else (None,)
     for zone in zones:
-        due = SendTime(delivery.send, one.now, one.catalogue.workspace.zone).as_written(zone)
+        due = time.as_written(zone)
         if due <= one.now or not isinstance(check_quiet_hours(_due_facts(one, due, zone, min(one.channels))), Drop):
             return None
     return Fault(

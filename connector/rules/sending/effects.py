@@ -11,7 +11,15 @@ from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
-from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, enrolment, settle_follow_up
+from connector.rules.sending.deliveries import (
+    Delivery,
+    DeliveryState,
+    DueMessage,
+    ended_rest,
+    enrolment,
+    settle_follow_up,
+    settle_or_go_on,
+)
 from connector.rules.sending.due_list import Control, Drop, Hold, MessageVerdict, Pause, SendContent, SwitchChannels
 from connector.rules.targeting.assignment import Assignment
 
@@ -118,7 +126,7 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
         case Pause():
             return ()
         case Hold(until):
-            return (change(follow_up, state=State.HELD, next_at=until),)
+            return (ChangeFollowUp(settle_or_go_on(replace(follow_up, next_at=until), due.deliveries, now)),)
         case SwitchChannels(channels):
             return (_switch_channels(due, channels, now),)
         case Drop(reason):
@@ -128,11 +136,8 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
             return ended, *enrol(follow_up, user, now)
         case SendContent():
             claimed = due.with_state(DeliveryState.CLAIMED, claimed_at=now)
-            dispatched_at = follow_up.dispatched_at or now  # the first claim is the follow-up's dispatch (X1)
-            return (
-                WriteDelivery(follow_up, claimed, due.attempt),
-                change(follow_up, state=State.SENDING, dispatched_at=dispatched_at),
-            )
+            going_on = settle_or_go_on(follow_up, {**due.deliveries, due.channel: claimed}, now)
+            return WriteDelivery(follow_up, claimed, due.attempt), ChangeFollowUp(going_on)
 
 
 def decide_delivery(
@@ -146,13 +151,18 @@ def decide_delivery(
 ) -> tuple[Effect, ...]:
     """Return the effects of a delivery's final state, the follow-up's end included if it was the last undecided one."""
     write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id, detail)
-    ended = settle_follow_up(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
-    return (write,) if ended is None else (write, ChangeFollowUp(ended))
+    changed = settle_or_go_on(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
+    return (write,) if changed == due.follow_up else (write, ChangeFollowUp(changed))
 
 
 def enrol(follow_up: FollowUp, user: User, now: datetime) -> tuple[Effect, ...]:
     """Return the effects of enrolling a control user: a receipt and one interaction (W3)."""
     return SaveReceipt(follow_up, now), IngestInteraction(enrolment(follow_up, user.id, now))
+
+
+def end_rest(follow_up: FollowUp, now: datetime) -> tuple[WriteDelivery, ...]:
+    """Return the effects on the messages of a follow-up that was partly sent when it was ended (X1)."""
+    return tuple(WriteDelivery(follow_up, delivery, decided_at=now) for delivery in ended_rest(follow_up))
 
 
 def change(follow_up: FollowUp, **values: Any) -> ChangeFollowUp:

@@ -85,7 +85,7 @@ class EvaluationScope:
         The stop may not have ended the row yet: it does so page by page, and a trigger may arrive after the resume.
         """
         window = self.catalogue.entries[self.campaign].window(follow_up.window_id)
-        closed_at = window.closed_at if window is not None and follow_up.can_be_cancelled else None
+        closed_at = window.closed_at if window is not None and follow_up.can_be_ended else None
         if closed_at is None or is_before(t, closed_at):
             return None
         return drop(follow_up, Reason.STOPPED, self.now, closed_at)
@@ -96,6 +96,6 @@ class EvaluationScope:
         It may not have been evaluated at its due time: no worker was running, or its trigger arrived too late.
         """
         stale = is_stale(follow_up.next_at, self.now, self.catalogue.stale_after(self.campaign))
-        if not stale or is_before(t, follow_up.next_at) or not follow_up.can_be_cancelled:
+        if not stale or is_before(t, follow_up.next_at) or not follow_up.can_be_superseded:
             return None
         return drop(follow_up, Reason.STALE, self.now, follow_up.next_at)

@@ -24,7 +24,7 @@ from connector.rules.triggering.changes import (
     NewFollowUp,
     TriggerOutcome,
 )
-from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.exceptions import is_cancelled_by, is_late_exception
 from connector.rules.triggering.overtaken import KeyRefusals, never_waited
 from connector.rules.triggering.user_log import UserLog
 
@@ -41,18 +41,16 @@ def apply_in_order(
     changes: list[Change] = _late_exceptions(logged, follow_ups, scope)
     if blocking is not None and (ended := scope.end_if_stopped(blocking, logged.t)) is not None:
         changes.append(EndedFollowUp(ended))
-        blocking = None
-    is_cancelled = (
-        blocking is not None and blocking.can_be_cancelled and is_cancelled_by(blocking, logged, scope.catalogue)
-    )
-    outcome = evaluate(logged, None if is_cancelled else blocking, False)
+        blocking = ended if ended.is_open else None
+    cancelled = _cancelled(blocking, logged, scope)
+    outcome = evaluate(logged, blocking if cancelled is None or cancelled.is_open else None, False)
     if blocking is not None and outcome is Reason.ALREADY_WAITING and (ended := scope.end_if_stale(blocking, logged.t)):
         changes.append(EndedFollowUp(ended))
         blocking, outcome = None, evaluate(logged, None, False)
     if blocking is not None and isinstance(outcome, FollowUp):
         changes.append(EndedFollowUp(supersede(blocking, scope.now, logged.t)))
-    elif blocking is not None and is_cancelled:
-        changes.append(EndedFollowUp(cancel_by_exception(blocking, logged, scope.now)))
+    elif cancelled is not None:
+        changes.append(EndedFollowUp(cancelled))
     if isinstance(outcome, FollowUp):
         changes.append(NewFollowUp(scope.end_if_stopped(outcome, scope.now) or outcome))
     elif isinstance(outcome, Reason):
@@ -138,6 +136,7 @@ class _Replay:
         self._blocking = self._blocking_at_first_late()
         self._ended: list[FollowUp] = []
         self._refusals: list[Change] = []
+        self._rests: dict[str, Change] = {}
 
     def _can_change(self, follow_up: FollowUp) -> bool:
         """Return whether the follow-up was open at the first late item, or began later."""
@@ -191,6 +190,7 @@ class _Replay:
         self._end_blocking(self._scope.end_if_stopped, logged.t)
         if logged.id in self._late:
             self._refusals += _late_exceptions(logged, list(self._settled.values()), self._scope)
+            self._cancel_rests(logged)
         if logged.id in self._settled:
             self._apply_settled(self._settled[logged.id])
             return
@@ -200,6 +200,7 @@ class _Replay:
             outcome = self._outcome_of(logged, None)
         if isinstance(outcome, FollowUp):
             self._supersede_blocking(logged)
+            self._supersede_rests(logged)
             self._begin(self._cancelled_at_once(outcome))
         elif is_cancelled and self._blocking is not None:
             self._ended.append(cancel_by_exception(self._blocking, logged, self._now))
@@ -255,7 +256,7 @@ class _Replay:
             for left in stored.values()
             if not never_waited(left)
         ]
-        return [*ends, *begins, *self._refusals]
+        return [*ends, *self._rests.values(), *begins, *self._refusals]
 
     def _stored_until(self, until: datetime | None) -> dict[str, FollowUp]:
         """Return the stored follow-ups that had ended by `until`, by trigger; None: all."""
@@ -290,6 +291,22 @@ class _Replay:
                 has_cancelled = not follow_up.is_open and is_cancelled_by(follow_up, logged, self._catalogue)
                 return None if has_cancelled else follow_up
         return None
+
+    def _cancel_rests(self, logged: LogEntry) -> None:
+        """End the channels that are still to come of a follow-up that was partly sent, if the item cancels it (X1)."""
+        for settled in list(self._settled.values()):
+            if (cancelled := _cancelled(settled, logged, self._scope)) is not None:
+                self._end_rest(cancelled)
+
+    def _supersede_rests(self, trigger: LogEntry) -> None:
+        """End the channels that are still to come of a follow-up that was partly sent: a trigger restarts it (X1)."""
+        for settled in list(self._settled.values()):
+            if settled.can_be_superseded and settled.was_open_at(trigger.t):
+                self._end_rest(supersede(settled, self._now, trigger.t))
+
+    def _end_rest(self, ended: FollowUp) -> None:
+        self._settled[ended.trigger.id] = ended
+        self._rests[ended.id] = EndedFollowUp(ended)
 
     def _apply_settled(self, settled: FollowUp) -> None:
         """Pass the trigger of a settled follow-up: the blocking one is superseded by it, or should not have begun."""
@@ -365,8 +382,15 @@ def _late_exceptions(logged: LogEntry, follow_ups: Sequence[FollowUp], scope: Ev
     return [
         LateException(follow_up, logged)
         for follow_up in follow_ups
-        if follow_up.is_dispatched and is_cancelled_by(follow_up, logged, scope.catalogue)
+        if is_late_exception(follow_up, logged, scope.catalogue)
     ]
+
+
+def _cancelled(follow_up: FollowUp | None, logged: LogEntry, scope: EvaluationScope) -> FollowUp | None:
+    """Return the follow-up as ended by the item, wholly or for its channels still to come; None if it is not."""
+    if follow_up is None or not follow_up.can_be_ended or not is_cancelled_by(follow_up, logged, scope.catalogue):
+        return None
+    return cancel_by_exception(follow_up, logged, scope.now)
 
 
 def _end_of(follow_up: FollowUp) -> tuple[State, Reason | None, str | None, datetime | None]:

@@ -143,7 +143,7 @@ def check_single_wait(facts: TriggerFacts) -> Reason | None:
     blocking = facts.in_the_way
     if blocking is None:
         return None
-    restarts = facts.follow_on.retrigger == "restart" and blocking.can_be_cancelled
+    restarts = facts.follow_on.retrigger == "restart" and blocking.can_be_superseded
     return None if restarts else Reason.ALREADY_WAITING
 
 

@@ -16,6 +16,7 @@ from connector.rules.sending.deliveries import (
     DeliveryState,
     receive_id,
     settle_follow_up,
+    with_rest,
 )
 from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
@@ -73,6 +74,15 @@ async def load_deliveries_by_follow_up(
     for record in await find_deliveries(tx, in_set(tx, deliveries.c.follow_up_id, follow_up_ids)):
         by_follow_up.setdefault(record.follow_up_id, []).append(record)
     return by_follow_up
+
+
+async def load_rests(tx: Transaction, follow_ups: Sequence[FollowUp]) -> list[FollowUp]:
+    """Return follow-ups with what is still to come of those that were partly sent (X1); reads nothing without any."""
+    partly = [follow_up.id for follow_up in follow_ups if follow_up.is_open and follow_up.dispatched_at is not None]
+    if not partly:
+        return list(follow_ups)
+    records = await load_deliveries_by_follow_up(tx, partly)
+    return [with_rest(one, {record.channel: record for record in records.get(one.id, ())}) for one in follow_ups]
 
 
 async def load_past_sends(

@@ -124,7 +124,8 @@ async def update_follow_ups(tx: Transaction, changed: Collection[FollowUp]) -> N
 async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow_closed: bool = False) -> None:
     """Give stored follow-ups their new end, from outside their workflows, which the outbox then signals.
 
-    Those that are going out, or went out, stay as they are.
+    Those that are going out, or went out, stay as they are; of one that was partly sent the channels end that are still
+    to come (X1).
 
     Args:
         workflow_closed: their workflows are closed: there is nothing to signal, and what was going out ends too.
@@ -139,8 +140,11 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow
     if workflow_closed:
         statement = statement.where(table.state.in_(OPEN_STATES)).values(values)
     else:
-        is_changeable = [table.state != state.value for state in _KEPT_BY_EVALUATION]
-        statement = statement.where(*is_changeable).values(values | {"ended_outside": True})
+        partly = [follow_up.id for follow_up in ended if follow_up.rest is not None]
+        is_changeable = and_(*(table.state != state.value for state in _KEPT_BY_EVALUATION))
+        if partly:
+            is_changeable = or_(is_changeable, and_(in_set(tx, table.id, partly), table.state.in_(OPEN_STATES)))
+        statement = statement.where(is_changeable).values(values | {"ended_outside": True})
     await tx.execute(statement)
 
 

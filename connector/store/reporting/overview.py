@@ -21,8 +21,8 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from connector.rules.model.reasons import NOTED, State
-from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.model.reasons import NOTED, OPEN_STATES, State
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
@@ -34,10 +34,11 @@ from connector.store.tables import Instant, decisions, deliveries, follow_ups, u
 class FollowUpListing:
     """One follow-up, or one refused trigger, in its present state. Times are UTC; `key` is '' if it is not set.
 
-    `channels` are those on which a message went out. If the user was erased, `user` is None, `trigger` is `erased`, and
-    `key` is the row's own id, or '' of a refusal. `is_launched` is true for a follow-up of a launch, which has no
-    workflow of its own. A refusal has neither `id`, `due_at`, `next_at` nor `exception`. A late exception is its own
-    `exception`, and has the `trigger` and `due_at` of the follow-up that had been sent.
+    `channels` are those on which a message went out, and `tried` the messages that are tried again (W6). If the user
+    was erased, `user` is None, `trigger` is `erased`, and `key` is the row's own id, or '' of a refusal.
+    `is_launched` is true for a follow-up of a launch, which has no workflow of its own. A refusal has neither `id`,
+    `due_at`, `next_at` nor `exception`. A late exception is its own `exception`, and has the `trigger` and
+    `due_at` of the follow-up that had been sent.
     """
 
     user_key: str
@@ -55,6 +56,7 @@ class FollowUpListing:
     exception: str | None
     decided_at: datetime | None
     channels: tuple[str, ...] = ()
+    tried: tuple[DeliveryRecord, ...] = ()
 
 
 async def list_follow_ups(
@@ -77,8 +79,8 @@ async def list_follow_ups(
         if value is not None:
             statement = statement.where(column == value)
     listings = [FollowUpListing(*row) for row in await tx.execute(statement)]
-    channels = await _load_sent_channels(tx, [listing.id for listing in listings if listing.id is not None])
-    return [replace(listing, channels=tuple(channels.get(listing.id or "", ()))) for listing in listings]
+    messages = await _load_messages(tx, [listing.id for listing in listings if listing.id is not None])
+    return [_with_messages(listing, messages.get(listing.id or "", ())) for listing in listings]
 
 
 def _columns_of(table: Table) -> Select[Any]:
@@ -122,11 +124,18 @@ def _or_null(table: Table, name: str, kind: Any) -> Column[Any] | Any:
     return table.c[name] if name in table.c else type_coerce(null(), kind).label(name)
 
 
-async def _load_sent_channels(tx: Transaction, follow_up_ids: Sequence[str]) -> dict[str, list[str]]:
-    channels: dict[str, list[str]] = {}
+async def _load_messages(tx: Transaction, follow_up_ids: Sequence[str]) -> dict[str, list[DeliveryRecord]]:
+    """Load the messages of follow-ups that went out, or are tried again, by follow-up."""
+    messages: dict[str, list[DeliveryRecord]] = {}
     if follow_up_ids:
         table = deliveries.c
-        is_sent = table.state == DeliveryState.SENT.value
-        for record in await find_deliveries(tx, in_set(tx, table.follow_up_id, follow_up_ids), is_sent):
-            channels.setdefault(record.follow_up_id, []).append(record.channel)
-    return channels
+        is_shown = table.state.in_((DeliveryState.SENT.value, DeliveryState.OPEN.value))
+        for record in await find_deliveries(tx, in_set(tx, table.follow_up_id, follow_up_ids), is_shown):
+            messages.setdefault(record.follow_up_id, []).append(record)
+    return messages
+
+
+def _with_messages(listing: FollowUpListing, messages: Sequence[DeliveryRecord]) -> FollowUpListing:
+    sent = tuple(message.channel for message in messages if message.state is DeliveryState.SENT)
+    tried = tuple(message for message in messages if message.state is DeliveryState.OPEN)
+    return replace(listing, channels=sent, tried=tried if listing.state in OPEN_STATES else ())

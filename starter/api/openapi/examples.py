@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.rules.model.users import User
 from starter.api.openapi import views
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
@@ -150,9 +149,11 @@ EXAMPLES: Mapping[str, Example] = {
         view=views.EntryView,
     ),
     "users-replace_user": Example(
-        {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=User
+        {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=views.DescribedUserView
     ),
-    "users-change_user": Example({"id": "u-17"}, body={"attributes": {"tier": "gold"}}, answer=_ADA, view=User),
+    "users-change_user": Example(
+        {"id": "u-17"}, body={"attributes": {"tier": "gold"}}, answer=_ADA, view=views.DescribedUserView
+    ),
     "users-read_user": Example({"id": "u-17"}, answer=_ADA, view=views.UserView),
     "interactions-take_interactions": Example(
         body={
@@ -206,6 +207,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "reason": None,
                     "decided_at": None,
                     "channels": [],
+                    "waits": f"waits until {_SEND_AT}",
                 }
             ]
         },
@@ -230,6 +232,9 @@ EXAMPLES: Mapping[str, Example] = {
             "control": dict.fromkeys(_COUNTS, 0) | {"converted": {}},
             "receivers": {**_COUNTS, "uplift": {}},
             "variants": [],
+            "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
+            "template_faults": [],
+            "retried": [],
         },
         view=views.ResultsView,
     ),

@@ -27,7 +27,7 @@ from starter.operations.drafts import save_definitions
 from starter.operations.order_keys import OrderKey
 from starter.operations.orders import order_now
 from starter.operations.preview import preview_resume, view_resume
-from starter.operations.results import load_results
+from starter.operations.results import load_outcomes, load_results
 from starter.operations.views import view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -101,9 +101,10 @@ async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
 
     Each user counts once per step. `uplift` has, by conversion, the receivers' rate against the control group's, the
     difference with its 95% confidence interval (`low` to `high`, Newcombe's) and the relative uplift; it is null if
-    either group is empty.
+    either group is empty. `follow_ups` counts the follow-ups by state and reason, and the refused triggers.
     """
-    return {"id": id, **await load_results(context, await _entry(context, id))}
+    entry = await _entry(context, id)
+    return {"id": id, **await load_results(context, entry), **await load_outcomes(context, entry)}
 
 
 async def _order(

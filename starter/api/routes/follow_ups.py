@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
+from connector.store.engine.transaction import database_now
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Scope, needs
@@ -35,7 +36,8 @@ async def read_follow_ups(
     A late exception has its id as `exception`, and the trigger of the follow-up that had been sent.
 
     `reason` is null if a message was sent or the follow-up waits. `workflow_id` is the workflow in Temporal, for the
-    `exception` signal; it is null for refusals and for messages of a launch.
+    `exception` signal; it is null for refusals and for messages of a launch. An open follow-up has `waits`: until when,
+    or for how long it is due, with its next attempt and the last fault of its provider.
     """
     async with context.database.read(context.workspace) as tx:
         stored = None if user is None else await find_user(tx, user)
@@ -48,4 +50,5 @@ async def read_follow_ups(
             state=state,
             limit=limit,
         )
-    return {"follow_ups": [view_follow_up(context.workspace, listed) for listed in found]}
+        now = await database_now(tx)
+    return {"follow_ups": [view_follow_up(context.workspace, listed, now) for listed in found]}

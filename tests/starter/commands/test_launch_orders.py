@@ -19,7 +19,8 @@ from tests.support.launch_harness import NOW, LaunchHarness
 
 FORECAST = {"campaign": "o", "at_once": 2, "stale": 1, "later": 0, "is_exact": True}
 WARNING = (
-    "o: 1 user gets no message, because their time passed more than 1 day ago (stale); 2 users get the message at once"
+    "o: delivery.send: 1 user gets no message, because their time passed more than 1 day ago (stale); "
+    "2 users get the message at once"
 )
 
 
@@ -97,3 +98,14 @@ async def test_outcomes_in_columns(connector: Connector, context: AppContext, da
     assert {name: counts[name] for name in header[5:]} == {
         "waiting": "2", "sent": "1", "control": "1", "excepted": "1", "dropped": "1", "failed": "1", "refused": "0",
     }  # fmt: skip
+
+
+async def test_outcomes_over_http(api: httpx.AsyncClient, paused: LaunchHarness) -> None:
+    """The states and reasons of a launch's users are in the results, as `status` counts them."""
+    await paused.installation.order("archive", "o")
+    await paused.work(NOW)
+    shown = (await api.get("/v1/campaigns/o/results")).json()["follow_ups"]
+    assert shown == [
+        {"state": "dropped", "reason": "stopped", "count": 3},
+        {"state": "sent", "reason": None, "count": 2},
+    ]

@@ -149,7 +149,21 @@ def test_in_json(connector: Connector, data: Path, folder: Path) -> None:
         "order": ["f", "o"],
         "refusals": [],
         "waits": [],
+        "texts": [],
     }
+
+
+def test_how_many_segments_a_text_has(connector: Connector, data: Path, folder: Path) -> None:
+    """3GPP TS 23.040: each segment is charged for; what a template's values add is not known."""
+    body = "Grüße, {{ user.first_name }}: https://shop.example/sale €"
+    edit(folder, "{push: {title: Still there?, body: Hi}}", f"{{sms: {{body: '{body}'}}}}")
+    out = connector("plan", str(folder))[1]
+    assert (
+        "f, messages.sms: 1 segment (GSM-7, 37 septets, 1 link at the length sent); the template's values add to it"
+        in out
+    )
+    [text] = json.loads(connector("plan", str(folder), "--json")[1])["texts"]
+    assert (text["campaign"], text["segments"], text["depends_on_values"]) == ("f", 1, True)
 
 
 def test_without_a_store(connector: Connector, folder: Path, tmp_path: Path) -> None:
