@@ -26,7 +26,7 @@ from connector.store.follow_ups.follow_ups import (
     load_follow_ups,
 )
 from connector.store.follow_ups.receipts import load_receipts
-from connector.store.follow_ups.refusals import WaitedAt, load_overtaken, load_refusals
+from connector.store.follow_ups.refusals import WaitedAt, load_overtaken, load_refusals, replace_reasons
 from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_newest, load_profiles, raise_newest
 
@@ -196,6 +196,16 @@ class BatchEvaluation:
         # Ends are stored first, so that a superseded wait has left its place in the unique index.
         await end_follow_ups(self._tx, list(ended.values()))
         await insert_follow_ups(self._tx, list(begun.values()), self._tx.now)
-        decisions = [(key, change) for key, change in changes if isinstance(change, Refusal | LateException)]
-        await insert_decisions(self._tx, decisions, self._tx.now)
+        await self._record_decisions(changes)
         return bool(begun or ended)
+
+    async def _record_decisions(self, changes: Sequence[tuple[str, Change]]) -> None:
+        new: list[tuple[str, Refusal | LateException]] = []
+        revised: dict[tuple[str, str, str, str], tuple[str, Refusal]] = {}
+        for user_key, change in changes:
+            if isinstance(change, Refusal) and change.is_revised:
+                revised[user_key, change.campaign, change.key, change.logged.id] = user_key, change
+            elif isinstance(change, Refusal | LateException):
+                new.append((user_key, change))
+        await insert_decisions(self._tx, new, self._tx.now)
+        await replace_reasons(self._tx, list(revised.values()), self._tx.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -11,6 +12,10 @@ from liquid.token import TOKEN_OUTPUT
 from connector.templating.lexing import Piece, find_pieces
 from connector.templating.liquid_bounds import PLAIN
 
+_KEYWORD = re.compile(
+    "expected an identifier, found (limit|offset|reversed|cols|in|empty|blank|contains|and|or|not|true|false|nil|null"
+    "|if|else|with|as|continue)"
+)
 _WORDS = {
     "'<' and '>' are not": "a text and a number have no order; `| plus: 0` makes a number of a text",
     "expected an integer, found": "limit, offset and cols must be whole numbers",
@@ -74,4 +79,6 @@ def describe_error(error: Exception) -> str:
     if not isinstance(error, LiquidError) or not error.args:
         return type(error).__name__
     problem = str(error.args[0])
+    if keyword := _KEYWORD.fullmatch(problem):
+        return f"{keyword[1]} is a word of Liquid; write ['{keyword[1]}'], like user['{keyword[1]}']"
     return next((words for start, words in _WORDS.items() if problem.startswith(start)), problem)

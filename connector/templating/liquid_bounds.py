@@ -36,7 +36,7 @@ from connector.rules.model.values import EARLIEST
 from connector.templating.comparisons import adapt_comparisons
 from connector.templating.dates import FILTERS as DATE_FILTERS
 from connector.templating.dates import RenderMoment
-from connector.templating.encoding import ENCODINGS, EncodingBuffer, Form, encoded
+from connector.templating.encoding import ENCODINGS, EncodingBuffer, Form, encoded, text_of, writable
 from connector.templating.filter_faults import call_filter
 from connector.templating.html_source import strip_tags
 from connector.templating.lexing import tokenize
@@ -51,6 +51,8 @@ _MAX_ITERATIONS = 10_000
 _MAX_TEXT_CHARACTERS = 100_000
 _MAX_ITEMS = 1_000
 _MAX_BITS = 1_024
+_TEXT_FILTERS = "liquid.builtin.filters.string"
+"""The library's module of filters of texts."""
 _GROWING = frozenset({"replace", "join"})
 """Filters whose result may be as long as the product of their arguments."""
 Place = Literal["text", "html", "json", "url", "form"]
@@ -121,11 +123,17 @@ def _apply_bounded(
     name: str, function: Callable[..., object], token: Token | None, *args: Any, **kwargs: Any
 ) -> object:
     sizes = [_checked_size(name, value, token) for value in args]
+    if _module_of(function) == _TEXT_FILTERS:  # which would write Python's words for these
+        args = tuple(text_of(value) if isinstance(value, bool | dict) else value for value in args)
     if name in _GROWING and sizes[0] * sizes[-1] > 50 * MAX_OUTPUT_BYTES:
         raise ResourceLimitError(f"{name} would produce too long a text", token=token)
     result = call_filter(name, function, token, args, kwargs)
     _checked_size(name, result, token)
     return result
+
+
+def _module_of(function: Callable[..., object]) -> str:
+    return getattr(function.func if isinstance(function, partial) else function, "__module__", "")
 
 
 def _checked_size(name: str, value: object, token: Token | None) -> int:
@@ -168,7 +176,7 @@ def _joining(join: Callable[..., Any]) -> Callable[..., Any]:
     @with_environment
     @sequence_filter
     def joined(items: Iterable[object], separator: object = " ", *, environment: Environment) -> Any:
-        texts = [item if isinstance(item, str) else to_liquid_string(item, autoescape=False) for item in items]
+        texts = [item if isinstance(item, str) else text_of(item) for item in items]
         return join(texts, separator, environment=environment)
 
     return joined
@@ -194,9 +202,9 @@ def _marking(function: Callable[..., Any], form: Form) -> Callable[..., Any]:
 class _OutputNode(OutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         """Write a value, encoded by its place; a quoted text is the author's own."""
-        if not isinstance(buffer, EncodingBuffer):
-            return super().render_to_output(context, buffer)
         value, expression = self.expression.evaluate(context), self.expression
+        if not isinstance(buffer, EncodingBuffer):
+            return buffer.write(to_liquid_string(writable(value), autoescape=context.autoescape))
         is_bare = isinstance(expression, FilteredExpression) and not expression.filters
         if is_bare and isinstance(cast(FilteredExpression, expression).left, StringLiteral):
             return buffer.write(str(value))

@@ -18,6 +18,7 @@ from connector.rules.model.reasons import NOTED, Reason
 from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord
+from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.reporting.history import DecisionRow, UserRecord
 from connector.store.users.users import StoredUser
@@ -67,7 +68,8 @@ class ExplanationBuilder:
     def _describe_state(self, follow_up: FollowUp, messages: Sequence[DeliveryRecord]) -> str:
         if not follow_up.is_open:
             return describe_state(follow_up.state)
-        return describe_wait(follow_up.state, follow_up.next_at, messages, self._as_of)
+        is_paused = is_launched(follow_up) and self._catalogue.entries[follow_up.campaign].state == "stopped"
+        return describe_wait(follow_up.state, follow_up.next_at, messages, self._as_of, is_paused=is_paused)
 
     def _message(self, context: DecisionContext, message: DeliveryRecord) -> DeliveryView:
         return DeliveryView(

@@ -21,7 +21,9 @@ def view_entry_with_definition(entry: Entry) -> dict[str, Any]:
     return {**view_entry(entry), "definition": as_written(entry.newest.definition)}
 
 
-def view_follow_up(workspace: str, listed: FollowUpListing, now: datetime) -> dict[str, Any]:
+def view_follow_up(
+    workspace: str, listed: FollowUpListing, now: datetime, *, is_stopped: bool = False
+) -> dict[str, Any]:
     """Return a follow-up or refusal with the keys of `simulate --json` (design 8); times are UTC with `Z`.
 
     `key` is null if it is not set or was erased. `workflow_id` is that of the workflow in Temporal that waits for it.
@@ -46,5 +48,6 @@ def view_follow_up(workspace: str, listed: FollowUpListing, now: datetime) -> di
         "channels": list(listed.channels),
     }
     if listed.state in OPEN_STATES and listed.next_at is not None:
-        shown["waits"] = describe_wait(listed.state, listed.next_at, listed.tried, now)
+        is_paused = is_stopped and listed.is_launched
+        shown["waits"] = describe_wait(listed.state, listed.next_at, listed.tried, now, is_paused=is_paused)
     return shown if listed.exception is None else {**shown, "exception": listed.exception}

@@ -26,6 +26,12 @@ FIFTH = describe_next_attempt(4, NOW + timedelta(seconds=6))
     [
         ("waiting", timedelta(hours=-1), [], "waits until 2026-03-02T13:00:00Z"),
         ("held", timedelta(hours=-1), [], "is held until 2026-03-02T13:00:00Z"),
+        (
+            "held",
+            timedelta(hours=-1),
+            [tried("email", "http_503", FIFTH)],
+            "is held until 2026-03-02T13:00:00Z; email: attempt 5 at 2026-03-02T12:00:06Z, last: http_503",
+        ),
         ("waiting", timedelta(seconds=9), [], "due for 9 s; no attempt yet"),
         (
             "waiting",
@@ -48,6 +54,13 @@ FIFTH = describe_next_attempt(4, NOW + timedelta(seconds=6))
 def test_wording(state: str, due_for: timedelta, messages: list[DeliveryRecord], expected: str) -> None:
     """A time that has passed is never said to be waited for."""
     assert describe_wait(state, NOW - due_for, messages, NOW) == expected
+
+
+@pytest.mark.parametrize(("state", "hours"), [("waiting", -1), ("waiting", 3), ("held", 3)])
+def test_paused_launch(state: str, hours: int) -> None:
+    """P9: a user of a stopped scheduled original waits for the resume, not for a time."""
+    words = describe_wait(state, NOW - timedelta(hours=hours), [], NOW, is_paused=True)
+    assert words == "is paused: the campaign is stopped"
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,18 @@ async def test_turns_in_the_store(database: Database) -> None:
     ]
 
 
+async def test_reason_of_a_refusal_is_replaced(database: Database) -> None:
+    """T5, guarantee 7: a trigger that is refused for another reason after all has one refusal, with that reason."""
+    installation = Installation(database)
+    await installation.publish(CARTS)
+    for id, minutes, sku in (("a2", 66, "A"), ("a1", 0, "A"), ("b", 27, "B"), ("b0", -10, "B")):
+        await installation.ingest({**_reported(id, "cart", minutes), "properties": {"sku": sku}})
+    assert sorted(await installation.outcomes()) == [("a2", "dropped", "superseded"), ("b", "waiting", None)]
+    refused = {trigger: reason for _, trigger, reason in await installation.refusals()}
+    assert refused == {"a1": "already_waiting", "b": "already_waiting", "b0": "superseded"}
+    assert len(await installation.refusals()) == len(refused)
+
+
 async def test_audience_at_arrival(sqlite_database: Database) -> None:
     """A2: a trigger that takes its turn again is in the audience, or not, as it was when it arrived."""
     installation = Installation(sqlite_database)

@@ -13,6 +13,7 @@ import pytest
 
 from connector.ingest.parsing import UnreadableItem, parse_item, read_item
 from connector.rules.model.interactions import Interaction
+from connector.rules.model.values import show_value
 from tests.support.builders import ORIGINAL, listener
 from tests.support.playing import play_short
 from tests.support.stories import begin, did
@@ -72,7 +73,7 @@ def test_other_types_are_invalid(type: str, name: str, value: Any) -> None:
     """M1: neither a text nor an integer: the report says which property is wrong."""
     item = read_item(reported(type, **{name: value}))
     assert isinstance(item, UnreadableItem)
-    assert item.fault.startswith(f"properties.{name}: {value!r} is neither a text nor an integer")
+    assert item.fault.startswith(f"properties.{name}: {show_value(value)} is neither a text nor an integer")
 
 
 @pytest.mark.parametrize(

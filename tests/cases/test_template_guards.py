@@ -219,6 +219,23 @@ def test_error_names_channel_field_and_line(text: str, line: int, problem: str) 
     assert "Ann" not in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ user.yes }}{{ user.no }}{{ user.zero }}", "truefalse0"),
+        ("{{ user.list }}", "atrue1.5"),
+        ("{{ user.yes | append: '!' }}{{ 'x' | append: user.no }}", "true!xfalse"),
+        ("{{ user.yes | upcase }} {{ user.yes | replace: 'true', user.no }}", "TRUE false"),
+        ("{{ user.list | json }}", '["a", null, true, 1.5]'),
+        ("{{ user.attributes }}", '{"a": null, "s": "text"}'),
+        ("{{ user.attributes | append: '' }}", '{"a": null, "s": "text"}'),
+    ],
+)
+def test_values_are_not_written_in_the_words_of_python(text: str, expected: str) -> None:
+    """SHOPIFY: `true`, `false`, and null as nothing, in lists too; an object is written as JSON."""
+    assert render_text(text, VARIABLES) == expected
+
+
 def test_abort_is_the_authors() -> None:
     """W7: `abort_message` is no error, also inside the guards."""
     with pytest.raises(MessageAborted):

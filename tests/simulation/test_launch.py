@@ -86,7 +86,7 @@ def test_stop_pauses_and_resume_goes_on(simulate: Connector) -> None:
     assert run.code == 0, run.err
     days = [at[:10] for _, _, at in decided(run.outcomes)]
     assert days == ["2026-03-02"] * 2 + ["2026-03-03"] * 2
-    assert "o: 2 users get the message at once" in run.err
+    assert "o: delivery.send: 2 users get the message at once" in run.err
 
 
 NINE = {"at": "2026-03-10 09:00"}
@@ -100,7 +100,7 @@ def test_local_time_that_has_passed(simulate: Connector) -> None:
     story = [*ABROAD, order("publish", 2, "received"), {"at": "2026-03-09T22:00:00Z", "publish": "o"}]
     run = simulate(original(NINE), RECEIVED, *story)
     assert [name for _, name, _ in decided(run.outcomes)] == ["tokyo", "berlin", "york"]
-    assert "o: 1 user gets no message, because their time passed more than 1 hour ago (stale)" in run.err
+    assert "o: delivery.send: 1 user gets no message, because their time passed more than 1 hour ago (stale)" in run.err
 
 
 def test_user_described_after_the_publication(simulate: Connector) -> None:
@@ -122,19 +122,19 @@ def test_other_time_of_a_newer_revision(simulate: Connector) -> None:
     story = [*ABROAD, order("publish", 2, "received", "o"), newer, {"at": "2026-03-09T22:00:00Z", "publish": "o"}]
     run = simulate(original({"at": "2026-03-20 09:00"}), RECEIVED, *story)
     assert [name for _, name, _ in decided(run.outcomes)] == ["tokyo", "berlin", "york"]
-    assert "o: 1 user gets no message" in run.err
+    assert "o: delivery.send: 1 user gets no message" in run.err
 
 
 @pytest.mark.parametrize(
     ("own", "resumed", "got", "warned"),
     [
-        (None, "10T23:59:00Z", ["tokyo", "berlin", "york"], "o: 3 users get the message at once"),
-        (None, "11T00:00:00Z", ["tokyo", "berlin", "york"], "o: 3 users get the message at once"),
-        (None, "11T00:00:01Z", ["berlin", "york"], "o: 1 user gets no message"),
-        (None, "15T00:00:00Z", [], "o: 3 users get no message"),
+        (None, "10T23:59:00Z", ["tokyo", "berlin", "york"], "o: delivery.send: 3 users get the message at once"),
+        (None, "11T00:00:00Z", ["tokyo", "berlin", "york"], "o: delivery.send: 3 users get the message at once"),
+        (None, "11T00:00:01Z", ["berlin", "york"], "o: delivery.send: 1 user gets no message"),
+        (None, "15T00:00:00Z", [], "o: delivery.send: 3 users get no message"),
         ("4 hours", "10T12:00:00Z", ["berlin", "york"], "because their time passed more than 4 hours ago (stale)"),
-        ("4 hours", "10T12:00:01Z", ["york"], "o: 2 users get no message"),
-        ("8 days", "15T00:00:00Z", ["tokyo", "berlin", "york"], "o: 3 users get the message at once"),
+        ("4 hours", "10T12:00:01Z", ["york"], "o: delivery.send: 2 users get no message"),
+        ("8 days", "15T00:00:00Z", ["tokyo", "berlin", "york"], "o: delivery.send: 3 users get the message at once"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("begun", [True, False], ids=["begun", "not begun"])
@@ -155,7 +155,7 @@ def test_what_is_stale_after_a_pause_takes_no_place(simulate: Connector) -> None
     """P9: with `per_minute` too; whoever waits for their turn after the resume does not become stale by that."""
     story = [*CROWD[:4], *ABROAD, order("publish", 2, "received", "o"), {"at": "2026-03-09T18:00:00Z", "stop": "o"}]
     run = simulate(original(NINE, per_minute=1), RECEIVED, *story, {"at": "2026-03-11T08:00:00Z", "resume": "o"})
-    assert "o: 2 users get no message" in run.err
+    assert "o: delivery.send: 2 users get no message" in run.err
     times = [at for _, _, at in decided(run.outcomes)]
     assert times == [f"2026-03-11T08:0{minute}:00Z" for minute in range(6)]
 

@@ -18,19 +18,25 @@ _UNITS = (
 )
 
 
-def describe_wait(state: str, next_at: datetime, messages: Sequence[DeliveryRecord], now: datetime) -> str:
+def describe_wait(
+    state: str, next_at: datetime, messages: Sequence[DeliveryRecord], now: datetime, *, is_paused: bool = False
+) -> str:
     """Describe what an open follow-up waits for, as of `now` (UTC).
 
     Args:
         next_at: the time that it waits for; once that has passed, its messages are due.
         messages: those that were attempted.
+        is_paused: it belongs to a launch of a stopped campaign (P9).
     """
     if state == State.SENDING:
         return describe_state(state)
-    if next_at > now:
-        return f"{describe_state(state)} until {format_instant(next_at)}"
+    if is_paused:
+        return "is paused: the campaign is stopped"
     tried = [message for message in messages if message.state is DeliveryState.OPEN and message.fault]
-    attempts = "; ".join(_describe_attempts(message, len(tried) > 1) for message in tried)
+    waits_until = f"{describe_state(state)} until {format_instant(next_at)}" if next_at > now else None
+    attempts = "; ".join(_describe_attempts(message, bool(waits_until) or len(tried) > 1) for message in tried)
+    if waits_until is not None:
+        return f"{waits_until}; {attempts}" if attempts else waits_until
     return f"due for {describe_age(now - next_at)}; {attempts or 'no attempt yet'}"
 
 

@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-import idna
-
 MAX_LOCAL_OCTETS = 64
 MAX_ADDRESS_OCTETS = 254
 """RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3: a path of 256 octets includes its angle brackets."""
@@ -121,6 +119,9 @@ def domain_to_ascii(domain: str) -> str:
     Raises:
         ValueError: it is not a domain, or longer than DNS allows.
     """
+    # Imported here, as phonenumbers is: short commands and workflows need not wait for the tables of Unicode.
+    import idna
+
     mapped = idna.uts46_remap(domain, std3_rules=True, transitional=False).removesuffix(".")
     ascii_domain = ".".join(map(_label_to_ascii, mapped.split(".")))
     if len(ascii_domain) > _MAX_DOMAIN_OCTETS:
@@ -138,6 +139,8 @@ def _label_to_ascii(label: str) -> str:
         if not _LDH_LABEL.fullmatch(label):
             raise ValueError("a label has other characters than letters, digits and inner hyphens, or too many")
         return label
+    import idna
+
     try:
         return idna.alabel(label).decode("ascii")
     except idna.InvalidCodepoint:
@@ -146,6 +149,8 @@ def _label_to_ascii(label: str) -> str:
 
 def _symbols_to_ascii(label: str) -> str:
     """Return the A-label of a label that holds symbols, which IDNA 2008 excludes and UTS 46 does not."""
+    import idna
+
     readable = label.removeprefix("xn--").encode("ascii").decode("punycode") if label.isascii() else label
     encoded = "xn--" + readable.encode("punycode").decode("ascii")
     is_mapped = idna.uts46_remap(readable, std3_rules=True, transitional=False) == readable

@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.model.values import Id, Text, UtcInstant, canonical_json, is_small_and_plain, storage_problem
+from connector.rules.model.values import (
+    Id,
+    Text,
+    UtcInstant,
+    canonical_json,
+    is_small_and_plain,
+    show_value,
+    storage_problem,
+)
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -186,7 +194,7 @@ def _read_text(name: str, value: Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise ValueError(f'properties.{name}: {value!r} is neither a text nor an integer; write a text, like "1"')
+    raise ValueError(f'properties.{name}: {show_value(value)} is neither a text nor an integer; write a text, like "1"')
 
 
 Item = Interaction | Event

@@ -15,7 +15,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     if name.casefold() in folded:
         return folded[name.casefold()]
     alike = [word for word in folded if abs(len(word) - len(name)) <= 2 + len(name) // 3]
-    matches = get_close_matches(name.casefold(), alike[:_MAX_CANDIDATES], 1, 0.7)
+    matches = get_close_matches(name.casefold(), alike[:_MAX_CANDIDATES], 1, 0.6)
     return folded[matches[0]] if matches else None
 
 

@@ -29,7 +29,7 @@ def launches_to_forecast(catalogue: Catalogue, verb: OrderVerb, ids: Sequence[st
 def launch_notes(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts) -> list[Fault]:
     """Return a warning for each launch of an order of which some users' time has come or passed."""
     notes = ((id, _describe(forecasts[id], catalogue, id)) for id in ids if id in forecasts)
-    return [Fault("", note, id=id) for id, note in notes if note]
+    return [Fault("delivery.send", note, id=id) for id, note in notes if note]
 
 
 def _describe(forecast: LaunchForecast, catalogue: Catalogue, id: str) -> str:

@@ -116,7 +116,7 @@ def settle_follow_up(follow_up: FollowUp, deliveries: Mapping[str, Delivery], no
 def settle_or_go_on(follow_up: FollowUp, deliveries: Mapping[str, Delivery], now: datetime) -> FollowUp:
     """Return the follow-up as its deliveries end it, or as it goes on with the channels that are undecided.
 
-    It is being sent while a message is claimed, and otherwise waits for the next attempt, or is held.
+    It is being sent while a message is claimed. Otherwise it is held if a channel without an attempt is, or waits.
     """
     if (ended := settle_follow_up(follow_up, deliveries, now)) is not None:
         return ended
@@ -126,7 +126,8 @@ def settle_or_go_on(follow_up: FollowUp, deliveries: Mapping[str, Delivery], now
     if DeliveryState.CLAIMED in states:
         state = State.SENDING
     else:
-        state = State.HELD if follow_up.next_at > now else State.WAITING
+        is_held = follow_up.next_at > now and any(channel not in deliveries for channel in follow_up.channels)
+        state = State.HELD if is_held else State.WAITING
     return replace(follow_up, state=state, dispatched_at=dispatched_at)
 
 

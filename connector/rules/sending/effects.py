@@ -126,7 +126,8 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
         case Pause():
             return ()
         case Hold(until):
-            return (ChangeFollowUp(settle_or_go_on(replace(follow_up, next_at=until), due.deliveries, now)),)
+            held = settle_or_go_on(replace(follow_up, next_at=until), due.deliveries, now)
+            return (change(held, state=State.HELD if held.state is State.WAITING else held.state),)
         case SwitchChannels(channels):
             return (_switch_channels(due, channels, now),)
         case Drop(reason):

@@ -30,12 +30,17 @@ class EndedFollowUp:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A trigger that starts no follow-up."""
+    """A trigger that starts no follow-up.
+
+    Args:
+        is_revised: whether it was refused before, for another reason, which this one replaces (T5).
+    """
 
     campaign: str
     key: str
     logged: LogEntry
     reason: Reason
+    is_revised: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,9 @@ class EvaluationScope:
     catalogue: Catalogue
     now: datetime
 
-    def refuse(self, logged: LogEntry, reason: Reason) -> Refusal:
+    def refuse(self, logged: LogEntry, reason: Reason, *, is_revised: bool = False) -> Refusal:
         """Return the refusal of a trigger of this key."""
-        return Refusal(self.campaign, self.key, logged, reason)
+        return Refusal(self.campaign, self.key, logged, reason, is_revised)
 
     def end_if_stopped(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
         """Return the follow-up as ended by the stop of its window if that was by `t`, else None (P9).

@@ -218,9 +218,9 @@ class _Replay:
 
     def _refuse(self, logged: LogEntry, reason: Reason) -> None:
         """Refuse a late trigger, or give one that has been refused before its new reason."""
-        known = self._refused.reasons.get(logged.id)
-        if logged.id in self._late or (known not in (None, reason) and logged.id not in self._stored):
-            self._refusals.append(self._scope.refuse(logged, reason))
+        is_revised = self._refused.reasons.get(logged.id, reason) is not reason and logged.id not in self._stored
+        if logged.id in self._late or is_revised:
+            self._refusals.append(self._scope.refuse(logged, reason, is_revised=is_revised))
 
     def changes(self, until: datetime | None) -> list[Change]:
         """Return the difference between the outcome of the replay and the stored follow-ups.
@@ -270,9 +270,10 @@ class _Replay:
         """Return the change of a follow-up without a row; a trigger that was superseded is refused, once (T2)."""
         if follow_up.reason != Reason.SUPERSEDED:
             return [NewFollowUp(follow_up)]
-        trigger, known = follow_up.trigger, self._refused.reasons.get(follow_up.trigger.id)
-        is_news = trigger.id in self._late or known not in (None, Reason.SUPERSEDED)
-        return [self._scope.refuse(trigger, Reason.SUPERSEDED)] if is_news else []
+        trigger, reason = follow_up.trigger, Reason.SUPERSEDED
+        is_revised = self._refused.reasons.get(trigger.id, reason) is not reason
+        is_news = trigger.id in self._late or is_revised
+        return [self._scope.refuse(trigger, reason, is_revised=is_revised)] if is_news else []
 
     def _outcome_of(self, logged: LogEntry, blocking: FollowUp | None) -> TriggerOutcome:
         stored = self._stored.get(logged.id)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, and_, exists, func, or_, select, update
 
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
+from connector.rules.triggering.changes import Refusal
 from connector.rules.triggering.overtaken import RefusedTrigger
 from connector.store.engine.bulk import as_table, in_set
 from connector.store.engine.transaction import Transaction
@@ -31,23 +32,37 @@ class WaitedAt:
 async def load_refusals(
     tx: Transaction, user_keys: Collection[str], trigger_ids: Collection[str], since: datetime
 ) -> dict[str, dict[RefusedTrigger, Reason]]:
-    """Load by user key why these triggers, none of them older than `since` (UTC), were refused: the newest reason."""
+    """Load by user key why these triggers, none of them older than `since` (UTC), were refused."""
     table = decisions.c
-    statement = (
-        select(table.user_key, table.campaign, table.key, table.interaction_id, table.reason)
-        .where(
-            tx.in_workspace(decisions),
-            in_set(tx, table.user_key, user_keys),
-            table.t >= since,
-            in_set(tx, table.interaction_id, trigger_ids),
-            table.state == State.REFUSED.value,
-        )
-        .order_by(table.seq)
+    statement = select(table.user_key, table.campaign, table.key, table.interaction_id, table.reason).where(
+        tx.in_workspace(decisions),
+        in_set(tx, table.user_key, user_keys),
+        table.t >= since,
+        in_set(tx, table.interaction_id, trigger_ids),
+        table.state == State.REFUSED.value,
     )
     refusals: dict[str, dict[RefusedTrigger, Reason]] = {user_key: {} for user_key in user_keys}
     for user_key, campaign, key, trigger_id, reason in await tx.execute(statement):
         refusals[user_key][campaign, key, trigger_id] = Reason(reason)
     return refusals
+
+
+async def replace_reasons(tx: Transaction, revised: Sequence[tuple[str, Refusal]], now: datetime) -> None:
+    """Give triggers that were refused before their new reasons; each with the key of its user."""
+    if not revised:
+        return
+    table = decisions.c
+    rows = [
+        {
+            "user_key": user_key, "campaign": refusal.campaign, "key": refusal.key,
+            "interaction_id": refusal.logged.id, "t": refusal.logged.t, "reason": refusal.reason.value,
+        }
+        for user_key, refusal in revised
+    ]  # fmt: skip
+    new = as_table(tx, {name: table[name].type for name in rows[0]}, rows)
+    is_refusal = and_(tx.in_workspace(decisions), table.state == State.REFUSED.value)
+    is_same = _is_same(decisions, new, *_OF_KEY, "interaction_id", "t")
+    await tx.execute(update(decisions).where(is_refusal, is_same).values(reason=new.c.reason, decided_at=now))
 
 
 async def load_overtaken(tx: Transaction, wanted: Mapping[str, WaitedAt]) -> dict[str, dict[tuple[str, str], LogEntry]]:
@@ -85,7 +100,7 @@ def _last_overtaken(tx: Transaction, wanted: FromClause) -> Select[Any]:
 
 
 def _overtaken(tx: Transaction, wanted: FromClause, last_begun: Subquery) -> Subquery:
-    refused, newer, own = decisions.c, decisions.alias(), follow_ups.alias()
+    refused, own = decisions.c, follow_ups.alias()
     is_wanted = and_(
         tx.in_workspace(decisions),
         refused.user_key == wanted.c.user_key,
@@ -93,11 +108,6 @@ def _overtaken(tx: Transaction, wanted: FromClause, last_begun: Subquery) -> Sub
         refused.t <= wanted.c.until,
         refused.state == State.REFUSED.value,
         refused.reason == Reason.SUPERSEDED.value,
-    )
-    has_newer_reason = exists().where(
-        tx.in_workspace(newer),
-        _is_same(newer, decisions, *_OF_KEY, "t", "interaction_id", "state"),
-        newer.c.seq > refused.seq,
     )
     has_begun = exists().where(
         tx.in_workspace(own),
@@ -113,7 +123,6 @@ def _overtaken(tx: Transaction, wanted: FromClause, last_begun: Subquery) -> Sub
         .outerjoin(last_begun, _is_same(last_begun, decisions, *_OF_KEY))
         .where(
             or_(last_begun.c.last_t.is_(None), last_begun.c.last_t <= refused.t),
-            ~has_newer_reason,
             ~has_begun,
         )
         .subquery("overtaken")

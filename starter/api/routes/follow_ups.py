@@ -51,4 +51,10 @@ async def read_follow_ups(
             limit=limit,
         )
         now = await database_now(tx)
-    return {"follow_ups": [view_follow_up(context.workspace, listed, now) for listed in found]}
+    entries = (await context.cache.at_least(context.database)).entries
+    stopped = {listed.campaign for listed in found if entries[listed.campaign].state == "stopped"}
+    return {
+        "follow_ups": [
+            view_follow_up(context.workspace, listed, now, is_stopped=listed.campaign in stopped) for listed in found
+        ]
+    }

@@ -19,8 +19,7 @@ from tests.support.launch_harness import NOW, LaunchHarness
 
 FORECAST = {"campaign": "o", "at_once": 2, "stale": 1, "later": 0, "is_exact": True}
 WARNING = (
-    "o: delivery.send: 1 user gets no message, because their time passed more than 1 day ago (stale); "
-    "2 users get the message at once"
+    "1 user gets no message, because their time passed more than 1 day ago (stale); 2 users get the message at once"
 )
 
 
@@ -54,7 +53,10 @@ async def test_dry_run(connector: Connector, paused: LaunchHarness) -> None:
     assert (code, out) == (0, "would resume o\no: 2 at once, 1 stale, 0 later\n")
     assert WARNING in err
     code, out, _ = await asyncio.to_thread(connector, "resume", "o", "--dry-run", "--json")
-    assert json.loads(out) == {"changed": ["o"], "unchanged": [], "warnings": [WARNING], "launches": [FORECAST]}
+    shown = json.loads(out)
+    [warning] = shown.pop("warnings")
+    assert WARNING in warning
+    assert shown == {"changed": ["o"], "unchanged": [], "launches": [FORECAST]}
 
 
 async def test_dry_run_of_what_is_refused(connector: Connector, paused: LaunchHarness) -> None:

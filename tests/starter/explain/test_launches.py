@@ -1,11 +1,13 @@
 """What a launch sends, as lists and `explain` show it: the made event `launch`, and no interaction of anybody's."""
 
+import re
 from datetime import timedelta
 
 import httpx
 import pytest
 
 from connector.app.context import AppContext
+from connector.channels.protocol import OutgoingMessage, TryLater
 from connector.rules.model.users import User
 from tests.support.builders import now
 from tests.support.installation import Installation
@@ -97,3 +99,24 @@ async def test_explained_pause(harness: LaunchHarness, api: httpx.AsyncClient) -
         [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
         [chapter] = story["chapters"]
         assert (chapter["state"], [fact["name"] for fact in chapter["looked_at"]]) == ("waiting", names)
+        listed = (await api.get("/v1/follow-ups", params={"campaign": "o", "limit": 1})).json()["follow_ups"]
+        for words in (chapter["words"], listed[0]["waits"]):
+            assert (words == "is paused: the campaign is stopped") == (verb == "stop")
+
+
+async def test_explained_outage_of_a_provider(context: AppContext, api: httpx.AsyncClient) -> None:
+    """W6: while a provider is away the user of a launch is said to be due, with the last fault."""
+    harness = LaunchHarness(Installation(context.database))
+    await harness.crowd(1)
+    await harness.publish()
+
+    async def away(_message: OutgoingMessage) -> None:
+        raise TryLater("http_503")
+
+    harness.channel.meanwhile = away
+    await harness.work(now())
+    [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
+    [chapter] = story["chapters"]
+    assert re.fullmatch(r"due for \d+ s; last: http_503", chapter["words"])
+    shown = (await api.get("/v1/campaigns/o/results")).json()["retried"]
+    assert [(one["channel"], one["fault"], one["count"]) for one in shown] == [("push", "http_503", 1)]
