@@ -88,7 +88,7 @@ def _create_workers(context: AppContext, client: Client, sender: Sender) -> list
     """
     database, cache, intake, workspace = context.database, context.cache, context.intake, context.workspace
     nudge = context.outbox.nudge
-    publisher = Publisher(database, cache, workspace, changed=nudge)
+    publisher = Publisher(database, cache, workspace, changed=nudge, providers=context.settings.provided_channels)
     launcher = Launcher(
         database,
         cache,

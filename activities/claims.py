@@ -46,13 +46,17 @@ from connector.wire import SendOutcome
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed message, with all that rendering it needs. `dispatched_at` is when it was claimed, UTC."""
+    """A claimed message, with all that rendering it needs.
+
+    `dispatched_at` is when it was claimed, UTC; `zone` is the company's.
+    """
 
     due: DueMessage
     user: User
     campaign: Campaign
     content: Messages
     dispatched_at: datetime
+    zone: str
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ def _claim_of(
         return send_outcome(decision.verdict, due.follow_up)
     claimed = {**due.deliveries, due.channel: due.with_state(DeliveryState.CLAIMED, claimed_at=now)}
     campaign = newest_live(catalogue.entries[due.follow_up.campaign])
-    return Claim(replace(due, deliveries=claimed), recipient.user, campaign, decision.verdict.content, now)
+    zone, content = catalogue.workspace.zone, decision.verdict.content
+    return Claim(replace(due, deliveries=claimed), recipient.user, campaign, content, now, zone)
 
 
 def send_outcome(verdict: MessageVerdict | Decided | Ended, follow_up: FollowUp) -> SendOutcome:

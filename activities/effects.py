@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
+from connector.rules.provider_events.consent import EventWithEffect
+from connector.rules.provider_events.effects import interpret_event
+from connector.rules.provider_events.events import answer_event
 from connector.rules.sending.effects import (
     BeginFollowUp,
     CancelFollowUp,
@@ -18,12 +21,14 @@ from connector.rules.sending.effects import (
     IngestInteraction,
     KeepAssignment,
     SaveReceipt,
+    StateAddress,
     WriteDelivery,
 )
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import write_deliveries
 from connector.store.follow_ups.follow_ups import end_follow_ups, insert_follow_ups, update_follow_ups
 from connector.store.follow_ups.receipts import ReceiptKey, insert_assignments, receipt_key, save_receipts
+from connector.store.provider_events.events import apply_statements
 from connector.store.users.descriptions import forget_push_tokens
 
 
@@ -38,6 +43,7 @@ async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, e
     cancelled: list[FollowUp] = []
     written: list[WriteDelivery] = []
     receipts: dict[ReceiptKey, datetime] = {}
+    answers: list[StateAddress] = []
     interactions: list[Interaction] = []
     for effect in effects:
         match effect:
@@ -55,8 +61,11 @@ async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, e
                 receipts[receipt_key(follow_up)] = at
             case ForgetPushTokens(user_key, tokens):
                 await forget_push_tokens(tx, user_key, tokens)
+            case StateAddress():
+                answers.append(effect)
             case IngestInteraction(interaction):
                 interactions.append(interaction)
+    await _apply_answers(tx, answers)
     await insert_assignments(tx, assignments)
     await write_deliveries(tx, written)
     await update_follow_ups(tx, changed)
@@ -67,3 +76,12 @@ async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, e
         return False
     users = {interaction.user for interaction in interactions}
     return (await intake.ingest_in_transaction(tx, catalogue, interactions, anonymous=users)).changed
+
+
+async def _apply_answers(tx: Transaction, answers: Sequence[StateAddress]) -> None:
+    """Apply what providers answered about addresses, as if they had reported it later; users' rows are locked."""
+    by_user: dict[str, list[EventWithEffect]] = {}
+    for answer in answers:
+        event = answer_event(answer.channel, answer.address, answer.meaning, answer.at)
+        by_user.setdefault(answer.user_key, []).append((event, interpret_event(event)))
+    await apply_statements(tx, by_user, tx.now)

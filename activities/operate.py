@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from temporalio import activity
 
 from connector import names
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.follow_up import FollowUp
+from connector.rules.sending.deliveries import with_rest
+from connector.rules.sending.effects import end_rest
 from connector.rules.sending.operating import cancel_wait, is_cancelled, move_wait, refusal
 from connector.store.audit import record_done
 from connector.store.engine.database import Database
-from connector.store.follow_ups.follow_ups import load_locked, update_follow_ups
+from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_deliveries, write_deliveries
+from connector.store.follow_ups.follow_ups import end_follow_ups, load_locked, update_follow_ups
 from connector.wire import Operation, OperationResult
 
 _DONE = {
@@ -31,7 +37,7 @@ class Operator:
 
     @activity.defn(name=names.OPERATE)
     async def operate(self, operation: Operation) -> OperationResult:
-        """Move or end a wait, provided that no message of it has been claimed; a repeated attempt changes nothing more.
+        """Move or end a wait if one of its messages is still to come; a repeated attempt changes nothing more.
 
         A refusal is in the result, with the follow-up's state. The audit entry is committed with the change.
         """
@@ -39,17 +45,31 @@ class Operator:
         now, act_id = info.started_time, operation.act_id or f"{info.workflow_run_id}-{info.activity_id}"
         async with self._database.write(self._workspace) as tx:
             follow_up = (await load_locked(tx, [operation.follow_up_id])).get(operation.follow_up_id)
+            deliveries = await load_deliveries(tx, operation.follow_up_id)
+            follow_up = follow_up and with_rest(follow_up, deliveries)
             refused = refusal(follow_up)
             if follow_up is not None and refused is None:
-                is_cancel = operation.verb == names.CANCEL
-                change = cancel_wait(follow_up, now) if is_cancel else move_wait(follow_up, operation.until or now)
-                await update_follow_ups(tx, [change.follow_up])
-                follow_up = change.follow_up
+                follow_up = await _carry_out(tx, operation, follow_up, now)
                 entry = {follow_up.user_key: {"campaign": follow_up.campaign}}
                 await record_done(tx, AuditAction(operation.verb), act_id, entry)
-        if operation.verb == names.CANCEL and is_cancelled(follow_up):
+        if operation.verb == names.CANCEL and is_cancelled(follow_up, deliveries.values()):
             refused = None  # an earlier attempt cancelled it, and its answer was lost
         return _result_of(follow_up, refused, operation.verb)
+
+
+async def _carry_out(tx: Transaction, operation: Operation, follow_up: FollowUp, now: datetime) -> FollowUp:
+    """Move or end a wait. The workflow requested it, so only a follow-up that was partly sent needs a signal."""
+    if operation.verb != names.CANCEL:
+        moved = move_wait(follow_up, operation.until or now).follow_up
+        await update_follow_ups(tx, [moved])
+        return moved
+    ended = cancel_wait(follow_up, now)
+    if ended.rest is None:
+        await update_follow_ups(tx, [ended])
+    else:
+        await write_deliveries(tx, end_rest(ended, now))
+        await end_follow_ups(tx, [ended])
+    return ended
 
 
 def _result_of(follow_up: FollowUp | None, refused: str | None, verb: str) -> OperationResult:

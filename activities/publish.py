@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,17 +12,21 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from connector import names
+from connector.definitions.publish_facts import gather_facts_in_time
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import AuditAction
 from connector.rules.model.errors import OrderRefused
-from connector.rules.publishing.orders import PLANNERS, Missed, OrderPlan, missed_to_count, plan_publish
+from connector.rules.publishing.facts import NO_FACTS, PublishFacts
+from connector.rules.publishing.launch_notes import Forecasts, launches_to_forecast
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, plan_resume
 from connector.store.audit import record_done
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.catalogue.orders import VersionMoved, commit_order, find_receipt, next_instant
 from connector.store.engine.database import Database
-from connector.store.follow_ups.ending import end_stopped, find_stopped
-from connector.store.users.log import count_interactions
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.follow_ups.ending import end_partly_sent, end_stopped, find_stopped
+from connector.store.reporting.launch_forecasts import forecast_launches
 from connector.wire import Order, OrderReceipt, StoppedWindow
 
 _PAGE_SIZE = 500
@@ -39,6 +43,7 @@ class Publisher:
 
     Args:
         changed: called when there may be something for the outbox, so that it looks at once.
+        providers: the channels that have a provider; None: not known.
     """
 
     def __init__(
@@ -48,8 +53,10 @@ class Publisher:
         workspace: str,
         *,
         changed: Callable[[], None] = lambda: None,
+        providers: Collection[str] | None = None,
     ) -> None:
         self._database, self._cache, self._workspace, self._changed = database, cache, workspace, changed
+        self._providers = providers
 
     @activity.defn(name=names.CARRY_OUT_ORDER)
     async def carry_out_order(self, order: Order) -> OrderReceipt:
@@ -60,9 +67,10 @@ class Publisher:
         """
         while True:
             catalogue = await self._cache.at_least(self._database)
-            missed = await self._missed(catalogue, order)
+            facts = await self._gather_facts(catalogue, order)
+            forecasts = await self._forecast_launches(catalogue, order)
             try:
-                receipt = await self._commit(catalogue, order, missed)
+                receipt = await self._commit(catalogue, order, facts, forecasts)
                 self._changed()  # a launch may have to begin, or to be signalled
                 return receipt
             except VersionMoved:
@@ -84,29 +92,53 @@ class Publisher:
         SQLite has no queue that would give them a turn.
         """
         ended = 0
-        while True:
-            async with self._database.read(self._workspace) as tx:
-                page = await find_stopped(tx, stopped.campaigns, _PAGE_SIZE)
-            seconds = 0.0
-            if page:
-                async with self._database.write(self._workspace) as tx:
-                    began_at = time.monotonic()
-                    ended += await end_stopped(tx, page)
-                seconds = time.monotonic() - began_at
-                self._changed()
-            activity.heartbeat(ended)
-            if len(page) < _PAGE_SIZE:
-                return ended
+        for end, after in ((end_stopped, None), (end_partly_sent, "")):
+            page: Mapping[str, str] | None = None
+            while page is None or len(page) == _PAGE_SIZE:
+                async with self._database.read(self._workspace) as tx:
+                    page = await find_stopped(tx, stopped.campaigns, _PAGE_SIZE, partly_sent_after=after)
+                if page:
+                    ended += await self._end_page(page, end)
+                    activity.heartbeat(ended)
+                after = None if after is None else max(page, default="")
+        return ended
+
+    async def _end_page(
+        self, page: Mapping[str, str], end: Callable[[Transaction, Mapping[str, str]], Awaitable[int]]
+    ) -> int:
+        """End the follow-ups of one page in a transaction; a pause follows a full one."""
+        async with self._database.write(self._workspace) as tx:
+            began_at = time.monotonic()
+            ended = await end(tx, page)
+        seconds = time.monotonic() - began_at
+        self._changed()
+        if len(page) == _PAGE_SIZE:
             await asyncio.sleep(min(seconds, _MAX_PAUSE_SECONDS))
+        return ended
 
-    async def _missed(self, catalogue: Catalogue, order: Order) -> Missed:
+    async def _gather_facts(self, catalogue: Catalogue, order: Order) -> PublishFacts:
         if order.verb != "publish":
-            return {}
-        wanted = missed_to_count(catalogue, order.ids, with_follow_ons=order.with_follow_ons)
-        async with self._database.read(self._workspace, seconds=_ORDER_SECONDS) as tx:
-            return await count_interactions(tx, wanted)
+            return NO_FACTS
+        return await gather_facts_in_time(
+            self._database,
+            self._workspace,
+            catalogue,
+            order.ids,
+            with_follow_ons=order.with_follow_ons,
+            providers=self._providers,
+        )
 
-    async def _commit(self, catalogue: Catalogue, order: Order, missed: Missed) -> OrderReceipt:
+    async def _forecast_launches(self, catalogue: Catalogue, order: Order) -> Forecasts:
+        if order.verb not in ("publish", "resume"):
+            return {}
+        async with self._database.read(self._workspace, seconds=_ORDER_SECONDS) as tx:
+            now = await database_now(tx)
+            launches = launches_to_forecast(catalogue, order.verb, order.ids, now)
+            return await forecast_launches(tx, launches, catalogue.workspace, now)
+
+    async def _commit(
+        self, catalogue: Catalogue, order: Order, facts: PublishFacts, forecasts: Forecasts
+    ) -> OrderReceipt:
         async with self._database.write(self._workspace, lock="exclusive", seconds=_ORDER_SECONDS) as tx:
             done = await find_receipt(tx, order.order_id, order.digest)
             if done is not None:
@@ -114,7 +146,7 @@ class Publisher:
             if (await read_head(tx)).version != catalogue.version:
                 raise VersionMoved("the catalogue has changed since it was loaded")
             now = await next_instant(tx)
-            plan = _plan(catalogue, order, missed, now)
+            plan = _plan(catalogue, order, facts, forecasts, now)
             plan = replace(plan, warnings=tuple(_first(plan.warnings)))
             receipt = await commit_order(
                 tx,
@@ -131,8 +163,10 @@ class Publisher:
             return OrderReceipt.model_validate(receipt)
 
 
-def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> OrderPlan:
+def _plan(catalogue: Catalogue, order: Order, facts: PublishFacts, forecasts: Forecasts, now: datetime) -> OrderPlan:
     """Return what an order changes, by the rules of publishing; raises OrderRefused."""
+    if order.verb == "resume":
+        return plan_resume(catalogue, order.ids, forecasts)
     if order.verb != "publish":
         return PLANNERS[order.verb](catalogue, order.ids)
     return plan_publish(
@@ -141,7 +175,8 @@ def _plan(catalogue: Catalogue, order: Order, missed: Missed, now: datetime) -> 
         now=now,
         with_follow_ons=order.with_follow_ons,
         allow_missed=order.allow_missed,
-        missed=missed,
+        facts=facts,
+        forecasts=forecasts,
     )
 
 

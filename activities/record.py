@@ -10,16 +10,18 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
-from pydantic_core import from_json
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, FailureError
 
 from connector import names
+from connector.ingest.batch_text import read_batch_text
 from connector.ingest.batches import BatchRefused, InteractionBatch, ingest_batch, parse_batch
 from connector.ingest.intake import Intake, ItemResult
+from connector.ingest.parsing import with_time
 from connector.rules.model.interactions import Event, Interaction
+from connector.rules.model.json_text import JsonInvalid
 from connector.rules.model.users import ERASED_FAULT
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.users.users import load_users
@@ -102,7 +104,7 @@ class ExceptionSignalReporter:
         if reported.user_key not in users:
             return ItemResult("invalid", fault=ERASED_FAULT)
         scheduled_at = activity.info().scheduled_time.isoformat()
-        item = {"occurred_at": scheduled_at, **reported.item, "user": users[reported.user_key].user.id}
+        item = with_time(reported.item, scheduled_at) | {"user": users[reported.user_key].user.id}
         [result] = await self._intake.ingest([item], anonymous={item["user"]})
         return result
 
@@ -149,13 +151,13 @@ def _decode(payload: Payload) -> Any:
     if encoding != b"json/plain":
         raise BatchRefused("invalid_json", "the body is not JSON: its payload's encoding is not json/plain")
     try:
-        return from_json(payload.data, allow_inf_nan=False)
-    except ValueError as error:
-        raise BatchRefused("invalid_json", f"the body is not JSON: {error}") from None
+        return read_batch_text(payload.data)
+    except JsonInvalid as fault:
+        raise BatchRefused("invalid_json", f"the body {fault}") from None
 
 
 def _with_times(batch: InteractionBatch, occurred_at: str) -> InteractionBatch:
-    items = [{"occurred_at": occurred_at, **item} if isinstance(item, dict) else item for item in batch.items]
+    items = [with_time(item, occurred_at) if isinstance(item, dict) else item for item in batch.items]
     return replace(batch, items=items)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from activities.claims import Claim, send_outcome
 from activities.due_messages import Attempt, load_turns
@@ -18,7 +19,9 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.times import start_of_second
 from connector.rules.sending.deliveries import DueMessage
 from connector.rules.sending.effects import Effect
+from connector.rules.sending.launching import is_launched
 from connector.rules.sending.results import SendResult, decide_release, decide_result
+from connector.rules.sending.retries import next_attempt_at
 from connector.store.engine.group_commit import SingleRequest
 from connector.store.engine.transaction import Transaction
 from connector.store.users.log import WantedTypes, load_types
@@ -44,10 +47,20 @@ class ProviderResult(AttemptEnd):
 class NothingSent(AttemptEnd):
     """The message surely did not go out, because of a temporary fault; its claim, if it has one, is released.
 
-    `fault` is a code, such as `store_unavailable`.
+    Args:
+        fault: a code, such as `store_unavailable`.
+        took: how long the attempt took until it failed.
+        retry_after: the pause that the provider requested; None: it requested none.
     """
 
     fault: str
+    took: timedelta = timedelta()
+    retry_after: timedelta | None = None
+
+    @property
+    def next_attempt_at(self) -> datetime:
+        """When Temporal makes the next attempt, UTC."""
+        return next_attempt_at(self.attempt.number, self.attempt.now + self.took, self.retry_after)
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ async def record_messages(
         wanted = {
             due.follow_up.user_key: _exceptions_wanted(due.follow_up, catalogue)
             for position, due in turn.items()
-            if isinstance(ends[position], NothingSent) and not due.is_another_out
+            if isinstance(ends[position], NothingSent)
         }
         logs = {user_key: log.entries for user_key, log in (await load_types(tx, wanted)).items()}
         effects: list[Effect] = []
@@ -95,5 +108,6 @@ def _decide(
             return send_outcome(decision.verdict, due.follow_up), decision.effects
         case NothingSent(fault=fault):
             log = logs.get(due.follow_up.user_key, ())
-            return None, decide_release(due, now, fault, log, catalogue, now)
+            at = None if is_launched(due.follow_up) else end.next_attempt_at
+            return None, decide_release(due, now, fault, log, catalogue, now, next_attempt_at=at)
     raise TypeError(f"{type(end).__name__} cannot be recorded")

@@ -6,8 +6,9 @@ Concurrent sends of one process share transactions (group commit), for their cla
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -42,7 +43,15 @@ from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
 from connector.templating.links import leads_elsewhere
-from connector.templating.templates import MessageAborted, RenderingFailed, is_quick, render, template_variables
+from connector.templating.templates import (
+    MessageAborted,
+    RenderingFailed,
+    RenderMoment,
+    is_quick,
+    render,
+    result_of_failure,
+    template_variables,
+)
 from connector.templating.threads import run_in_thread
 from connector.tracking.text_links import hosts_in
 from connector.wire import SendOutcome, SendRequest
@@ -59,7 +68,7 @@ class Sender:
     """Sends the messages of one workspace.
 
     Args:
-        channels: by name; a message for a channel that is missing fails with `no_provider`.
+        channels: by name; a message for a channel that is missing waits and is tried again (`no_provider`, W6).
         rates: messages per second by channel, over all workers; a channel that is missing has no limit.
         link_hosts: hosts to which user data may lead a link; none: not checked, `apply` refuses such links.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
@@ -149,14 +158,19 @@ class Sender:
 
     async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome:
         """Hand a claimed message to its provider, and record the result; raises TryLater or ApplicationError."""
+        began_at = time.monotonic()
         try:
             result = await self._send_to_provider(claim)
         except TryLater as fault:
             _log.info("send_is_tried_again", delivery=attempt.delivery_id, fault=fault.code, attempt=attempt.number)
-            await self._record(NothingSent(attempt, fault.code))
+            _count_retry(claim.due.channel, fault.code)
+            took = timedelta(seconds=time.monotonic() - began_at)
+            await self._record(NothingSent(attempt, fault.code, took, fault.retry_after))
             raise
         if result.fault is not None:
-            _log.warning("not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault)
+            _log.warning(
+                "not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault, detail=result.detail
+            )
         outcome = await self._record(ProviderResult(attempt, claim, result))
         assert outcome is not None  # noqa: S101 - only a release has none
         return outcome
@@ -168,7 +182,9 @@ class Sender:
             accepted = await _hand_over(channel, await _render(claim, self._link_hosts))
         except TryLater:
             raise
-        except (SendError, RenderingFailed, MessageAborted) as fault:
+        except (RenderingFailed, MessageAborted) as failure:
+            return result_of_failure(failure)
+        except (Rejected, OutcomeUnknown) as fault:
             return _result_of(fault)
         return SendResult(
             DeliveryState.SENT,
@@ -198,7 +214,7 @@ class Sender:
 
     def _channel(self, name: str) -> Channel:
         if name not in self._channels:
-            raise Rejected("no_provider", f"no provider is set up for {name}")
+            raise TryLater("no_provider", f"no provider is set up for {name}")
         return self._channels[name]
 
 
@@ -212,7 +228,7 @@ async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
     user, due = claim.user, claim.due
     sms = claim.content.sms if due.channel == "sms" else None
     variables = template_variables(due.follow_up, user, claim.campaign)
-    work = partial(render, claim.content, due.channel, variables)
+    work = partial(render, claim.content, due.channel, variables, RenderMoment(claim.dispatched_at, claim.zone))
     content = work() if is_quick(claim.content, due.channel, variables) else await run_in_thread(work)
     if link_hosts and leads_elsewhere(getattr(claim.content, due.channel), content, link_hosts):
         raise Rejected("link_host_refused", "a link leads to a host that is neither written nor listed")
@@ -236,10 +252,22 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
 
 
-def _result_of(fault: SendError | RenderingFailed | MessageAborted) -> SendResult:
+def _count_retry(channel: str, fault: str) -> None:
+    """Count a message that is tried again, in the metrics of the worker (W6)."""
+    if activity.in_activity():
+        counter = activity.metric_meter().create_counter(
+            "connector_sends_tried_again", "Messages that a provider did not accept for now, by channel and fault."
+        )
+        counter.add(1, {"channel": channel, "fault": fault})
+
+
+def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:
     if isinstance(fault, Rejected):
-        return SendResult(DeliveryState.FAILED, Reason.SEND_FAILED, fault.code, invalid_tokens=fault.invalid_tokens)
-    if isinstance(fault, OutcomeUnknown):
-        return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)
-    code = "template_aborted" if isinstance(fault, MessageAborted) else "template_fault"
-    return SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, code)
+        return SendResult(
+            DeliveryState.FAILED,
+            Reason.SEND_FAILED,
+            fault.code,
+            invalid_tokens=fault.invalid_tokens,
+            meaning=fault.meaning,
+        )
+    return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)

@@ -47,8 +47,8 @@ COMMANDS = {
         "send-now": "Evaluate and send one follow-up now, not at its due time.",
         "postpone": "Move the time that one follow-up waits for, even if it is held; exceptions still cancel it until "
         "then.",
-        "cancel": "End one follow-up unsent, as `dropped: cancelled_by_operator`, if none of its messages was sent "
-        "yet.",
+        "cancel": "End one follow-up, as `dropped: cancelled_by_operator`, or as `sent` if one of its channels went "
+        "out already.",
     },
     "Users": {
         "interact": "Report interactions and events directly to the store. An invalid item does not affect the others.",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-LAST = {"P": 10, "M": 8, "T": 5, "D": 5, "X": 4, "W": 4, "C": 1}
-"""By the rules' letter: publishing, matching, trigger, delay, exceptions, "at the due time" and conversions."""
+LAST = {"P": 10, "M": 9, "T": 5, "D": 5, "X": 4, "W": 7, "A": 2, "C": 1}
+"""By letter: publishing, matching, trigger, delay, exceptions, "at the due time", audience and conversions."""
 
 RULES = [f"{letter}{number}" for letter, last in LAST.items() for number in range(1, last + 1)]
 NAME = re.compile(rf"\b[{''.join(LAST)}]\d+\b")

@@ -9,6 +9,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from connector import names
+from connector.rules.sending.retries import FIRST_PAUSE, MAX_PAUSE
 from connector.wire import (
     FollowUpStart,
     LaunchPage,
@@ -28,7 +29,7 @@ from workflows import steps
 _ATTEMPT_TIMEOUT = timedelta(seconds=30)
 _SEND_TIMEOUT = timedelta(minutes=10)
 """Long enough to wait for the database with a result; heartbeats show within 30 seconds if the worker is dead."""
-_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=5))
+_RETRY = RetryPolicy(initial_interval=FIRST_PAUSE, maximum_interval=MAX_PAUSE)
 """Without a limit: each attempt evaluates the message again, and drops what has become stale (D4)."""
 
 _RETRY_SOON = RetryPolicy(maximum_interval=timedelta(seconds=10))

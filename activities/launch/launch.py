@@ -24,7 +24,8 @@ from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import Effect
-from connector.rules.sending.launching import Launch, begins_at, is_in_launch, launch_user, scheduled
+from connector.rules.sending.launch_times import send_time
+from connector.rules.sending.launching import Launch, is_in_launch, launch_user
 from connector.rules.targeting.audience import needs_history
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
@@ -148,12 +149,10 @@ class Launcher:
         entry = catalogue.entries[row.campaign]
         if entry.state != "archived" and entry.live is None:
             return LaunchStep(phase="paused", next_page=from_the_start(page))
-        delivery = None if entry.state == "archived" else scheduled(entry)
-        if row.paged_at is not None or delivery is None:
+        time = None if entry.state == "archived" else send_time(entry, catalogue.workspace)
+        if row.paged_at is not None or time is None:
             return await self._sender.take_chunk(tx, catalogue, row, page.after, now)
-        return await self._add_next_users(
-            tx, catalogue, Launch(row.launch_id, entry, delivery, row.published_at), row, page, now
-        )
+        return await self._add_next_users(tx, catalogue, Launch(row.launch_id, entry, time), row, page, now)
 
     async def _add_next_users(
         self,
@@ -164,9 +163,8 @@ class Launcher:
         page: LaunchPage,
         now: datetime,
     ) -> LaunchStep:
-        begins = begins_at(launch.delivery, row.published_at, catalogue.workspace)
-        if now < begins:
-            return LaunchStep(phase="waits", next_page=page, until=begins)
+        if now < launch.time.begins_at:
+            return LaunchStep(phase="waits", next_page=page, until=launch.time.begins_at)
         row = row if row.begun_at is not None else replace(row, begun_at=await database_now(tx))
         keys = await load_next_users(tx, row, self._audience)
         if keys:

@@ -25,6 +25,7 @@ from connector.store.follow_ups.launches import (
     find_earliest_wait,
     load_due_rows,
     load_launch,
+    load_overdue_rows,
     restart_waits,
     update_launch,
 )
@@ -41,14 +42,15 @@ _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 class Chunk:
     """The rows of a launch to send to next. `not_before` (UTC) is set instead if a rate is used up until then.
 
-    `is_late`: the launch was interrupted for so long that messages that are due have become stale (D4, W4). `minute` is
-    the launch's own window with these rows; `windows` are those of channels with a rate, in which each row has a place.
+    `is_stale`: the launch was interrupted or paused for so long that these rows are to be dropped (D4, P9, W4); they
+    take no place of any rate. `minute` is the launch's own window with these rows; `windows` are those of channels with
+    a rate, in which each row has a place.
     """
 
     launch: LaunchRow
     rows: Sequence[DueRow] = ()
     not_before: datetime | None = None
-    is_late: bool = False
+    is_stale: bool = False
     minute: RateWindow = field(default_factory=RateWindow)
     windows: Mapping[str, RateWindow] = field(default_factory=dict)
 
@@ -107,10 +109,15 @@ class LaunchSender:
         """Take the next rows after a user key that are due, as many as the rates grant; all of them if archived.
 
         Each row takes one of `per_minute` and one place on each of its channels. The launch counts as at work at `now`
-        (UTC) unless it is late already.
+        (UTC). Rows that have become stale come first.
         """
         entry = catalogue.entries[launch.campaign]
         is_archived = entry.state == "archived"
+        if not is_archived:
+            launch, stale = await self._find_stale(tx, catalogue, launch, now)
+            if stale:
+                await restart_waits(tx, [row.id for row in stale], launch.kept_up_at)
+                return Chunk(launch, stale, is_stale=True)
         due = await load_due_rows(tx, launch, after, None if is_archived else now, self._messages)
         if not due:
             return Chunk(launch)
@@ -120,11 +127,28 @@ class LaunchSender:
         if turns.not_before is not None:
             return turns
         await restart_waits(tx, [row.id for row in turns.rows], launch.kept_up_at)
-        is_late = await _is_late(tx, launch, now - catalogue.workspace.stale_after)
-        kept_up_at = launch.kept_up_at if is_late else max(now, launch.kept_up_at)
-        minute = turns.minute
+        kept_up_at, minute = max(now, launch.kept_up_at), turns.minute
         await update_launch(tx, launch.launch_id, minute_at=minute.at, minute_count=minute.count, kept_up_at=kept_up_at)
-        return replace(turns, is_late=is_late)
+        return turns
+
+    async def _find_stale(
+        self, tx: Transaction, catalogue: Catalogue, launch: LaunchRow, now: datetime
+    ) -> tuple[LaunchRow, Sequence[DueRow]]:
+        """Return rows that are stale because of a pause, or else because of an outage; none while the launch keeps up.
+
+        What is stale after a pause was so at the resume (P9): for all others the pause does not count, so that in the
+        launch that is returned they wait from the resume on.
+        """
+        stale_after = catalogue.stale_after(launch.campaign)
+        resumed_at = catalogue.entries[launch.campaign].windows[-1].opened_at
+        for at in (resumed_at, now) if launch.kept_up_at < resumed_at else (now,):
+            if launch.kept_up_at < at - stale_after:
+                rows = await load_overdue_rows(tx, launch, at - stale_after, self._messages)
+                if rows:
+                    return launch, rows
+            if at == resumed_at:
+                launch = replace(launch, kept_up_at=max(launch.kept_up_at, resumed_at))
+        return launch, ()
 
     async def _take_turns(
         self, tx: Transaction, launch: LaunchRow, due: Sequence[DueRow], limit: RateLimit | None, now: datetime
@@ -156,9 +180,11 @@ class LaunchSender:
         if not chunk.rows:
             return await self._end_pass(chunk.launch, page, now)
         tried = await self._try_all(chunk.rows, chunk.launch.campaign, now, attempt, may_continue)
+        if chunk.is_stale:
+            return _step_after_stale(tried, page, now)
         is_blocked = tried.later > 0 and not tried.handed_over
         if tried.handed_over < len(chunk.rows) or chunk.unused_places(tried.used):
-            await self._release_unused(chunk, tried, now, is_behind=chunk.is_late or is_blocked)
+            await self._release_unused(chunk, tried, now, is_behind=is_blocked)
         reached = chunk.rows[tried.rows - 1].user_key if tried.rows else page.after
         page = page.model_copy(update={"after": reached, "later": page.later or tried.later > 0})
         if tried.paused:
@@ -236,11 +262,12 @@ def from_the_start(page: LaunchPage) -> LaunchPage:
     return page.model_copy(update={"after": "", "later": False, "tries": 0})
 
 
-async def _is_late(tx: Transaction, launch: LaunchRow, before: datetime) -> bool:
-    if launch.kept_up_at >= before:
-        return False
-    first = await find_earliest_wait(tx, launch)
-    return first is not None and first < before
+def _step_after_stale(tried: AttemptSummary, page: LaunchPage, now: datetime) -> LaunchStep:
+    """Begin a pass over those who are left; after a pause if an earlier attempt has a row in hand."""
+    next_page = from_the_start(page)
+    if tried.paused:
+        return LaunchStep(phase="paused", next_page=next_page)
+    return LaunchStep(phase="sending", next_page=next_page, until=now + _MIN_PAUSE if tried.later else None)
 
 
 def _pause(tries: int) -> timedelta:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError
 
+from connector.rules.model.validation import describe_secretly
 from connector.settings.application import ApiLimits, Settings
 from connector.settings.client import ClientSettings
 from connector.settings.codec import CodecSettings
@@ -33,7 +34,9 @@ def read_settings(data: Path | None = None) -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise SettingsWrong(
-            "; ".join(f"{_variable_name(error.title, fault['loc'])}: {fault['msg']}" for fault in error.errors())
+            "; ".join(
+                f"{_variable_name(error.title, fault['loc'])}: {describe_secretly(fault)}" for fault in error.errors()
+            )
         ) from None
     return settings if data is None else settings.model_copy(update={"data": data})
 

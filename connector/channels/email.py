@@ -2,7 +2,8 @@
 
 The stage that the session reached decides what a failure means. Before DATA nothing was sent; from DATA on, a lost
 reply may belong to a mail that was sent; a 5xx reply refuses this message, a 4xx reply refuses it for now. A failure
-before the envelope concerns the server or the settings, never the message, so it is transient whatever the reply.
+before the envelope concerns the server or the settings, never the message, so it is transient whatever the reply; so is
+a 5xx reply that refuses the sender, the credentials, or a quota of the account (W6).
 """
 
 from __future__ import annotations
@@ -30,11 +31,17 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
+from connector.rules.model.addresses import AddressMeaning
+from connector.rules.provider_events.refusals import meaning_of_smtp
 from connector.settings.providers import Smtp
 from connector.templating.threads import run_in_thread
 
 _QUIT_TIMEOUT_SECONDS = 1.0
 _AUTH_REQUIRED = frozenset({530, 534, 535, 538})
+_OF_THE_ACCOUNT = re.compile(r"5\.(?:3\.[12]|4\.5|7\.(?:8|9|11|14))\b")
+"""Enhanced codes of the server, a quota or the credentials (RFC 3463 and 4954): X.3.1 full, X.3.2 closed, X.4.5 a
+quota, X.7.8 wrong credentials, X.7.9 and X.7.11 a stronger sign-in or TLS needed, X.7.14 no trust."""
+_SIZE = 552
 _REFUSALS: dict[type[aiosmtplib.SMTPResponseException], str] = {
     aiosmtplib.SMTPSenderRefused: "sender_refused",
     aiosmtplib.SMTPRecipientRefused: "recipient_refused",
@@ -59,11 +66,12 @@ class EmailChannel:
         self._clock = clock
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Send `message.content` (subject, html, text, from); the provider's id is the Message-ID.
+        """Send `message.content` as email; the provider's id is the Message-ID.
 
         Raises:
-            Rejected: it cannot be written as email, or the server refuses sender, recipient or message with 5xx.
-            TryLater: no connection, TLS or authentication, a 4xx reply, or no reply before DATA.
+            Rejected: it cannot be written as email, or the server refuses recipient or message with 5xx.
+            TryLater: no connection, TLS or authentication, a refused sender or used-up quota, a 4xx reply, or no reply
+                before DATA.
             OutcomeUnknown: the reply was lost after DATA.
         """
         at = datetime.fromtimestamp(self._clock(), UTC)
@@ -164,8 +172,13 @@ def _classify(fault: Exception, stage: _Stage) -> SendError:
     if isinstance(fault, aiosmtplib.SMTPResponseException) and stage in (_Stage.ENVELOPE, _Stage.DATA):
         if fault.code in _AUTH_REQUIRED:
             return TryLater(_Stage.AUTH, _describe_reply(fault))
+        if _is_about_the_account(fault):
+            is_sender = isinstance(fault, aiosmtplib.SMTPSenderRefused) and fault.code >= 500
+            return TryLater("sender_refused" if is_sender else f"smtp_{fault.code}", _describe_reply(fault))
         if 500 <= fault.code < 600 and type(fault) in _REFUSALS:
-            return Rejected(_REFUSALS[type(fault)], _describe_reply(fault))
+            is_of_recipient = not isinstance(fault, aiosmtplib.SMTPSenderRefused)
+            meaning = meaning_of_smtp(fault.code, fault.message) if is_of_recipient else AddressMeaning.NOTHING
+            return Rejected(_REFUSALS[type(fault)], _describe_reply(fault), meaning=meaning)
         if 400 <= fault.code < 500:
             return TryLater(f"smtp_{fault.code}", _describe_reply(fault))
     if stage is _Stage.DATA:
@@ -173,6 +186,13 @@ def _classify(fault: Exception, stage: _Stage) -> SendError:
     if isinstance(fault, ssl.SSLError) or isinstance(fault.__cause__, ssl.SSLError):
         return TryLater(_Stage.TLS, type(fault).__name__)
     return TryLater(stage, _describe_reply(fault))
+
+
+def _is_about_the_account(fault: aiosmtplib.SMTPResponseException) -> bool:
+    """Return whether a reply to the envelope or the data refuses the account or its sender, not the message (W6)."""
+    if fault.code >= 500 and _OF_THE_ACCOUNT.match(fault.message):
+        return True
+    return isinstance(fault, aiosmtplib.SMTPSenderRefused) and fault.code >= 500 and fault.code != _SIZE
 
 
 def _describe_reply(fault: Exception) -> str:

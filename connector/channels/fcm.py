@@ -31,6 +31,8 @@ _MAX_CONCURRENT_REQUESTS = 10
 _ERROR_CODE = re.compile(r"[A-Z_]{1,32}")
 _TOKEN_ERRORS = {"UNREGISTERED": "unregistered", "SENDER_ID_MISMATCH": "sender_id_mismatch"}
 """FCM's error codes that concern the token alone, with our codes."""
+_OF_THE_MESSAGE = frozenset({400, 413})
+"""The statuses that concern the message. Others concern credentials, the project, a quota or the way to FCM."""
 
 
 class FcmChannel:
@@ -155,9 +157,9 @@ def _refusal(answer: ProviderResponse) -> SendError:
     code = _error_code(answer)
     if code in _TOKEN_ERRORS:
         return Rejected(_TOKEN_ERRORS[code])
-    if code == "QUOTA_EXCEEDED" or answer.status in (401, 403) or answer.status < 400:
-        return TryLater(f"fcm_http_{answer.status}")
-    return Rejected(f"fcm_{code.lower()}" if code else f"fcm_http_{answer.status}")
+    if answer.status in _OF_THE_MESSAGE and code in ("", "INVALID_ARGUMENT"):
+        return Rejected(f"fcm_{code.lower()}" if code else f"fcm_http_{answer.status}")
+    return TryLater(f"fcm_http_{answer.status}")
 
 
 def _error_code(answer: ProviderResponse) -> str:

@@ -1,7 +1,7 @@
 """Make one HTTP request to a provider, and classify what a failure means for the message.
 
-Only 429 and 503 mean that a provider did not accept a message: any other 5xx response may come from a proxy after the
-provider did its work, so the outcome is unknown.
+Only 408, 425, 429 and 503 mean that a provider did not accept a message: any other 5xx response may come from a proxy
+after the provider did its work, so the outcome is unknown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_RETRY_AFTER = timedelta(hours=1)
 # A kept connection that has just died would turn a message that was not sent into an unknown outcome.
 NO_KEEPALIVE = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 _MAX_RESPONSE_BYTES = 64 * 1024
-_NOT_ACCEPTED = frozenset({429, 503})
+_NOT_ACCEPTED = frozenset({408, 425, 429, 503})
 
 
 class RequestProgress:
@@ -118,7 +118,7 @@ def check_provider_status(name: str, answer: ProviderResponse, now: datetime) ->
         now: aware, for a Retry-After that is a date.
 
     Raises:
-        TryLater: 429 or 503, with the requested wait. OutcomeUnknown: any other 5xx.
+        TryLater: 408, 425, 429 or 503, with the requested wait. OutcomeUnknown: any other 5xx.
     """
     code = f"{name}_http_{answer.status}"
     if answer.status in _NOT_ACCEPTED:

@@ -4,6 +4,9 @@ SendError
 ├── Rejected        the provider will never accept this message (invalid address, refused content): do not retry
 ├── TryLater        the provider did not accept the message and certainly did not send it: retry after `retry_after`
 └── OutcomeUnknown  the response was lost; the message may have been sent, so a retry could send it twice
+
+Only what a provider says of this message or this address is `Rejected`. What concerns the provider, the account, the
+credentials, the sender or a quota passes, or is put right by an operator: `TryLater` (W6).
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
+
+from connector.rules.model.addresses import AddressMeaning
 
 LARGE_CHARACTERS = 100_000
 """Working on a longer text blocks the event loop for too long, and is done in a thread."""
@@ -33,7 +38,7 @@ class OutgoingMessage:
     Args:
         delivery_id: the idempotency key, the same in every attempt.
         content: the keys of the channel's model in `connector.rules.model.messages`, rendered to strings (email:
-            subject, html, text, from; webhook: url, method, headers, body; …).
+            subject, html, text, from, reply_to, preheader, headers; webhook: url, method, headers, body; …).
         unsubscribe: the address to which a POST withdraws the user's consent to the channel (RFC 8058), if any.
         hosts: the hosts, in lower case, of the addresses that the author wrote into a text message; every other address
             came from user data. None: not known.
@@ -82,11 +87,23 @@ class SendError(Exception):
 
 
 class Rejected(SendError):
-    """Permanent: the provider refuses this message. `invalid_tokens`: as in `Accepted`."""
+    """Permanent: the provider refuses this message.
 
-    def __init__(self, code: str, detail: str = "", *, invalid_tokens: tuple[str, ...] = ()) -> None:
+    Args:
+        invalid_tokens: as in `Accepted`.
+        meaning: what the refusal says of the recipient's address.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        invalid_tokens: tuple[str, ...] = (),
+        meaning: AddressMeaning = AddressMeaning.NOTHING,
+    ) -> None:
         super().__init__(code, detail)
-        self.invalid_tokens = invalid_tokens
+        self.invalid_tokens, self.meaning = invalid_tokens, meaning
 
 
 class TryLater(SendError):

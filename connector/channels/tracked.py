@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,50 +17,22 @@ from connector.tracking.text_links import leads_to
 from connector.tracking.tokens import LinkKind, Token, Tokens, open_tokens
 
 
-def track_channels(
-    channels: Mapping[str, Channel], settings: Settings, *, clock: Callable[[], float] = time.time
-) -> dict[str, Channel]:
-    """Return the channels, with tracked links in emails and text messages if the URL and a secret are configured.
-
-    Args:
-        clock: seconds since 1970; when the links become valid.
-    """
-    tokens, base = open_tokens(settings), settings.tracking.url
-    if tokens is None or base is None:
-        return dict(channels)
-    return {
-        name: TrackedChannel(channel, tokens, base, clock) if name in ("email", "sms") else channel
-        for name, channel in channels.items()
-    }
-
-
-class TrackedChannel:
-    """Sends messages through `channel`, emails and text messages with tracked links.
+@dataclass(frozen=True)
+class MessageTracker:
+    """Inserts tracked links into messages.
 
     A delivery gets the same links in every attempt of one day, so a provider sees one message.
 
     Args:
         tokens: signs the links.
         base: the public URL of our endpoints, without a slash at its end.
-        clock: seconds since 1970; when the links become valid.
     """
 
-    def __init__(self, channel: Channel, tokens: Tokens, base: str, clock: Callable[[], float]) -> None:
-        self._channel, self._tokens, self._base, self._clock = channel, tokens, base, clock
+    tokens: Tokens
+    base: str
 
-    async def send(self, message: OutgoingMessage) -> Accepted:
-        """Send the message with tracked links. Raises what the channel raises."""
-        at = datetime.fromtimestamp(self._clock(), UTC)
-        is_large = message.longest_text > LARGE_CHARACTERS
-        track = partial(self._track, message, at)
-        tracked = await run_in_thread(track) if is_large else track()
-        return await self._channel.send(tracked)
-
-    async def close(self) -> None:
-        """Close the channel."""
-        await self._channel.close()
-
-    def _track(self, message: OutgoingMessage, at: datetime) -> OutgoingMessage:
+    def track(self, message: OutgoingMessage, at: datetime) -> OutgoingMessage:
+        """Return an email or a text message with tracked links that are valid from `at` (aware); others unchanged."""
         if message.channel == "sms":
             return replace(message, content=self._track_text(message, at))
         if message.channel == "email":
@@ -76,7 +48,7 @@ class TrackedChannel:
         tracked = rewrite_html(
             html,
             link=self._linker(LinkKind.CLICK, message.delivery_id, at),
-            own=f"{self._base}/{LinkKind.UNSUBSCRIBE}/",
+            own=f"{self.base}/{LinkKind.UNSUBSCRIBE}/",
             unsubscribe=unsubscribe,
             pixel=f'<img src="{pixel}.gif" width="1" height="1" alt="">',
         )
@@ -89,7 +61,7 @@ class TrackedChannel:
             # Users put URLs into their profiles: signed by us, such a URL would be an open redirect.
             return track_link(number, url, alias) if message.hosts is None or leads_to(url, message.hosts) else None
 
-        own = f"{self._base}/{LinkKind.UNSUBSCRIBE}/"
+        own = f"{self.base}/{LinkKind.UNSUBSCRIBE}/"
         return {**message.content, "body": rewrite_text(message.content["body"], link=link, own=own)}
 
     def _linker(self, kind: LinkKind, delivery_id: str, at: datetime) -> TrackLink:
@@ -102,4 +74,50 @@ class TrackedChannel:
         return link
 
     def _url(self, token: Token, at: datetime) -> str:
-        return f"{self._base}/{token.kind}/{self._tokens.write(token, at=at)}"
+        return f"{self.base}/{token.kind}/{self.tokens.write(token, at=at)}"
+
+
+def open_tracker(settings: Settings) -> MessageTracker | None:
+    """Create the tracker from the settings; None if the URL or a secret is missing."""
+    tokens, base = open_tokens(settings), settings.tracking.url
+    return MessageTracker(tokens, base) if tokens is not None and base is not None else None
+
+
+def track_channels(
+    channels: Mapping[str, Channel], settings: Settings, *, clock: Callable[[], float] = time.time
+) -> dict[str, Channel]:
+    """Return the channels, with tracked links in emails and text messages if the URL and a secret are configured.
+
+    Args:
+        clock: seconds since 1970; when the links become valid.
+    """
+    tracker = open_tracker(settings)
+    if tracker is None:
+        return dict(channels)
+    return {
+        name: TrackedChannel(channel, tracker, clock) if name in ("email", "sms") else channel
+        for name, channel in channels.items()
+    }
+
+
+class TrackedChannel:
+    """Sends messages through `channel`, emails and text messages with tracked links.
+
+    Args:
+        clock: seconds since 1970; when the links become valid.
+    """
+
+    def __init__(self, channel: Channel, tracker: MessageTracker, clock: Callable[[], float]) -> None:
+        self._channel, self._tracker, self._clock = channel, tracker, clock
+
+    async def send(self, message: OutgoingMessage) -> Accepted:
+        """Send the message with tracked links. Raises what the channel raises."""
+        at = datetime.fromtimestamp(self._clock(), UTC)
+        is_large = message.longest_text > LARGE_CHARACTERS
+        track = partial(self._tracker.track, message, at)
+        tracked = await run_in_thread(track) if is_large else track()
+        return await self._channel.send(tracked)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()

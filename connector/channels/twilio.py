@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterable
@@ -19,13 +18,15 @@ import httpx
 
 from connector.channels.http_client import ProviderHttpClient, ProviderResponse, check_provider_status
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
+from connector.rules.model.addresses import is_sendable, stored_address
 from connector.rules.model.messages import MAX_BODY_CHARACTERS
 from connector.rules.provider_events.events import DELIVERY
+from connector.rules.provider_events.refusals import meaning_of_twilio
 from connector.settings.providers import Twilio
 
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-_SEPARATORS = re.compile(r"[\s().-]")
-_UNAUTHORIZED = frozenset({401, 403})
+_UNAUTHORIZED = frozenset({401, 402, 403})
+_OF_THE_MESSAGE = frozenset({400, 413, 422})
+"""The statuses that concern the message without a code of Twilio's; others come from a wrong address or a proxy."""
 _MESSAGE_ERRORS = {
     21211: "number_invalid",
     21214: "number_invalid",
@@ -38,10 +39,16 @@ _MESSAGE_ERRORS = {
     21614: "number_not_mobile",
     21617: "sms_too_long",
     21619: "sms_empty",
+    21635: "number_not_mobile",
 }
 """Twilio's error codes that concern this message or its recipient; any other becomes `twilio_` and its number."""
-_SETTINGS_ERRORS = frozenset({20003, 20005, 20404, 21212, 21603, 21606, 21611, 21659, 21660, 21701, 21703, 21705})
-"""Codes that concern the account, the sender or the sender's full queue (21611): nothing was sent."""
+_SETTINGS_ERRORS = frozenset(
+    {10001, 10002, 14107, 21212, 21603, 21606, 21607, 21608, 21611, 21659, 21660, 21701, 21703, 21704, 21705}
+    | {30001, 30002, 30034, 63038}
+)
+"""Codes that concern the account, its limits, the sender or the sender's full queue (21611): nothing was sent."""
+_API_ERRORS = range(20000, 21000)
+"""Codes of Twilio's API: credentials, permissions, addresses of resources and limits of requests."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -108,10 +115,9 @@ def _credentials(settings: Twilio) -> httpx.BasicAuth:
 
 
 def _check_number(phone: str | None) -> str:
-    number = _SEPARATORS.sub("", phone or "")
-    if not _E164.fullmatch(number):
+    if not phone or not is_sendable("sms", phone):
         raise Rejected("number_invalid", "the phone number must be written like +12025550123")
-    return number
+    return stored_address("sms", phone)
 
 
 def _check_body(text: object) -> str:
@@ -127,14 +133,18 @@ def _check_body(text: object) -> str:
 
 
 def _refusal(answer: ProviderResponse) -> Rejected | TryLater:
-    number = answer.data.get("code")
-    is_code = isinstance(number, int) and not isinstance(number, bool) and 0 < number < 1_000_000
+    given = answer.data.get("code")
+    is_code = isinstance(given, int) and not isinstance(given, bool) and 0 < given < 1_000_000
+    number = given if is_code else None
     code = f"twilio_{number}" if is_code else f"twilio_http_{answer.status}"
+    meaning = meaning_of_twilio(number)
     if number in _MESSAGE_ERRORS:
-        return Rejected(_MESSAGE_ERRORS[number], code)
-    if number in _SETTINGS_ERRORS or answer.status in _UNAUTHORIZED or answer.status < 400:
+        return Rejected(_MESSAGE_ERRORS[number], code, meaning=meaning)
+    if number in _SETTINGS_ERRORS or number in _API_ERRORS or answer.status in _UNAUTHORIZED:
         return TryLater(code)
-    return Rejected(code)
+    if not is_code and answer.status not in _OF_THE_MESSAGE:
+        return TryLater(code)
+    return Rejected(code, meaning=meaning)
 
 
 def sign_request(url: str, parameters: Iterable[tuple[str, str]], auth_token: str) -> str:

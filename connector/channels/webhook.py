@@ -1,7 +1,8 @@
 """Send webhooks: one HTTP request per message, signed by Standard Webhooks (standardwebhooks.com) if a secret is set.
 
 The status alone decides; the response body is never read. Every request carries `webhook-id`, the delivery id, by which
-a receiver recognises a repetition. By default there is none: a request whose response was lost may have done its work.
+a receiver must recognise a repetition: a request that was answered 5xx is repeated, as Standard Webhooks asks of
+senders, though the receiver may have done its work. A request without any response is not repeated.
 
 Authors of campaigns need not have access to the internal network, so a webhook reaches only public addresses and the
 networks that the operator allows, and never a cloud's metadata. The receiver's name is resolved once, its addresses are
@@ -30,7 +31,8 @@ from connector.settings.signing import WebhookSigner
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host name and port, best first; raises OSError if there are none."""
 
-_TRANSIENT = frozenset({408, 425, 429})
+_TRANSIENT = frozenset({401, 402, 403, 407, 408, 421, 425, 429})
+"""Credentials, payment, a proxy's credentials, time, a wrong connection, replay protection, load: not the message."""
 _RESERVED_HEADERS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"}
 )
@@ -83,8 +85,8 @@ class WebhookChannel:
         """Make the request of `message.content` (url, method, headers, body).
 
         Raises:
-            Rejected: the request is invalid, its host is private, or the status was 3xx or 4xx.
-            TryLater: no connection, or a status of 408, 425, 429 or 5xx (with its Retry-After, at most one hour).
+            Rejected: the request is invalid, its host is private, or the status was 3xx or another 4xx.
+            TryLater: no connection, or a status of `_TRANSIENT` or 5xx (with its Retry-After, at most one hour).
             OutcomeUnknown: the request went out and the response was lost.
         """
         now = datetime.fromtimestamp(self._clock(), UTC)

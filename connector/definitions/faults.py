@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -11,16 +10,8 @@ from pydantic_core import ErrorDetails
 
 from connector.definitions.yaml_text import join_path
 from connector.rules.model.errors import MAX_FAULTS, Fault
-from connector.rules.model.values import UNKNOWN_FORM, WORD
-
-_PATTERNS = {
-    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$": (
-        "is not an id; write up to 128 letters, digits, dots, hyphens and underscores, beginning with a letter or digit"
-    ),
-    r"^properties\.[^.].*$": "must name a property, like properties.sku",
-    r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}$": 'must be a quoted "YYYY-MM-DD HH:MM"',
-    "^(POST|PUT|PATCH|GET|DELETE)$": "must be one of POST, PUT, PATCH, GET, DELETE",
-}
+from connector.rules.model.validation import closest_match, describe_problem
+from connector.rules.model.values import WORD
 
 
 def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -> list[Fault]:
@@ -29,6 +20,7 @@ def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -
     A misspelt key is one mistake, though pydantic reports two: an unknown key and a missing one.
     """
     details = [detail for detail in error.errors(include_url=False)[:MAX_FAULTS] if not _is_consequence(detail)]
+    details = _merge_words(details)
     corrections = {id(d): _likely_key(d, model) for d in details if d["type"] == "extra_forbidden"}
     corrected = {(d["loc"][:-1], corrections[id(d)]) for d in details if id(d) in corrections}
     return [
@@ -38,9 +30,18 @@ def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -
     ]
 
 
-def closest_match(word: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that was probably meant; None if no candidate is similar."""
-    return next(iter(get_close_matches(word, list(candidates), 1, 0.6)), None)
+def _merge_words(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the details with one for a word that is none of several sets of words, which pydantic reports by set."""
+    merged: list[ErrorDetails] = []
+    for detail in details:
+        last = merged[-1] if merged else None
+        is_same = last is not None and last["type"] == detail["type"] == "literal_error"
+        if last is not None and is_same and last["loc"][:-1] == detail["loc"][:-1] and last["loc"] != detail["loc"]:
+            expected = f"{last['ctx']['expected']}, {detail['ctx']['expected']}"
+            merged[-1] = {**last, "ctx": {**last["ctx"], "expected": expected}}
+        else:
+            merged.append(detail)
+    return merged
 
 
 def _is_consequence(detail: ErrorDetails) -> bool:
@@ -68,64 +69,10 @@ def _is_form(part: str) -> bool:
 
 
 def _problem(detail: ErrorDetails, correction: str | None, model: type[BaseModel]) -> str:
-    kind = detail["type"]
-    if kind == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         keys = ", ".join(_keys(_models_at(detail["loc"][:-1], model)))
         return "unknown key; " + (f"did you mean {correction}?" if correction else f"known here are {keys}")
-    describe = _DESCRIPTIONS.get(kind)
-    return (
-        describe(detail)
-        if describe
-        else detail["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
-    )
-
-
-def _literal(detail: ErrorDetails) -> str:
-    expected = str(detail["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-    return _one_of(detail["input"], expected)
-
-
-def _unknown_type(detail: ErrorDetails) -> str:
-    return "type " + _one_of(detail["ctx"]["tag"], str(detail["ctx"]["expected_tags"]).replace("'", ""))
-
-
-def _one_of(word: Any, expected: str) -> str:
-    correction = closest_match(str(word), expected.split(", "))
-    return f"{word!r} is not known; did you mean {correction}?" if correction else f"{word!r} is not one of {expected}"
-
-
-def _text(detail: ErrorDetails) -> str:
-    is_number = isinstance(detail["input"], int | float)
-    return f'must be text; quote it: "{detail["input"]}"' if is_number else "must be text"
-
-
-def _list(detail: ErrorDetails) -> str:
-    return "must be a list" + ("; put it in brackets: [ … ]" if detail["input"] is not None else "; write [] for none")
-
-
-_DESCRIPTIONS: dict[str, Callable[[ErrorDetails], str]] = {
-    "missing": lambda _: "is missing",
-    "literal_error": _literal,
-    "enum": _literal,
-    "union_tag_invalid": _unknown_type,
-    "union_tag_not_found": lambda detail: f"needs a {str(detail['ctx']['discriminator']).strip(chr(39))}",
-    "string_type": _text,
-    "tuple_type": _list,
-    "list_type": _list,
-    "model_type": lambda _: "must be a mapping of keys to values",
-    "model_attributes_type": lambda _: "must be a mapping of keys to values",
-    "dict_type": lambda _: "must be a mapping of keys to values",
-    "string_pattern_mismatch": lambda d: f"{d['input']!r} {_PATTERNS.get(d['ctx']['pattern'], d['msg'])}",
-    "string_too_short": lambda _: "must not be empty",
-    "timezone_aware": lambda d: f"{d['input']!r} needs a zone, like 2026-03-02T09:00:00+01:00",
-    "too_short": lambda detail: f"needs at least {detail['ctx']['min_length']}",
-    "too_long": lambda detail: f"accepts at most {detail['ctx']['max_length']}",
-    UNKNOWN_FORM: lambda detail: f"{_shown(detail['input'])} is not understood: {detail['msg']}",
-}
-
-
-def _shown(value: Any) -> str:
-    return f"a mapping of {', '.join(map(str, value))}" if isinstance(value, dict) else repr(value)
+    return describe_problem(detail)
 
 
 def _likely_key(detail: ErrorDetails, model: type[BaseModel]) -> str | None:

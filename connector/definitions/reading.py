@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,22 +10,27 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from connector.definitions.faults import closest_match, describe_faults
+from connector.definitions.faults import describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
 from connector.rules.model.campaigns import DEFINITION_KINDS, AnyDefinition, Campaign, Card, Workspace
-from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.errors import DefinitionError, Fault, Source
+from connector.rules.model.validation import closest_match
 from connector.templating.checking import check_templates
 from connector.templating.links import check_links
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """The definitions of one or several files. `places` has "file:line" for the id of each campaign and card."""
+    """The definitions of one or several files.
+
+    Args:
+        sources: where each campaign and card was read from, by its id; the workspace by ''.
+    """
 
     workspace: Workspace | None
     campaigns: tuple[Campaign, ...]
     cards: tuple[Card, ...]
-    places: Mapping[str, str]
+    sources: Mapping[str, Source]
 
     @property
     def all(self) -> tuple[AnyDefinition, ...]:
@@ -50,6 +56,9 @@ def read_definitions(path: Path, *, with_links: bool = False) -> Definitions:
     collector = _Collector(with_links)
     for file in files:
         collector.add_file(file)
+    if not (collector.collected or collector.faults):
+        problem = "is empty; write a campaign, a card or the workspace"
+        raise DefinitionError([Fault("", problem, str(files[0] if len(files) == 1 else path))])
     return collector.definitions()
 
 
@@ -59,7 +68,9 @@ def read_utf8_file(file: Path) -> str:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise DefinitionError([Fault("", "is not UTF-8 text", str(file), line)]) from None
+        is_utf16 = error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        problem = "is UTF-16 text; save it as UTF-8" if is_utf16 else "is not UTF-8 text; save it as UTF-8"
+        raise DefinitionError([Fault("", problem, str(file), line)]) from None
     except OSError as error:
         raise DefinitionError([Fault("", f"cannot be read: {error.strerror}", str(file))]) from None
 
@@ -97,9 +108,8 @@ class _Collector:
 
     with_links: bool
     collected: list[AnyDefinition] = field(default_factory=list)
-    places: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    workspace_place: str = ""
 
     def add_file(self, file: Path) -> None:
         try:
@@ -122,7 +132,7 @@ class _Collector:
             workspace=next((one for one in self.collected if isinstance(one, Workspace)), None),
             campaigns=tuple(one for one in self.collected if isinstance(one, Campaign)),
             cards=tuple(one for one in self.collected if isinstance(one, Card)),
-            places=self.places,
+            sources=self.sources,
         )
 
     def _add(self, document: Document) -> None:
@@ -140,15 +150,17 @@ class _Collector:
         )
         if word is None or not isinstance(name := document.data[word], str):
             return []
-        place = f"{document.file}:{document.line_of(word)}"
+        name = "" if word == "workspace" else name
+        first = self.sources.get(name)
+        if first is None:
+            self.sources[name] = document.source
+            return []
+        place = f"{first.file}:{first.line_of(word if word in first.lines else '')}"
         if word == "workspace":
-            first, self.workspace_place = self.workspace_place, self.workspace_place or place
-            problem = f"is defined twice, first at {first}; there is one workspace, keep one"
+            problem = f"is defined twice, first at {place}; there is one workspace, keep one"
         else:
-            first = self.places.get(name, "")
-            self.places.setdefault(name, place)
-            problem = f"{name} is defined twice, first at {first}; campaigns and cards share one space of ids"
-        return [Fault(word, problem, document.file, document.line_of(word))] if first else []
+            problem = f"{name} is defined twice, first at {place}; campaigns and cards share one space of ids"
+        return [Fault(word, problem, document.file, document.line_of(word))]
 
 
 def _files_in(folder: Path) -> list[Path]:

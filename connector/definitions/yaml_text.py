@@ -14,13 +14,17 @@ from typing import Any
 
 import yaml
 
-from connector.rules.model.errors import DefinitionError, Fault
+from connector.definitions.yaml_faults import ODD_SPACES, explain_character, explain_syntax, quoted
+from connector.rules.model.errors import DefinitionError, Fault, Source
+from connector.rules.model.validation import QUOTE_IT, quote_it
 from connector.rules.model.values import UnquotedTime
 
 MAX_DEPTH = 50
 """The nesting limit of mappings and lists; only predicates can nest freely."""
 
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TYPOGRAPHIC = re.compile("[“„‟].*[”“]|[‘‚].*[’‘]|«.*»", re.DOTALL)
+_QUOTE_LIQUID = 'a text with {{ }} is quoted, like "{{ user.first_name }}"'
 _WALL_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _INTEGER = re.compile(r"[-+]?\d+|0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
@@ -32,12 +36,17 @@ _CONSTANTS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
 
 @dataclass
 class Document:
-    """One document of a YAML text. `lines` has the line, from 1, of each dotted path; `faults` are YAML faults."""
+    """One document of a YAML text.
+
+    `lines` has the line, from 1, of each dotted path, and `numbers` how an unquoted number or boolean was written;
+    `faults` are YAML faults.
+    """
 
     file: str
     line: int
     data: Any = None
     lines: dict[str, int] = field(default_factory=dict)
+    numbers: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
     def add_fault(self, path: str, problem: str, line: int) -> None:
@@ -46,18 +55,26 @@ class Document:
 
     def line_of(self, path: str) -> int:
         """Return the line of a dotted path, or of its longest prefix in the document."""
-        while path and path not in self.lines:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path, self.line)
+        return self.source.line_of(path)
+
+    @property
+    def source(self) -> Source:
+        """Where the document was read from."""
+        return Source(self.file, self.line, self.lines)
 
     def locate(self, faults: Iterable[Fault]) -> list[Fault]:
         """Return `faults` with file and line, without those whose key has a YAML fault already."""
         yaml_keys = {fault.key for fault in self.faults}
         return [
-            replace(fault, file=self.file, line=self.line_of(fault.key))
+            replace(self.source.locate(fault), problem=self._as_written(fault))
             for fault in faults
             if fault.key not in yaml_keys
         ]
+
+    def _as_written(self, fault: Fault) -> str:
+        """Return the problem of a number where text is needed with the number as it was written: 010, not 10."""
+        written = self.numbers.get(fault.key)
+        return quote_it(written) if written is not None and fault.problem.startswith(QUOTE_IT) else fault.problem
 
 
 def join_path(path: str, part: str | int) -> str:
@@ -78,22 +95,16 @@ def read_documents(text: str, file: str) -> Iterator[Document]:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 document = Document(file, _line(event))
-                document.data = _DocumentBuilder(events, document).value("", 1)
+                document.data = _DocumentBuilder(events, document, text).value("", 1)
+                next(events)  # its end, before which anything may be wrong
                 if document.data is not None or document.faults:
                     yield document
     except yaml.MarkedYAMLError as error:
-        raise DefinitionError([_syntax_fault(error, file)]) from error
+        line, problem = explain_syntax(error, text)
+        raise DefinitionError([Fault("", problem, file, line)]) from error
     except yaml.reader.ReaderError as error:
         line = text.encode()[: error.position].count(b"\n") + 1
-        raise DefinitionError([Fault("", f"is not YAML text: {error.reason}", file, line)]) from error
-
-
-def _syntax_fault(error: yaml.MarkedYAMLError, file: str) -> Fault:
-    mark = error.problem_mark or error.context_mark
-    problem = ", ".join(part for part in (error.context, error.problem) if part)
-    if mark is None:
-        return Fault("", f"is not YAML: {problem}", file)
-    return Fault("", f"is not YAML, at column {mark.column + 1}: {problem}", file, mark.line + 1)
+        raise DefinitionError([Fault("", explain_character(error), file, line)]) from error
 
 
 def _line(event: yaml.Event) -> int:
@@ -103,8 +114,8 @@ def _line(event: yaml.Event) -> int:
 class _DocumentBuilder:
     """Builds the data of one document from YAML events."""
 
-    def __init__(self, events: Iterator[yaml.Event], document: Document) -> None:
-        self._events, self._document = events, document
+    def __init__(self, events: Iterator[yaml.Event], document: Document, text: str) -> None:
+        self._events, self._document, self._text = events, document, text
 
     def value(self, path: str, depth: int) -> Any:
         """Return the value that the next events describe."""
@@ -117,6 +128,9 @@ class _DocumentBuilder:
             raise self._fatal(path, f"aliases (*{event.anchor}) are not supported; repeat the value", line)
         if depth > MAX_DEPTH:
             raise self._fatal(path, f"is nested more than {MAX_DEPTH} levels deep", line)
+        if anchor := getattr(event, "anchor", None):
+            problem = f"anchors (&{anchor}) are not supported; quote a text that begins with &"
+            self._document.add_fault(path, problem, line)
         tag = getattr(event, "tag", None)
         if tag not in (None, "!"):
             self._document.add_fault(path, f"tags ({tag}) are not supported; write the plain value", line)
@@ -132,15 +146,28 @@ class _DocumentBuilder:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise self._fatal(path, "a key must be a plain scalar", line)
+                raise self._fatal(path, self._key_problem(event), line)
             key_path = join_path(path, event.value)
             if event.value in mapping:
                 first = self._document.lines[key_path]
                 self._document.add_fault(key_path, f"is repeated, first in line {first}; keep one", line)
+            if event.value == "<<":
+                raise self._fatal(path, "merge keys (<<) are not supported; repeat the keys", line)
+            if problem := _problem_of_key(event.value):
+                self._document.add_fault(key_path, problem, line)
             self._document.lines.setdefault(key_path, line)
             value = self.value(key_path, depth + 1)
             mapping.setdefault(event.value, value)
         return mapping
+
+    def _key_problem(self, event: yaml.Event) -> str:
+        """Return why a mapping or a list cannot be a key; two braces were meant as a template's."""
+        mark = event.start_mark
+        line = self._text.split("\n")[mark.line].strip() if mark else ""
+        if (at := line.find("{{")) >= 0:
+            key, value = line[:at].rstrip().removeprefix("- "), line[at:]
+            return f"a text with {{{{ }}}} is quoted: {key} {quoted(value)}" if key.endswith(":") else _QUOTE_LIQUID
+        return "a key must be a text, not a mapping or a list"
 
     def _sequence(self, path: str, depth: int) -> list[Any]:
         sequence: list[Any] = []
@@ -151,17 +178,34 @@ class _DocumentBuilder:
     def _scalar(self, event: yaml.ScalarEvent, path: str, line: int) -> Any:
         if not event.implicit[0]:
             return event.value
+        if _TYPOGRAPHIC.fullmatch(event.value):
+            problem = f'is in typographic quotes; write straight ones: "{event.value[1:-1]}"'
+            self._document.add_fault(path, problem, line)
         try:
             value = parse_scalar(event.value)
+        except OverflowError:
+            self._document.add_fault(path, "is too large a number; quote it if it is text", line)
+            return event.value
         except ValueError as error:
             self._document.add_fault(path, str(error), line)
             return event.value
+        if isinstance(value, bool | int | float):
+            self._document.numbers[path] = event.value
         if isinstance(value, UnquotedTime):
             self._document.add_fault(path, f'must be quoted: "{value}"', line)
         return value
 
     def _fatal(self, path: str, problem: str, line: int) -> DefinitionError:
         return DefinitionError([*self._document.faults, Fault(path, problem, self._document.file, line)])
+
+
+def _problem_of_key(key: str) -> str | None:
+    """Return what is wrong with a key's characters."""
+    if found := next((character for character in key if character in ODD_SPACES), None):
+        return f"has the character U+{ord(found):04X}, which looks like a space and is none; write a space"
+    if found := next((character for character in key if character in "“”„‟‘’«»"), None):
+        return f"has the quotation mark {found}; YAML knows only straight ones, \" and '"
+    return None
 
 
 def parse_scalar(text: str) -> Any:

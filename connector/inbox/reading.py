@@ -17,7 +17,7 @@ from connector.rules.model.messages import Messages, NewsFeedCard
 from connector.rules.model.users import User
 from connector.store.engine.transaction import Transaction
 from connector.store.users.inbox import Mark, load_card_marks, load_messages
-from connector.templating.templates import MessageAborted, RenderingFailed, render, user_variables
+from connector.templating.templates import MessageAborted, RenderingFailed, RenderMoment, render, user_variables
 from connector.templating.threads import run_in_thread
 
 CARD_KIND: InboxKind = "news_feed_card"
@@ -78,13 +78,13 @@ async def load_inbox(
     ]
     if kind in (None, CARD_KIND) and catalogue.live_cards:
         marks = await load_card_marks(tx, owner.user_key, CARD_ID_PREFIX)
-        cards = _cards(catalogue, owner.user, marks, card_priority)
+        cards = _cards(catalogue, owner.user, marks, card_priority, now)
         messages += await run_in_thread(lambda: list(islice(cards, limit_plus_one)))
     messages.sort(key=lambda message: (-message.priority, -message.created_at.timestamp(), message.id))
     return InboxPage(messages[:limit], len(messages) > limit)
 
 
-def render_card(card: Card, user: User) -> dict[str, Any]:
+def render_card(card: Card, user: User, moment: RenderMoment) -> dict[str, Any]:
     """Render a card for one user; templates see `user`, and the card as `campaign`, but no trigger.
 
     Raises:
@@ -97,16 +97,19 @@ def render_card(card: Card, user: User) -> dict[str, Any]:
         "trigger": {},
         "event": {},
     }
-    return render(Messages(news_feed_card=content), CARD_KIND, variables)
+    return render(Messages(news_feed_card=content), CARD_KIND, variables, moment)
 
 
-def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority: int) -> Iterator[InboxEntry]:
+def _cards(
+    catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority: int, now: datetime
+) -> Iterator[InboxEntry]:
     """Yield the active cards that the user has not dismissed, the newest publication first."""
+    moment = RenderMoment(now, catalogue.workspace.zone)
     for entry in catalogue.live_cards:
         mark = marks.get(CARD_ID_PREFIX + entry.id)
         if mark is not None and mark.dismissed_at is not None:
             continue
-        content = _content(entry, user)
+        content = _content(entry, user, moment)
         if content is not None:
             since, viewed = entry.windows[-1].opened_at, mark is not None and mark.viewed_at is not None
             yield InboxEntry(
@@ -114,13 +117,13 @@ def _cards(catalogue: Catalogue, user: User, marks: Mapping[str, Mark], priority
             )
 
 
-def _content(entry: Entry, user: User) -> dict[str, Any] | None:
+def _content(entry: Entry, user: User, moment: RenderMoment) -> dict[str, Any] | None:
     """Render the card of an active entry; None if its template fails or aborts."""
     assert entry.live is not None  # noqa: S101 - the callers' entries are active
     try:
-        return render_card(cast(Card, entry.live.definition), user)
+        return render_card(cast(Card, entry.live.definition), user, moment)
     except MessageAborted:
         return None
-    except RenderingFailed as fault:  # its detail may quote the user's data
-        _log.warning("card_not_rendered", card=entry.id, field=fault.field, line=fault.line)
+    except RenderingFailed as fault:
+        _log.warning("card_not_rendered", card=entry.id, field=fault.field, line=fault.line, problem=fault.detail)
         return None

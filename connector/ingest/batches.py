@@ -10,8 +10,10 @@ from pydantic_core import to_json
 
 from connector.ingest.intake import Intake, ItemResult
 from connector.ingest.parsing import ParsedItem, UnreadableItem, find_user_fault, read_client_item
+from connector.rules.model.addresses import address_warnings
 from connector.rules.model.errors import ConnectorError, InvalidItem
-from connector.rules.targeting.client_reports import ClientReports, set_apart
+from connector.rules.model.values import replace_surrogates
+from connector.rules.targeting.client_reports import ClientReports, own_id, set_apart
 
 MAX_ITEMS = 1000
 _FORMAT = 'the body must be {"interactions": [...]}, with an optional "users": [...] and no other key'
@@ -97,7 +99,7 @@ async def ingest_batch(intake: Intake, batch: InteractionBatch, client: ClientRe
     ingested = await intake.ingest_with_users(items if client is None else _set_apart(items), valid)
     if client is not None:  # it gets back the ids that it sent
         shown = zip(ingested.results, items, strict=True)
-        ingested = replace(ingested, results=[replace(result, id=item.id) for result, item in shown])
+        ingested = replace(ingested, results=[replace(r, id=item.id or own_id(r.id)) for r, item in shown])
     if batch.users is None:
         return BatchResponse(ingested.results, changed=ingested.changed)
     merge_faults = iter(ingested.faults.get(position) for position in range(len(valid)))
@@ -137,10 +139,14 @@ def _check_size(name: str, entries: Sequence[Any], max_items: int) -> None:
 
 def _user_result(changes: Any, fault: str | None) -> ItemResult:
     id = changes.get("id") if isinstance(changes, dict) else None
-    return ItemResult("accepted" if fault is None else "invalid", id if isinstance(id, str) else None, fault)
+    if fault is not None:
+        return ItemResult("invalid", id if isinstance(id, str) else None, fault)
+    return ItemResult("accepted", changes["id"], warnings=tuple(address_warnings(changes)))
 
 
-def _result_as_json(result: ItemResult, max_id: int, max_fault: int) -> dict[str, str | None]:
+def _result_as_json(result: ItemResult, max_id: int, max_text: int) -> dict[str, Any]:
     """Return one result; an id or a fault that quotes a long input is truncated."""
-    shown = {"id": result.id and result.id[:max_id], "status": result.status}
-    return shown if result.fault is None else {**shown, "fault": result.fault[:max_fault]}
+    id = None if result.id is None else replace_surrogates(result.id[:max_id])
+    shown: dict[str, Any] = {"id": id, "status": result.status}
+    shown |= {} if result.fault is None else {"fault": replace_surrogates(result.fault[:max_text])}
+    return shown | ({"warnings": [warning[:max_text] for warning in result.warnings]} if result.warnings else {})

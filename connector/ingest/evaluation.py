@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
+from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
+from connector.rules.sending.effects import end_rest
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
-from connector.rules.triggering.evaluator import Evaluator, UserState
-from connector.rules.triggering.user_log import LogIncomplete
+from connector.rules.triggering.evaluator import Evaluator, LogNeeds, UserState
+from connector.rules.triggering.overtaken import RefusedTrigger
+from connector.rules.triggering.user_log import LogIncomplete, UserLog
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import (
     count_generations,
     end_follow_ups,
@@ -21,6 +26,7 @@ from connector.store.follow_ups.follow_ups import (
     load_follow_ups,
 )
 from connector.store.follow_ups.receipts import load_receipts
+from connector.store.follow_ups.refusals import WaitedAt, load_overtaken, load_refusals, replace_reasons
 from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_newest, load_profiles, raise_newest
 
@@ -80,13 +86,22 @@ class BatchEvaluation:
             profiles = await load_profiles(self._tx, keys)
         else:
             profiles = {key: (_UNUSED_PROFILE, at) for key, at in (await load_newest(self._tx, keys)).items()}
-        follow_ups = await load_follow_ups(self._tx, keys, earliest)
+        follow_ups = await self._load_follow_ups(keys, earliest)
         states = {key: UserState(profiles[key][0], key, profiles[key][1], follow_ups[key]) for key in keys}
         needs = {key: self._evaluator.log_needed(states[key], entries) for key, entries in logged.items()}
         states |= await self._load_logs(states, {key: need.replayed for key, need in needs.items()}, _FIRST_PART)
+        states |= await self._load_overtaken(states, needs)
         states |= await self._load_history(states, {key: need.history for key, need in needs.items()})
         replayed = {key for key, need in needs.items() if need}
         return states | await self._load_for_triggers(states, listeners, replayed)
+
+    async def _load_follow_ups(self, keys: Sequence[str], since: datetime) -> dict[str, list[FollowUp]]:
+        loaded = await load_follow_ups(self._tx, keys, since)
+        with_rests = await load_rests(self._tx, [follow_up for one in loaded.values() for follow_up in one])
+        by_user: dict[str, list[FollowUp]] = {key: [] for key in loaded}
+        for follow_up in with_rests:
+            by_user[follow_up.user_key].append(follow_up)
+        return by_user
 
     def _listeners_of(self, entries: Sequence[LogEntry]) -> set[str]:
         return {follow_on.id for entry in entries for follow_on in self._catalogue.listeners_of(entry.item)}
@@ -106,13 +121,39 @@ class BatchEvaluation:
         triggers = {entry.id for part in parts.values() for entry in part.entries}
         triggers |= {follow_up.trigger.id for key in parts for follow_up in states[key].follow_ups}
         generations = await count_generations(self._tx, sorted(parts), sorted(triggers))
+        refusals = await self._load_refusals(parts)
         return {
             key: replace(
                 states[key],
                 log=states[key].log.with_part(part),
                 generations={**states[key].generations, **generations},
+                refused=replace(states[key].refused, reasons={**states[key].refused.reasons, **refusals[key]}),
             )
             for key, part in parts.items()
+        }
+
+    async def _load_refusals(self, parts: Mapping[str, UserLog]) -> Mapping[str, Mapping[RefusedTrigger, Reason]]:
+        """Return by user key why triggers in these parts of logs were refused."""
+        entries = [entry for part in parts.values() for entry in part.entries]
+        if not entries:
+            return {key: {} for key in parts}
+        since = min(entry.t for entry in entries)
+        return await load_refusals(self._tx, sorted(parts), {entry.id for entry in entries}, since)
+
+    async def _load_overtaken(
+        self, states: Mapping[str, UserState], needs: Mapping[str, LogNeeds]
+    ) -> dict[str, UserState]:
+        """Return the states of users with the triggers that waited without a row at their first late item."""
+        wanted = {
+            key: WaitedAt(need.first, need.overtaken)
+            for key, need in needs.items()
+            if need.first is not None and need.overtaken
+        }
+        if not wanted:
+            return {}
+        overtaken = await load_overtaken(self._tx, wanted)
+        return {
+            key: replace(states[key], refused=replace(states[key].refused, overtaken=overtaken[key])) for key in wanted
         }
 
     async def _load_history(
@@ -150,9 +191,21 @@ class BatchEvaluation:
                 begun[change.follow_up.id] = change.follow_up
             elif isinstance(change, EndedFollowUp):
                 (begun if change.follow_up.id in begun else ended)[change.follow_up.id] = change.follow_up
+        rests = [write for follow_up in ended.values() for write in end_rest(follow_up, self._tx.now)]
+        await write_deliveries(self._tx, rests)
         # Ends are stored first, so that a superseded wait has left its place in the unique index.
         await end_follow_ups(self._tx, list(ended.values()))
         await insert_follow_ups(self._tx, list(begun.values()), self._tx.now)
-        decisions = [(key, change) for key, change in changes if isinstance(change, Refusal | LateException)]
-        await insert_decisions(self._tx, decisions, self._tx.now)
+        await self._record_decisions(changes)
         return bool(begun or ended)
+
+    async def _record_decisions(self, changes: Sequence[tuple[str, Change]]) -> None:
+        new: list[tuple[str, Refusal | LateException]] = []
+        revised: dict[tuple[str, str, str, str], tuple[str, Refusal]] = {}
+        for user_key, change in changes:
+            if isinstance(change, Refusal) and change.is_revised:
+                revised[user_key, change.campaign, change.key, change.logged.id] = user_key, change
+            elif isinstance(change, Refusal | LateException):
+                new.append((user_key, change))
+        await insert_decisions(self._tx, new, self._tx.now)
+        await replace_reasons(self._tx, list(revised.values()), self._tx.now)

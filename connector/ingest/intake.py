@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from connector.ingest.evaluation import BatchEvaluation
-from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item
+from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item, settle_arrival
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
@@ -39,11 +39,17 @@ Status = Literal["accepted", "duplicate", "invalid"]
 
 @dataclass(frozen=True)
 class ItemResult:
-    """The result of one item. `fault` describes what is wrong with an invalid item and what would be right."""
+    """The result of one item or description.
+
+    Args:
+        fault: what is wrong with an invalid one, and what would be right.
+        warnings: what is wrong with the addresses of an accepted description (`address_warnings`).
+    """
 
     status: Status
     id: str | None = None
     fault: str | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,7 @@ class _BatchIngest:
         anonymous: Collection[str],
     ) -> None:
         self._tx, self._catalogue, self._anonymous = tx, catalogue, anonymous
+        items = [settle_arrival(item, tx.now) for item in items]
         self._results = check_items(items, catalogue, tx.now, retention)
         self._new: dict[int, Item] = {
             position: item

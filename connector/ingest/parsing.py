@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from connector.definitions.faults import describe_faults
 from connector.rules.model.errors import InvalidItem
-from connector.rules.model.interactions import Event, Interaction, InteractionType, Item, derive_id
+from connector.rules.model.interactions import ON_ARRIVAL, Event, Interaction, InteractionType, Item, derive_id
 from connector.rules.model.users import User
-from connector.rules.model.values import storage_problem
-from connector.rules.targeting.client_reports import ClientReports, set_apart
+from connector.rules.model.values import show_value, storage_problem
+from connector.rules.targeting.client_reports import UNNAMED, ClientReports, set_apart
 
 _INTERACTION_TYPES = frozenset(kind.value for kind in InteractionType)
 _EVENT_TYPES = frozenset(get_args(Event.model_fields["type"].annotation))
@@ -69,33 +71,55 @@ def _unreadable(data: Any, fault: InvalidItem) -> UnreadableItem:
 def parse_item(data: Any) -> Item:
     """Parse one interaction or event from wire form (design 8); models are returned unchanged.
 
+    Without `occurred_at`, or with null, the item happens when it arrives (`settle_arrival`).
+
     Raises:
         InvalidItem: what is wrong with which field, and what would be right.
     """
     if isinstance(data, Interaction | Event):
         return data
     if not isinstance(data, Mapping):
-        raise InvalidItem("an interaction is an object with user, type, occurred_at and what the type needs")
+        raise InvalidItem("an interaction is an object with user, type and what the type needs")
     kind = data.get("type")
     if not isinstance(kind, str) or kind not in _TYPES:
         raise InvalidItem(
-            f"type: {kind!r} is unknown; it is one of {', '.join(sorted(_TYPES))} "
+            f"type: {show_value(kind)} is unknown; it is one of {', '.join(sorted(_TYPES))} "
             "(a custom event has the type event and a name)"
         )
+    if "occurred_at" in data and data["occurred_at"] is None:
+        data = {name: value for name, value in data.items() if name != "occurred_at"}
+    model: type[Interaction | Event] = Interaction if kind in _INTERACTION_TYPES else Event
     try:
-        return Interaction.model_validate(data) if kind in _INTERACTION_TYPES else Event.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise InvalidItem("; ".join(describe_validation_error(fault) for fault in error.errors())) from None
+        raise InvalidItem("; ".join(map(str, describe_faults(error, model, data)))) from None
+
+
+def with_time(data: Mapping[str, Any], at: Any) -> dict[str, Any]:
+    """Return an item in wire form that happened at `at`, unless it has a time of its own."""
+    return {**data, "occurred_at": at} if data.get("occurred_at") is None else dict(data)
 
 
 def ensure_id(item: Item) -> Item:
-    """Return the item with an id, derived if missing from user, type, target or name, properties and second (M6)."""
-    if item.id is not None:
+    """Return the item with an id, derived if missing from user, type, target or name, properties and second (M6).
+
+    An item whose second is that of its arrival gets its id then.
+    """
+    if item.id is not None or item.occurred_at == ON_ARRIVAL:
         return item
     second = item.occurred_at.replace(microsecond=0).timestamp()
     kind = "card" if isinstance(item, Interaction) and item.card is not None else "campaign"
     facts = [item.user, item.name_or_type, kind, item.target, item.properties, second]
     return item.model_copy(update={"id": derive_id(facts)})
+
+
+def settle_arrival(item: ParsedItem, now: datetime) -> ParsedItem:
+    """Return an item that was reported without a time with that of its arrival, and with an id (M6, M7)."""
+    if isinstance(item, UnreadableItem) or item.occurred_at != ON_ARRIVAL:
+        return item
+    id = None if item.id == UNNAMED else item.id
+    settled = ensure_id(item.model_copy(update={"id": id, "occurred_at": now}))
+    return set_apart(settled) if item.id == UNNAMED else settled
 
 
 def find_user_fault(changes: Any) -> str | None:
@@ -105,17 +129,8 @@ def find_user_fault(changes: Any) -> str | None:
     try:
         User.model_validate(changes)
     except ValidationError as error:
-        return describe_validation_error(error.errors()[0])
+        return str(describe_faults(error, User, changes)[0])
     return None
-
-
-def describe_validation_error(error: Mapping[str, Any]) -> str:
-    """Return one of pydantic's errors as a sentence for the item's sender: the field, and what is wrong with it."""
-    path = ".".join(str(part) for part in error["loc"])
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "timezone_aware":
-        message = "needs a time zone, like 2026-03-02T12:00:00Z"
-    return f"{path}: {message}" if path else message
 
 
 @dataclass(frozen=True)

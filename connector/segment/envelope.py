@@ -6,14 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.interactions import derive_id
-from connector.rules.model.values import MAX_TEXT_CHARACTERS, has_infinite_number
+from connector.rules.model.values import MAX_TEXT_CHARACTERS, has_infinite_number, storage_problem
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
 
@@ -28,7 +28,8 @@ class SegmentMessage:
     Args:
         is_anonymous: whether `user` is the `anonymousId` of a message without a `userId`.
         id: the sender's `messageId`, None if it has none.
-        at: when it happened, UTC.
+        at: when it happened, UTC, by the clock of the receiver.
+        given_at: the time as the sender gave it, UTC; derived ids depend on it.
         sections: `properties`, `traits` and `context`, all always present; the paths of a mapping lead into them.
         raw: the message as it arrived.
     """
@@ -38,6 +39,7 @@ class SegmentMessage:
     is_anonymous: bool
     id: str | None
     at: datetime
+    given_at: datetime
     sections: Mapping[str, Mapping[str, Any]]
     raw: Mapping[str, Any]
 
@@ -49,18 +51,26 @@ class SegmentMessage:
 
     def _derived_id(self) -> str:
         """Return an id derived from the content and the second (M6)."""
-        facts = [self.user, self.kind, self.raw.get("event"), self.sections["properties"], self.at.isoformat()[:19]]
+        facts = [
+            self.user,
+            self.kind,
+            self.raw.get("event"),
+            self.sections["properties"],
+            self.given_at.isoformat()[:19],
+        ]
         return derive_id(facts)
 
 
-def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Mapping[str, Any]) -> SegmentMessage:
+def read_message(
+    raw: Any, kind: str | None, *, arrived_at: datetime, shared: Mapping[str, Any], sent_at: Any = None
+) -> SegmentMessage:
     """Read and check one message.
 
     Args:
         kind: the kind as which it was sent; None: its own `type`.
-        arrived_at: the time of a message that has none. `sentAt` is not used to correct times: it differs between
-            attempts, so a message without a `messageId` would become several.
+        arrived_at: when it arrived, UTC, if `needs_arrival`.
         shared: the batch's own `context`; the message's context overrides it.
+        sent_at: the batch's own `sentAt`; the message's overrides it.
 
     Raises:
         InvalidItem: what is wrong with which field.
@@ -71,12 +81,15 @@ def read_message(raw: Any, kind: str | None, *, arrived_at: datetime, shared: Ma
     context = {**shared, **_section(raw, "context")}
     sections = {"properties": _section(raw, "properties"), "traits": _section(raw, "traits"), "context": context}
     user, is_anonymous = _user(raw)
-    return SegmentMessage(kind, user, is_anonymous, id_at(raw, "messageId"), _time(raw, arrived_at), sections, raw)
+    given_at = arrived_at if _timestamp(raw) is None else _parse_time("timestamp", _timestamp(raw))
+    clock = _sender_clock(raw, sent_at)
+    at = given_at if clock is None else _shifted(arrived_at, given_at - clock)
+    return SegmentMessage(kind, user, is_anonymous, id_at(raw, "messageId"), at, given_at, sections, raw)
 
 
-def has_time(raw: Any) -> bool:
-    """Return whether a message has a time of its own."""
-    return isinstance(raw, Mapping) and _timestamp(raw) is not None
+def needs_arrival(raw: Any, sent_at: Any) -> bool:
+    """Return whether the time of a message depends on its arrival; `sent_at` as of `read_message`."""
+    return isinstance(raw, Mapping) and (_timestamp(raw) is None or _sender_clock(raw, sent_at) is not None)
 
 
 def id_at(raw: Mapping[str, Any], name: str, *, max_characters: int | None = None) -> str | None:
@@ -87,8 +100,8 @@ def id_at(raw: Mapping[str, Any], name: str, *, max_characters: int | None = Non
     text = convert_to_text(value)
     if text is None:
         raise InvalidItem(f"{name}: must be text")
-    if "\0" in text:
-        raise InvalidItem(f"{name}: must not contain null characters")
+    if problem := storage_problem(text):
+        raise InvalidItem(f"{name}: {problem}")
     if max_characters is not None and len(text) > max_characters:
         raise InvalidItem(f"{name}: has {len(text)} characters; the limit is {max_characters}")
     return text
@@ -134,18 +147,39 @@ def _timestamp(raw: Mapping[str, Any]) -> Any:
     return raw.get("originalTimestamp") if timestamp is None else timestamp
 
 
-def _time(raw: Mapping[str, Any], arrived_at: datetime) -> datetime:
-    timestamp = _timestamp(raw)
-    if timestamp is None:
-        return arrived_at
+def _sender_clock(raw: Mapping[str, Any], sent_at: Any) -> datetime | None:
+    """Return what the sender's clock showed when the message was sent, UTC; None if its time is not to be corrected.
+
+    Segment corrects the device's clock by it: timestamp = receivedAt - (sentAt - originalTimestamp). A message that has
+    both times was corrected by whoever forwards it. One without a `messageId` keeps its time, of which its id is made:
+    `sentAt` differs between attempts.
+    """
+    is_corrected = raw.get("timestamp") is not None and raw.get("originalTimestamp") is not None
+    if is_corrected or _timestamp(raw) is None or raw.get("messageId") in (None, ""):
+        return None
     try:
-        if not isinstance(timestamp, str) or not _DATE.match(timestamp):
+        return _parse_time("sentAt", sent_at if raw.get("sentAt") is None else raw["sentAt"])
+    except InvalidItem:
+        return None
+
+
+def _shifted(arrived_at: datetime, age: timedelta) -> datetime:
+    """Return the arrival less the age of the message, not before the calendar begins."""
+    try:
+        return arrived_at + age
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _parse_time(name: str, text: Any) -> datetime:
+    try:
+        if not isinstance(text, str) or not _DATE.match(text):
             raise ValueError
-        at = _INSTANT.validate_python(timestamp)
+        at = _INSTANT.validate_python(text)
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValidationError, ValueError, OverflowError):
         raise InvalidItem(
-            f"timestamp: {_shortened(timestamp)} is not a time; write one like 2026-03-02T12:00:00.000Z"
+            f"{name}: {_shortened(text)} is not a time; write one like 2026-03-02T12:00:00.000Z"
         ) from None
 
 

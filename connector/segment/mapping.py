@@ -26,8 +26,9 @@ from connector.rules.model.conditions import REFINEMENTS, InteractionCondition, 
 from connector.rules.model.consent import Consent
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.interactions import InteractionType, check_card_interaction
+from connector.rules.model.json_values import json_equal
 from connector.rules.model.values import UNKNOWN_FORM, WORD, ChannelName, Definition, Text
-from connector.rules.targeting.matching import base_type_of, json_equal
+from connector.rules.targeting.matching import base_type_of
 
 REFINING_FIELDS = tuple(REFINEMENTS)
 """The properties by which conditions refine interactions (design 8); a rule may fill them from anywhere."""

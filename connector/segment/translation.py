@@ -9,14 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from connector.rules.model.addresses import address_warnings
 from connector.rules.model.consent import EFFECTIVE_AT
 from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import IdPair
-from connector.rules.model.users import REMOVED, User
+from connector.rules.model.users import PROFILE_FIELDS, REMOVED, User
 from connector.rules.model.values import MAX_TEXT_CHARACTERS, storage_problem
-from connector.segment.envelope import SegmentMessage, id_at, read_message
+from connector.segment.envelope import SegmentMessage, convert_to_text, id_at, read_message
 from connector.segment.events import TargetExists, items_of_page, items_of_track
-from connector.segment.mapping import SegmentMapping
+from connector.segment.mapping import SegmentMapping, value_at
 
 MAX_CHUNK_SIZE = 1000
 """Items, users and links of one chunk, each; a chunk is one transaction."""
@@ -25,6 +26,8 @@ MAX_ORDERED_CHUNKS = 100
 """Chunks within which the order of messages is kept: a small request must not become a thousand transactions. Beyond
 that, a change of a user may also apply to what the same user did before it in the same request."""
 
+
+_TEXT_FIELDS = frozenset({"email", "phone", "first_name"})
 _CLEARED: dict[str, Any] = {"push_tokens": []}
 """The value of a cleared field, if it is not null."""
 
@@ -39,6 +42,7 @@ class Translation:
         changes_if_new: the same, but applied only if the first of the items is new.
         link: two ids of one user.
         anonymous: the id of the user, if the message names it as `anonymousId`.
+        warnings: what is wrong with traits of an `identify` that is accepted.
     """
 
     items: Sequence[dict[str, Any]] = ()
@@ -46,6 +50,7 @@ class Translation:
     changes_if_new: dict[str, Any] | None = None
     link: IdPair | None = None
     anonymous: str | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def users(self) -> set[str]:
@@ -110,9 +115,10 @@ def translate(
     *,
     arrived_at: datetime,
     shared: Mapping[str, Any],
+    sent_at: Any = None,
 ) -> Translation:
     """Translate one message. Raises InvalidItem; `read_message` describes the arguments."""
-    message = read_message(raw, kind, arrived_at=arrived_at, shared=shared)
+    message = read_message(raw, kind, arrived_at=arrived_at, shared=shared, sent_at=sent_at)
     translation = _translate(message, mapping, target_exists)
     return replace(translation, anonymous=message.user) if message.is_anonymous else translation
 
@@ -120,7 +126,7 @@ def translate(
 def _translate(message: SegmentMessage, mapping: SegmentMapping, target_exists: TargetExists) -> Translation:
     match message.kind:
         case "identify":
-            return Translation(changes=_changes_of_identify(message, mapping))
+            return _translate_identify(message, mapping)
         case "group":
             return Translation(changes=_changes_of_group(message))
         case "alias":
@@ -157,24 +163,44 @@ def split_into_chunks(translations: Iterable[tuple[int, Translation]]) -> list[M
     return chunks
 
 
-def _changes_of_identify(message: SegmentMessage, mapping: SegmentMapping) -> dict[str, Any]:
+def _translate_identify(message: SegmentMessage, mapping: SegmentMapping) -> Translation:
     """Return the changes of an `identify`, in the form of PATCH.
 
     A trait that is mapped to a field goes there if its value is valid; any other becomes an attribute under its own
-    name. Null clears. RudderStack's SDKs send the traits in `context`.
+    name, unless that is the name of a field (A1). Null clears. RudderStack's SDKs send the traits in `context`. Phones
+    report their zone as `context.timezone`, which a trait overrides.
 
     Raises:
         InvalidItem: a trait holds a value that no database can store.
     """
     changes: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
+    warnings: list[str] = []
+    zone = {"time_zone": _own_zone(message)}
     for name, value in {**_context_traits(message), **message.sections["traits"]}.items():
         field_name = mapping.traits.get(name, "attribute")
+        if field_name in _TEXT_FIELDS and (text := convert_to_text(value)) is not None:
+            value = text
         if field_name != "attribute" and _is_valid(field_name, value):
             changes[field_name] = _CLEARED.get(field_name) if value is None else value
-        else:
+        elif field_name == "attribute" and name not in PROFILE_FIELDS:
             attributes[name] = REMOVED if value is None else value
-    return _check_storable({"id": message.user, **changes, **({"attributes": attributes} if attributes else {})})
+        else:
+            is_kept = name not in PROFILE_FIELDS and value != ""
+            attributes |= {name: value} if is_kept else {}
+            rest = "was stored as an attribute" if is_kept else "was left out"
+            is_field = field_name != "attribute"
+            fault = f"is not a value of the field {field_name}" if is_field else "has the name of a profile field"
+            warnings.append(f"{name}: {fault}; it {rest}")
+    changes = {"id": message.user, **{name: one for name, one in zone.items() if one}, **changes}
+    changes = _check_storable({**changes, **({"attributes": attributes} if attributes else {})})
+    return Translation(changes=changes, warnings=[*address_warnings(changes), *warnings])
+
+
+def _own_zone(message: SegmentMessage) -> str | None:
+    """Return the zone in the message's own context; a batch's context is its sender's."""
+    zone = value_at("context.timezone", message.raw)
+    return zone if isinstance(zone, str) and _is_valid("time_zone", zone) else None
 
 
 def _changes_of_group(message: SegmentMessage) -> dict[str, Any]:
@@ -207,6 +233,8 @@ def _context_traits(message: SegmentMessage) -> Mapping[str, Any]:
 def _is_valid(field_name: str, value: Any) -> bool:
     if value is None:
         return True
+    if isinstance(value, str) and not value.strip():  # a form that was left empty clears nothing
+        return False
     try:
         User.model_validate({"id": "any", field_name: value})
     except ValidationError:

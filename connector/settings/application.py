@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import (
     Field,
@@ -115,6 +115,20 @@ class Settings(Section):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{(self.data / 'connector.db').resolve()}"
+
+    @property
+    def provided_channels(self) -> frozenset[ChannelName]:
+        """The channels that have a provider by these settings: all of them with `connector dev`, which prints them."""
+        if self.dev or (self.data / "dev.json").exists():
+            return frozenset(get_args(ChannelName))
+        configured: dict[ChannelName, object] = {
+            "email": self.smtp.host,
+            "sms": self.twilio.account_sid,
+            "push": self.fcm.credentials,
+        }
+        return frozenset(
+            name for name in get_args(ChannelName) if name not in configured or configured[name] is not None
+        )
 
     @property
     def webhook_signer(self) -> WebhookSigner:

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb, apply_order
+from connector.rules.model.addresses import address_warnings
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.consent import ConsentSource, read_statements
+from connector.rules.model.errors import Source
 from connector.rules.model.follow_up import drop
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User, UserMerge
 from connector.rules.publishing.drafting import draft
-from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish
+from connector.rules.publishing.facts import MissedCount, PublishFacts
+from connector.rules.publishing.launch_notes import Forecasts, launches_to_forecast
+from connector.rules.publishing.orders import PLANNERS, OrderPlan, plan_publish, plan_resume, publish_questions
+from connector.rules.sending.launch_times import SHARES, LaunchForecast, Share
 from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import PastSend
 from connector.simulation import sort_keys
@@ -34,8 +40,12 @@ RETENTION = timedelta(days=90)
 class Peers(Protocol):
     """The processes that play the other users of the same timeline."""
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
-        """Return what follow-ons have missed by now in all processes, as `World.missed` counts it."""
+    def missed(self, own: Counter[str]) -> Counter[str]:
+        """Return what follow-ons have missed by now in all processes, by `condition_key`."""
+        ...
+
+    def launched(self, own: Counter[tuple[str, Share]]) -> Counter[tuple[str, Share]]:
+        """Return what an order's launches do with users in all processes, as `SimulatedLauncher` counts it."""
         ...
 
     def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:
@@ -46,7 +56,11 @@ class Peers(Protocol):
 class NoPeers:
     """One process plays all users."""
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    def missed(self, own: Counter[str]) -> Counter[str]:
+        """Return the own counts."""
+        return own
+
+    def launched(self, own: Counter[tuple[str, Share]]) -> Counter[tuple[str, Share]]:
         """Return the own counts."""
         return own
 
@@ -76,6 +90,7 @@ class Simulation:
     ) -> None:
         self._world = World(catalogue, store, warn, retention, keeps_sort_keys=peers is not None)
         self._peers: Peers = peers or NoPeers()
+        self._sources: dict[str, Source] = {}
         self._ingest = SimulatedIngest(self._world)
         self._sender = SimulatedSender(self._world, self._ingest.ingest)
         self._launcher = SimulatedLauncher(self._world, self._sender)
@@ -99,9 +114,9 @@ class Simulation:
         return self._world.sort_key
 
     @property
-    def unknown_targets(self) -> Mapping[str, SortKey]:
-        """The ids of campaigns and cards that interactions named in vain, each with the sort key of its warning."""
-        return self._world.unknown_targets
+    def warned_once(self) -> Mapping[str, SortKey]:
+        """The warnings that are given once, each with the sort key of its event."""
+        return self._world.warned_once
 
     def _deliver_next(self, until: datetime | None) -> bool:
         due = self._world.pop_due(until)
@@ -121,6 +136,8 @@ class Simulation:
         merge = UserMerge(user.profile, user.statements)
         merge.apply(changes, read_statements(changes.get("consent", {}), self._world.clock, ConsentSource.SERVICE))
         user.profile, user.statements = merge.result(), merge.statements
+        for warning in address_warnings(changes):
+            self._world.warn(f"user {user_id!r}: {warning}")
 
     def add_user(
         self, profile: User, *, log: Sequence[LogEntry] = (), receipts: Mapping[tuple[str, str], datetime]
@@ -139,9 +156,14 @@ class Simulation:
         """Add a sent message of a campaign that is not simulated, for frequency caps."""
         self._world.store.load_user(user_id).sends.append(send)
 
-    def apply(self, *definitions: AnyDefinition) -> None:
-        """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused."""
-        self._world.catalogue = draft(self._world.catalogue, definitions).catalogue
+    def apply(self, *definitions: AnyDefinition, sources: Mapping[str, Source] = MappingProxyType({})) -> None:
+        """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused.
+
+        Args:
+            sources: where they were read from, by id; the workspace by ''.
+        """
+        self._world.catalogue = draft(self._world.catalogue, definitions, sources).catalogue
+        self._sources |= sources
 
     def order(self, verb: OrderVerb, ids: Sequence[str], *, allow_missed: bool = False) -> None:
         """Publish, stop, resume or archive now; raises OrderRefused with every problem."""
@@ -168,10 +190,28 @@ class Simulation:
 
     def _plan(self, verb: OrderVerb, ids: Sequence[str], allow_missed: bool) -> OrderPlan:
         world = self._world
-        if verb != "publish":
+        if verb not in ("publish", "resume"):
             return PLANNERS[verb](world.catalogue, ids)
-        missed = self._peers.missed(world.missed)
-        return plan_publish(world.catalogue, ids, now=world.clock, allow_missed=allow_missed, missed=missed)
+        forecasts = self._forecast_launches(verb, ids)
+        if verb == "resume":
+            return plan_resume(world.catalogue, ids, forecasts)
+        questions = publish_questions(world.catalogue, ids)
+        counts = self._peers.missed(world.count_missed(questions.missed))
+        missed = {key: MissedCount(counts[key]) for key in questions.missed}
+        facts = PublishFacts(sources=self._sources, missed=missed)
+        return plan_publish(
+            world.catalogue, ids, now=world.clock, allow_missed=allow_missed, facts=facts, forecasts=forecasts
+        )
+
+    def _forecast_launches(self, verb: OrderVerb, ids: Sequence[str]) -> Forecasts:
+        launches = launches_to_forecast(self._world.catalogue, verb, ids, self._world.clock)
+        if not launches:
+            return {}
+        counts = self._peers.launched(self._launcher.count_shares(launches))
+        return {
+            entry.id: LaunchForecast.of_counts({share: counts[entry.id, share] for share in SHARES})
+            for entry in launches
+        }
 
     def _end_waits(self, campaigns: Sequence[str], *, end_launches: bool) -> None:
         """End what waits when its window closes, and a launch only when it is archived; what is being sent ends later
@@ -179,8 +219,10 @@ class Simulation:
         world, event = self._world, self._world.sort_key
         for user, follow_up, sort_key in world.open_follow_ups_of(campaigns):
             world.sort_key = event + sort_key
-            if follow_up.can_be_cancelled and (end_launches or not is_launched(follow_up)):
-                ended = drop(follow_up, Reason.STOPPED, world.clock, world.clock)
+            waiting = user.with_rest(follow_up)
+            if waiting.can_be_ended and (end_launches or not is_launched(waiting)):
+                ended = drop(waiting, Reason.STOPPED, world.clock, world.clock)
+                user.end_rest(ended)
                 world.save(user, ended)
                 world.outcomes.ended(user, ended)
         world.sort_key = event

@@ -8,7 +8,6 @@ from dataclasses import replace
 from connector.ingest.parsing import ensure_id
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import (
-    LAUNCH_TIME,
     Interaction,
     Item,
     LogEntry,
@@ -19,7 +18,7 @@ from connector.rules.model.interactions import (
 from connector.rules.model.reasons import Reason
 from connector.rules.results.conversions import count_conversions, log_needed_since
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
-from connector.rules.targeting.matching import topic_of
+from connector.rules.targeting.matching import passes_robot_filter, topic_of
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import Evaluator, UserState
 from connector.rules.triggering.trigger_list import compute_key, is_trigger
@@ -58,9 +57,7 @@ class SimulatedIngest:
         if not isinstance(item, Interaction) or self._world.catalogue.target_of(item) is not None:
             return True
         kind = "campaign" if item.campaign is not None else "card"
-        if item.target not in self._world.unknown_targets:
-            self._world.unknown_targets[item.target] = self._world.sort_key
-            self._world.warn(f"there is no {kind} {item.target!r}: its interactions are ignored")
+        self._world.warn_once(f"there is no {kind} {item.target!r}: its interactions are ignored")
         return False
 
     def _is_repeated(self, user: SimulatedUser, logged: LogEntry) -> bool:
@@ -90,8 +87,8 @@ class SimulatedIngest:
         user.prune(self._world.clock, self._world.retention)
         user.log.append(logged)
         item = logged.item
-        if isinstance(item, Interaction) and item.type in LAUNCH_TIME:
-            self._world.missed[item.target, item.type.value] += 1
+        if isinstance(item, Interaction) and passes_robot_filter(item, self._world.catalogue.workspace.robots):
+            self._world.interactions[topic_of(item)] += 1
 
     def _evaluate(self, user: SimulatedUser, logged: LogEntry) -> None:
         if self._world.catalogue.has_no_listeners(logged.item):
@@ -107,9 +104,9 @@ class SimulatedIngest:
     def _changes(self, user: SimulatedUser, logged: LogEntry, follow_ups: Sequence[FollowUp]) -> list[Change]:
         state = UserState(user.profile, user.id, user.newest_t, follow_ups, user.receipts)
         evaluator = Evaluator(self._world.catalogue, self._world.clock)
-        if evaluator.log_needed(state, [logged]):
-            log = UserLog(user.log, spans=None)
-            state = replace(state, log=log, history=user.log, generations=user.generations())
+        if needs := evaluator.log_needed(state, [logged]):
+            log, refused = UserLog(user.log, spans=None), user.refused(needs.first)
+            state = replace(state, log=log, history=user.log, generations=user.generations(), refused=refused)
         return evaluator.evaluate(state, [logged])
 
     def _apply(self, user: SimulatedUser, change: Change) -> None:
@@ -123,11 +120,13 @@ class SimulatedIngest:
                 else:
                     outcomes.ended(user, follow_up)
             case EndedFollowUp(follow_up):
+                user.end_rest(follow_up)
                 world.save(user, follow_up)
                 outcomes.ended(user, follow_up)
             case LateException():
                 outcomes.noted(user, change, world.clock)
             case Refusal():
+                user.refusals[change.campaign, change.key, change.logged.id] = change
                 outcomes.refused(user, change, world.clock)
 
     def _ingest_conversions(self, user: SimulatedUser, logged: LogEntry) -> None:

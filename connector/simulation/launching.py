@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -11,16 +12,10 @@ from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import BeginFollowUp
-from connector.rules.sending.launching import (
-    Launch,
-    begins_at,
-    is_in_launch,
-    launch_id,
-    launch_user,
-    rate_limit,
-    scheduled,
-)
+from connector.rules.sending.launch_times import Share, send_time, share_of_wait, share_of_zone
+from connector.rules.sending.launching import Launch, is_in_launch, launch_id, launch_user, rate_limit, scheduled
 from connector.rules.sending.rates import RateWindow, take_from_window
+from connector.rules.timing.delays import is_stale
 from connector.simulation import sort_keys
 from connector.simulation.outcomes import sent_channels
 from connector.simulation.sending import SimulatedSender, recipient_of
@@ -33,7 +28,6 @@ class _Progress:
     """One campaign's launch. It begins no earlier than `not_before`: its publication, or a resume since (UTC)."""
 
     id: str
-    published_at: datetime
     not_before: datetime
     has_begun: bool = False
     window: RateWindow = field(default_factory=RateWindow)
@@ -56,10 +50,18 @@ class SimulatedLauncher:
         for rank, name in enumerate(ids):
             launch = self._launches.get(name)
             if verb == "publish" and launch is None and scheduled(self._world.catalogue.entries[name]) is not None:
-                self._launches[name] = _Progress(launch_id("simulated", name), now, now)
+                self._launches[name] = _Progress(launch_id("simulated", name), now)
             elif verb in ("publish", "resume") and launch is not None:
                 launch.not_before = now
                 self._go_on(name, rank, now)
+
+    def count_shares(self, launches: Sequence[Entry]) -> Counter[tuple[str, Share]]:
+        """Count what an order that takes effect now does with users, by campaign and share.
+
+        Args:
+            launches: the scheduled originals of the order, as they are after it.
+        """
+        return Counter((entry.id, share) for entry in launches for share in self._shares(entry))
 
     def begin_next(self, until: datetime | None) -> bool:
         """Begin the next launch unless something else falls due before it; returns whether one began."""
@@ -81,7 +83,7 @@ class SimulatedLauncher:
         delivery = scheduled(entry)
         limit = rate_limit(delivery) if entry.live else None
         granted, window = take_from_window(launch.window, world.clock, limit, 1)
-        if limit and not granted:
+        if limit and not granted and not self._is_stale(follow_up, world.clock):
             at = world.clock + limit.left(window, world.clock)
             world.save(user, replace(follow_up, next_at=at))
             world.schedule(user, follow_up, at, channels)
@@ -91,20 +93,34 @@ class SimulatedLauncher:
         if sent_channels(user, follow_up) != before:
             launch.window = window
 
+    def _shares(self, entry: Entry) -> Iterator[Share]:
+        """Yield what an order does with each user whom a launch has still to reach."""
+        world, launch = self._world, self._launches.get(entry.id)
+        now, stale_after = world.clock, newest_live(entry).stale_after(world.catalogue.workspace)
+        if launch is not None and launch.has_begun:
+            waiting = world.open_follow_ups_of([entry.id]) if world.catalogue.entries[entry.id].live is None else []
+            yield from (share_of_wait(follow_up.next_at, now, stale_after) for _, follow_up, _ in waiting)
+            return
+        time = send_time(entry, world.catalogue.workspace)
+        assert time is not None  # noqa: S101 - a launch has a time
+        for name in world.store.user_ids():
+            user = world.store.load_user(name)
+            if is_in_launch(newest_live(entry), recipient_of(user, entry), now):
+                yield share_of_zone(time, user.profile.time_zone, now, stale_after)
+
     def _begins_at(self, name: str, launch: _Progress) -> datetime | None:
         """Return when a launch begins; None if it has begun, is stopped, or is no scheduled original any more."""
         entry = self._world.catalogue.entries[name]
-        delivery = scheduled(entry) if entry.live and not launch.has_begun else None
-        if delivery is None:
-            return None
-        return max(launch.not_before, begins_at(delivery, launch.published_at, self._world.catalogue.workspace))
+        time = send_time(entry, self._world.catalogue.workspace) if entry.live and not launch.has_begun else None
+        return None if time is None else max(launch.not_before, time.begins_at)
 
     def _begin(self, progress: _Progress, entry: Entry, at: datetime) -> None:
         """Add the users of the audience to a launch that begins at `at`."""
         progress.has_begun = True
-        delivery, world = scheduled(entry), self._world
-        assert delivery is not None  # noqa: S101 - `_begins_at` is None otherwise
-        launch = Launch(progress.id, entry, delivery, progress.published_at)
+        world = self._world
+        time = send_time(entry, world.catalogue.workspace)
+        assert time is not None  # noqa: S101 - `_begins_at` is None otherwise
+        launch = Launch(progress.id, entry, time)
         last = world.sort_key
         for name in world.store.user_ids():
             if world.keeps_sort_keys:
@@ -120,17 +136,25 @@ class SimulatedLauncher:
 
     def _schedule(self, user: SimulatedUser, follow_up: FollowUp, not_before: datetime) -> None:
         due_at = follow_up.due_at
-        self._world.save(user, replace(follow_up, next_at=max(due_at, not_before)))
+        if not self._is_stale(follow_up, not_before):
+            self._world.save(user, replace(follow_up, next_at=max(due_at, not_before)))
         self._world.schedule(user, follow_up, max(due_at, self._world.clock), follow_up.channels)
 
     def _go_on(self, campaign: str, rank: int, now: datetime) -> None:
-        """Let what fell due while the campaign was stopped fall due now; `rank` is the campaign's in the order."""
+        """Let what fell due while the campaign was stopped fall due now; what is stale by now stays so (P9).
+
+        `rank` is the campaign's in the order.
+        """
         event = self._world.sort_key
         for name, follow_up_id, channel, paused in self._sender.take_paused(campaign):
             self._world.sort_key = event + sort_keys.of_begun(rank, paused)
             user = self._world.store.load_user(name)
-            follow_up = replace(user.follow_ups[follow_up_id], next_at=now)
+            follow_up = user.follow_ups[follow_up_id]
             if follow_up.is_open:
-                self._world.save(user, follow_up)
+                next_at = follow_up.next_at if self._is_stale(follow_up, now) else now
+                self._world.save(user, replace(follow_up, next_at=next_at))
                 self._world.schedule(user, follow_up, now, (channel,))
         self._world.sort_key = event
+
+    def _is_stale(self, follow_up: FollowUp, now: datetime) -> bool:
+        return is_stale(follow_up.next_at, now, self._world.catalogue.stale_after(follow_up.campaign))

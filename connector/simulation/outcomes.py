@@ -44,9 +44,10 @@ class Outcomes:
         user.lines[_trigger_key(follow_up)] = self._write(_outcome_of(user, follow_up, follow_up.state))
 
     def refused(self, user: SimulatedUser, refusal: Refusal, now: datetime) -> None:
-        """Report that a trigger began nothing."""
-        line = self._write(_outcome_of_refusal(user, refusal, now))
-        user.lines[refusal.campaign, refusal.key, refusal.logged.id] = line
+        """Report that a trigger began nothing, in place of an earlier reason."""
+        trigger = (refusal.campaign, refusal.key, refusal.logged.id)
+        self._remove(user, trigger)
+        user.lines[trigger] = self._write(_outcome_of_refusal(user, refusal, now))
 
     def rejected(self, user: SimulatedUser, refusal: Refusal, now: datetime) -> None:
         """Report that a trigger is a duplicate or stale; the line stays, whatever the outcome of the first report."""

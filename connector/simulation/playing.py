@@ -16,7 +16,8 @@ from typing import cast
 from connector.definitions import Definitions
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.catalogue.lifecycle import OrderVerb
-from connector.rules.model.errors import ConnectorError, OrderRefused
+from connector.rules.model.campaigns import Workspace
+from connector.rules.model.errors import ConnectorError, OrderRefused, Source
 from connector.rules.model.printable import escape_line
 from connector.simulation.engine import Simulation
 from connector.simulation.spill_store import SpillStore
@@ -67,14 +68,15 @@ def play_alone(definitions: Definitions, timeline: Timeline, until: datetime | N
     return _play_steps(definitions, timeline, iter(steps), until, warnings)
 
 
-def play_step(simulation: Simulation, step: TimelineStep) -> None:
-    """Play one step as of now. Raises OrderRefused."""
+def play_step(simulation: Simulation, step: TimelineStep, file: str | None = None) -> None:
+    """Play one step of this timeline file as of now. Raises OrderRefused."""
     if step.kind == "interaction":
         simulation.ingest(step.value)
     elif step.kind == "user":
         simulation.change_user(step.value["id"], step.value)
     elif step.kind == "apply":
-        simulation.apply(step.value)
+        name = "" if isinstance(step.value, Workspace) else step.value.id
+        simulation.apply(step.value, sources={name: Source(file, step.number)} if file else {})
     else:
         simulation.order(cast(OrderVerb, step.kind), step.value, allow_missed=step.allow_missed)
 
@@ -126,7 +128,7 @@ def _play(
 ) -> None:
     """Play the steps. Raises StepRefused if an order or edit is refused."""
     try:
-        simulation.apply(*definitions.all)
+        simulation.apply(*definitions.all, sources=definitions.sources)
     except OrderRefused as refusal:
         raise StepRefused(str(refusal)) from None
     for step in steps:
@@ -134,7 +136,7 @@ def _play(
             break
         simulation.run_to_line(step.at, step.number)
         try:
-            play_step(simulation, step)
+            play_step(simulation, step, str(timeline.path))
         except OrderRefused as refusal:
             order = f"{step.kind} {' '.join(step.value)}" if step.kind in ORDER_KINDS else step.kind
             head = escape_line(f"{timeline.path}: line {step.number}: {order} is refused:")

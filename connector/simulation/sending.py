@@ -8,7 +8,6 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Item
 from connector.rules.model.messages import Messages
-from connector.rules.model.reasons import Reason
 from connector.rules.sending.decisions import Recipient, decide_message, decide_without_evaluation
 from connector.rules.sending.deliveries import DeliveryState, DueMessage
 from connector.rules.sending.due_list import Hold, Pause, SendContent, SwitchChannels, newest_live
@@ -21,19 +20,17 @@ from connector.rules.sending.effects import (
     IngestInteraction,
     KeepAssignment,
     SaveReceipt,
+    StateAddress,
     WriteDelivery,
 )
-from connector.rules.sending.results import SendResult, decide_result
+from connector.rules.sending.results import decide_result
 from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.simulation.rendering import Rendering
 from connector.simulation.sort_keys import SortKey
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
-from connector.templating.templates import template_variables
-
-_SENT = SendResult(DeliveryState.SENT)
-_TEMPLATE_FAULT = SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE)
+from connector.templating.templates import RenderMoment, template_variables
 
 
 class SimulatedSender:
@@ -88,11 +85,16 @@ class SimulatedSender:
         """Record the result of a claimed message: sent, or dropped if its template does not render."""
         now = self._world.clock
         campaign = newest_live(self._world.catalogue.entries[follow_up.campaign])
-        renders = self._rendering.succeeds(
-            content, channel, user.profile, lambda: template_variables(follow_up, user.profile, campaign)
+        result = self._rendering.result(
+            content,
+            channel,
+            user.profile,
+            lambda: template_variables(follow_up, user.profile, campaign),
+            RenderMoment(now, self._world.catalogue.workspace.zone),
         )
+        if result.detail is not None:
+            self._world.warn_once(f"{follow_up.campaign}: {result.detail} (template_failed)")
         due = _due_message(user, follow_up, channel)
-        result = _SENT if renders else _TEMPLATE_FAULT
         self.apply(user, decide_result(due, result, user.profile, dispatched_at=now, now=now).effects)
 
     def apply(self, user: SimulatedUser, effects: Iterable[Effect]) -> None:
@@ -113,8 +115,8 @@ class SimulatedSender:
                     user.receipts[follow_up.campaign, user.id, follow_up.key] = at
                 case IngestInteraction(interaction):
                     self._ingest(interaction)
-                case ForgetPushTokens():
-                    raise AssertionError("no provider rejects a token in a simulation")
+                case ForgetPushTokens() | StateAddress():
+                    raise AssertionError("no provider rejects a token or an address in a simulation")
 
     def take_paused(self, campaign: str) -> list[tuple[str, str, str, SortKey]]:
         """Return and forget (user, follow-up, channel, sort key) of what fell due while the campaign was stopped."""

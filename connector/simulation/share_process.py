@@ -1,7 +1,8 @@
 """The process that plays one share of a timeline, and its messages to the process that started it.
 
-A message is a pair of a kind and a value: questions to all shares (`missed`, `begun`), then `played` with the result,
-then the outcomes in chunks (`some`) and an `end`. `alone` means that the timeline must be played by one process.
+A message is a pair of a kind and a value: questions to all shares (`missed`, `launched`, `begun`), then `played` with
+the result, then the outcomes in chunks (`some`) and an `end`. `alone` means that the timeline must be played by one
+process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from connector.definitions import Definitions
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign, Scheduled
+from connector.rules.sending.launch_times import Share as LaunchShare
 from connector.simulation.engine import Simulation
 from connector.simulation.playing import StepRefused, play
 from connector.simulation.sort_keys import SortKey
@@ -40,13 +42,13 @@ class ShareResult:
 
     Args:
         warnings: each with the sort key of its event.
-        unknown_targets: as `Simulation.unknown_targets`.
+        warned_once: as `Simulation.warned_once`.
         refusal: the StepRefused that ended the run before its time.
         lines: how many lines the timeline has.
     """
 
     warnings: Sequence[tuple[SortKey, str]]
-    unknown_targets: Mapping[str, SortKey]
+    warned_once: Mapping[str, SortKey]
     refusal: str | None
     lines: int
 
@@ -89,7 +91,7 @@ def _play_share(
     if failure is not None and not isinstance(failure, StepRefused):
         raise PlayAlone
     refusal = None if failure is None else str(failure)
-    connection.send(("played", ShareResult(warnings, simulation.unknown_targets, refusal, timeline.count)))
+    connection.send(("played", ShareResult(warnings, simulation.warned_once, refusal, timeline.count)))
     _send_all(connection, store.lines_with_sort_keys())
 
 
@@ -99,8 +101,12 @@ class _Questions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def missed(self, own: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    def missed(self, own: Counter[str]) -> Counter[str]:
         self._connection.send(("missed", own))
+        return Counter(self._connection.recv())
+
+    def launched(self, own: Counter[tuple[str, LaunchShare]]) -> Counter[tuple[str, LaunchShare]]:
+        self._connection.send(("launched", own))
         return Counter(self._connection.recv())
 
     def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:

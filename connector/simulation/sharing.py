@@ -3,7 +3,7 @@
 Users do not influence each other, with few exceptions:
 
 - the users of a scheduled original with `per_minute` compete for its messages;
-- what a new follow-on has missed is counted over all users;
+- what a new follow-on has missed, and whom an order's launches reach, is counted over all users;
 - the outcomes are printed in the order of the decisions.
 
 The first is left to one process; for the others, the processes exchange counts and sort keys.
@@ -133,7 +133,8 @@ class _Shares:
         values = [asked[connection][1] for connection in self._connections if connection in asked]
         if len(questions) > 1 or len(values) < len(self._connections):
             raise PlayAlone
-        answer = sum(values, Counter[tuple[str, str]]()) if questions == {"missed"} else _merged_campaigns(values)
+        is_campaigns = questions == {"begun"}
+        answer = _merged_campaigns(values) if is_campaigns else sum(values, Counter[Any]())
         for connection in self._connections:
             connection.send(answer)
 
@@ -170,16 +171,15 @@ def _merged_campaigns(begun: Sequence[Mapping[str, SortKey]]) -> list[str]:
 
 
 def _merged_warnings(results: Sequence[ShareResult]) -> list[str]:
-    """Return the warnings in the order of their events: an order's once, and of each unknown target the first."""
+    """Return the warnings in the order of their events: an order's once, and of those given once the first."""
     first: dict[str, SortKey] = {}
     for result in results:
-        for target, key in result.unknown_targets.items():
-            first[target] = min(key, first.get(target, key))
-    repeated = {key for result in results for target, key in result.unknown_targets.items() if key != first[target]}
+        for warning, key in result.warned_once.items():
+            first[warning] = min(key, first.get(warning, key))
     warnings: dict[SortKey, list[str]] = {}
     for result in results:
         own: dict[SortKey, list[str]] = {}
         for key, warning in result.warnings:
             own.setdefault(key, []).append(warning)
         warnings.update(own)
-    return [warning for key in sorted(warnings) if key not in repeated for warning in warnings[key]]
+    return [warning for key in sorted(warnings) for warning in warnings[key] if first.get(warning, key) == key]

@@ -16,15 +16,15 @@ from typing import Any, BinaryIO
 from zlib import crc32
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from connector.definitions import parse_mapping
-from connector.ingest.parsing import describe_validation_error, parse_item
+from connector.ingest.parsing import find_user_fault, parse_item, with_time
 from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item
+from connector.rules.model.json_text import read_json_text
 from connector.rules.model.printable import escape_line
-from connector.rules.model.users import User
+from connector.rules.model.validation import closest_match, describe_problem
 from connector.rules.model.values import EARLIEST, Instant
 
 ORDER_KINDS = ("publish", "stop", "resume", "archive")
@@ -153,10 +153,7 @@ class Share:
 
 
 def _decode(text: bytes | str) -> dict[str, Any]:
-    try:
-        data = from_json(text, allow_inf_nan=False)
-    except ValueError as error:
-        raise ValueError(f"is not JSON: {error}") from None
+    data = read_json_text(text, is_line=True)
     if not isinstance(data, dict):
         raise ValueError('is not an object; write {"at": …, "interaction": {…}}')
     return data
@@ -184,7 +181,9 @@ def _kind_of(data: Mapping[str, Any]) -> str:
     allowed = {"at", *_KINDS, *(["allow_missed"] if "publish" in data else [])}
     unknown = [name for name in data if name not in allowed]
     if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r}; a line has at and one of {', '.join(_KINDS)}")
+        meant = closest_match(unknown[0], allowed)
+        right = f"did you mean {meant}?" if meant else f"a line has at and one of {', '.join(_KINDS)}"
+        raise ValueError(f"unknown key {unknown[0]!r}; {right}")
     if len(kinds) != 1:
         raise ValueError(f"needs exactly one of {', '.join(_KINDS)}; it has {', '.join(kinds) or 'none'}")
     return kinds[0]
@@ -196,7 +195,7 @@ def _parse_at(data: Mapping[str, Any]) -> datetime:
     try:
         return _INSTANT.validate_python(data["at"]).astimezone(UTC)
     except ValidationError as error:
-        raise ValueError(f"at: {_describe(error)}; write one with its zone, like 2026-03-02T12:00:00Z") from None
+        raise ValueError(f"at: {describe_problem(error.errors()[0])}") from None
 
 
 def _parse_allow_missed(data: Mapping[str, Any]) -> bool:
@@ -214,10 +213,10 @@ def _parse_ids(value: Any, _at: datetime) -> tuple[str, ...]:
 
 
 def _parse_user(value: Any, _at: datetime) -> Mapping[str, Any]:
-    try:
-        User.model_validate(value)
-    except ValidationError as error:
-        raise ValueError(f"user: {_describe(error)}") from None
+    if not isinstance(value, dict):
+        raise ValueError('user: must be an object, like {"id": "u-17"}')
+    if fault := find_user_fault(value):
+        raise ValueError(f"user: {fault}")
     return dict(value)
 
 
@@ -225,14 +224,14 @@ def _parse_definition(value: Any, _at: datetime) -> AnyDefinition:
     try:
         return parse_mapping(value)
     except DefinitionError as error:
-        raise ValueError(f"apply: {error}") from None
+        raise ValueError(f"apply: {'; '.join(map(str, error.faults))}") from None
 
 
 def _parse_item(value: Any, at: datetime) -> Item:
     if not isinstance(value, dict):
         raise ValueError("interaction: must be an object")
     try:
-        return parse_item({"occurred_at": at, **value})
+        return parse_item(with_time(value, at))
     except InvalidItem as error:
         raise ValueError(f"interaction: {error}") from None
 
@@ -243,10 +242,6 @@ _PARSERS = {
     "interaction": _parse_item,
     **dict.fromkeys(ORDER_KINDS, _parse_ids),
 }
-
-
-def _describe(error: ValidationError) -> str:
-    return describe_validation_error(error.errors()[0])
 
 
 @contextmanager

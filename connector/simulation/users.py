@@ -11,9 +11,11 @@ from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
-from connector.rules.sending.deliveries import Delivery
+from connector.rules.sending.deliveries import Delivery, ended_rest, with_rest
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
+from connector.rules.triggering.changes import Refusal
+from connector.rules.triggering.overtaken import RefusedTriggers, last_overtaken
 
 TriggerKey = tuple[str, str, str]
 """(follow-on, key, trigger id): one decision is reported for each."""
@@ -34,6 +36,7 @@ class SimulatedUser:
         active_channels: the channels that a follow-up still has to send on, by its id.
         receipts: the time of the last receipt by (follow-on, user, key), as the rules need them.
         dispatches: when a push was reported, by (campaign, dispatch).
+        refusals: the newest refusal of each trigger.
         lines: the positions of the lines that report decisions, so that they can be removed.
     """
 
@@ -49,6 +52,7 @@ class SimulatedUser:
     assignments: dict[str, Assignment] = field(default_factory=dict)
     sends: list[PastSend] = field(default_factory=list)
     dispatches: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    refusals: dict[TriggerKey, Refusal] = field(default_factory=dict)
     lines: dict[TriggerKey, int] = field(default_factory=dict)
 
     @property
@@ -70,13 +74,22 @@ class SimulatedUser:
             return []
         selected: list[FollowUp] = []
         if self.has_open_follow_ups:
-            selected = [follow_up for name, follow_up in self.follow_ups.items() if name not in self.ended]
+            selected = [self.with_rest(one) for name, one in self.follow_ups.items() if name not in self.ended]
         for name in reversed(self.ended):
             follow_up = self.follow_ups[name]
             if follow_up.decided_at is not None and follow_up.decided_at < t:
                 break
             selected.insert(0, follow_up)
         return sorted(selected, key=lambda follow_up: follow_up.trigger.t)
+
+    def with_rest(self, follow_up: FollowUp) -> FollowUp:
+        """Return an open follow-up with what is still to come of it if it was partly sent (X1)."""
+        return with_rest(follow_up, self.messages.get(follow_up.id, {}))
+
+    def end_rest(self, follow_up: FollowUp) -> None:
+        """Drop the messages that were still to come of a follow-up that was partly sent when it was ended (X1)."""
+        for delivery in ended_rest(follow_up):
+            self.messages.setdefault(follow_up.id, {})[delivery.channel] = delivery
 
     def save(self, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""
@@ -88,6 +101,13 @@ class SimulatedUser:
     def generations(self) -> Mapping[tuple[str, str, str, str], int]:
         """Return how many follow-ups each trigger has begun, by (follow-on, user, key, trigger id)."""
         return Counter((p.campaign, self.id, p.key, p.trigger.id) for p in self.follow_ups.values())
+
+    def refused(self, first: datetime | None) -> RefusedTriggers:
+        """Return the refused triggers, and those of them that in event order waited at `first` (None: not wanted)."""
+        reasons = {trigger: refusal.reason for trigger, refusal in self.refusals.items()}
+        if first is None:
+            return RefusedTriggers(reasons)
+        return RefusedTriggers(reasons, last_overtaken(self.refusals.values(), self.follow_ups.values(), first))
 
     def log_since(self, since: datetime | None) -> list[LogEntry]:
         """Return the log from an instant on; None: all of it."""
@@ -101,6 +121,8 @@ class SimulatedUser:
             self.sends = [send for send in self.sends if send.at > now - MAX_CAP_LOOKBACK]
         if len(self.dispatches) > _PRUNE_ABOVE:
             self.dispatches = {push: at for push, at in self.dispatches.items() if at >= now - retention}
+        if len(self.refusals) > _PRUNE_ABOVE:
+            self.refusals = {trigger: one for trigger, one in self.refusals.items() if one.logged.t >= now - retention}
         if len(self.follow_ups) > _PRUNE_ABOVE:
             self._prune_follow_ups(now - retention)
 

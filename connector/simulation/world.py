@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.conditions import InteractionCondition
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.values import EARLIEST
+from connector.rules.targeting.matching import Topic, is_narrowed, matches, passes_robot_filter, topic_of_condition
 from connector.simulation import sort_keys
 from connector.simulation.outcomes import Outcomes
 from connector.simulation.sort_keys import SortKey
@@ -26,8 +28,8 @@ class World:
         warn: receives warnings.
         retention: how long the log is kept.
         clock: the instant that has been reached, UTC.
-        missed: counts launch-time interactions by (target, type), for the warnings of publishing (P4).
-        unknown_targets: the ids that interactions named in vain, each with the sort key of its warning.
+        interactions: counts the logged interactions by topic, for the warnings of publishing (P4).
+        warned_once: the warnings that are given once, each with the sort key of its event.
         keeps_sort_keys: whether `sort_key` is kept up to date, for a process that plays some of the users.
     """
 
@@ -37,8 +39,8 @@ class World:
     retention: timedelta
     outcomes: Outcomes = field(init=False)
     clock: datetime = EARLIEST
-    missed: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unknown_targets: dict[str, SortKey] = field(default_factory=dict)
+    interactions: Counter[Topic] = field(default_factory=Counter)
+    warned_once: dict[str, SortKey] = field(default_factory=dict)
     keeps_sort_keys: bool = False
     _due: list[tuple[datetime, int, str, str, tuple[str, ...], SortKey]] = field(default_factory=list)
     _open: dict[str, dict[str, tuple[str, SortKey]]] = field(default_factory=dict)
@@ -57,6 +59,12 @@ class World:
     def sort_key(self, sort_key: SortKey) -> None:
         self.outcomes.sort_key = sort_key
 
+    def warn_once(self, warning: str) -> None:
+        """Warn, unless the same warning was given before."""
+        if warning not in self.warned_once:
+            self.warned_once[warning] = self.sort_key
+            self.warn(warning)
+
     def save(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Store the current state of a follow-up."""
         user.save(follow_up)
@@ -70,6 +78,21 @@ class World:
         """Let these channels of a follow-up fall due at an instant; calls for one instant keep their order."""
         self._scheduled += 1
         heapq.heappush(self._due, (at, self._scheduled, user.id, follow_up.id, channels, self.sort_key))
+
+    def count_missed(self, conditions: Mapping[str, InteractionCondition]) -> Counter[str]:
+        """Count the logged interactions that match each condition, by the conditions' keys (P4).
+
+        Only conditions with refinements or `where` cost a pass over the logs of all users.
+        """
+        counts = Counter({key: self.interactions[topic_of_condition(one)] for key, one in conditions.items()})
+        narrowed = {key: one for key, one in conditions.items() if is_narrowed(one)}
+        if narrowed:
+            counts.update({key: -counts[key] for key in narrowed})
+            for user_id in self.store.user_ids():
+                for logged in self.store.load_user(user_id).log:
+                    if passes_robot_filter(logged.item, self.catalogue.workspace.robots):
+                        counts.update(key for key, one in narrowed.items() if matches(logged.item, one))
+        return counts
 
     def next_at(self) -> datetime | None:
         """Return when the next open follow-up falls due (UTC); None if none does."""

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, case, delete, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.ending import end_partly_sent_of
 from connector.store.follow_ups.follow_ups import is_launched
 from connector.store.follow_ups.renaming import find_settled, rename_erased
 from connector.store.provider_events.events import erase_events
@@ -93,6 +94,7 @@ async def _load_addresses(tx: Transaction, user_key: str) -> set[Address]:
 
 async def _end_waits(tx: Transaction, user_key: str, now: datetime) -> None:
     """End the follow-ups that wait, and delete from all of them what they began with and what cancelled them."""
+    await end_partly_sent_of(tx, user_key, Reason.ERASED, now)
     table = follow_ups.c
     of_user = (tx.in_workspace(follow_ups), table.user_key == user_key)
     await tx.execute(

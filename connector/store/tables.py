@@ -296,12 +296,17 @@ deliveries = Table(
     Column("claimed_at", Instant),
     Column("decided_at", Instant),
     Column("provider_id", Text),
+    Column("detail", Text),
     Index("deliveries_one_each", "workspace", "follow_up_id", "channel", unique=True),
     Index("deliveries_of_user", "workspace", "user_key", "claimed_at"),
     Index(
         "deliveries_by_provider", "workspace", "provider_id",
         postgresql_where=text("channel IN ('email', 'sms')"),
         sqlite_where=text("channel IN ('email', 'sms')"),
+    ),
+    Index(
+        "deliveries_open", "workspace", "channel", "fault",
+        postgresql_where=text("state = 'open'"), sqlite_where=text("state = 'open'"),
     ),
     comment="One message on one channel: open, claimed, sent, dropped, failed or unknown.",
 )  # fmt: skip

@@ -6,17 +6,26 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import islice
 
+from liquid import BoundTemplate, RenderContext
+from liquid.builtin.expressions import FilteredExpression, StringLiteral
+from liquid.builtin.expressions.arguments import KeywordArgument, PositionalArgument
+from liquid.builtin.expressions.filtered import Filter
 from liquid.exceptions import LiquidError
 from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import MAX_FAULTS, Fault
 from connector.rules.model.messages import MAX_BODY_CHARACTERS, MAX_SUBJECT_OCTETS, Email, Push, Sms
+from connector.rules.model.users import check_zone
+from connector.templating.comparisons import expressions_of
 from connector.templating.error_lines import describe_error, line_at, line_of
+from connector.templating.filter_faults import accepts
 from connector.templating.liquid_bounds import ENVIRONMENTS, PLAIN, Place
 from connector.templating.places import place_of
 from connector.templating.templates import VARIABLES, template_texts
 
+_ZONE_AT = {"time_zone": 0, "date": 1}
+"""The position of the time zone among the arguments of a filter."""
 MAX_TEMPLATE_BYTES = 256 * 1024
 """The limit of one template in UTF-8."""
 
@@ -42,7 +51,8 @@ def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
         yield 1, f"has {size} bytes; a template has at most {MAX_TEMPLATE_BYTES}"
         return
     try:
-        analysis = ENVIRONMENTS[place].from_string(text).analyze()  # not cached: most checks are for one draft
+        template = ENVIRONMENTS[place].from_string(text)  # not cached: most checks are for one draft
+        analysis = template.analyze()
     except (LiquidError, RecursionError) as error:
         yield line_of(error, text), describe_error(error)
         return
@@ -52,6 +62,30 @@ def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
     for name, spans in analysis.filters.items():
         if name not in PLAIN.filters:
             yield line_at(text, spans[0].index), f"unknown filter {name}; {_suggestion(name, sorted(PLAIN.filters))}"
+    for used in _filters_of(template):
+        if problem := _problem_of_arguments(used, RenderContext(template)):
+            yield line_at(text, used.token.start_index), f"{used.name}: {problem}"
+
+
+def _filters_of(template: BoundTemplate) -> Iterator[Filter]:
+    """Yield each use of a known filter."""
+    for expression in expressions_of(template):
+        if isinstance(expression, FilteredExpression):
+            yield from (used for used in expression.filters or () if used.name in PLAIN.filters)
+
+
+def _problem_of_arguments(used: Filter, context: RenderContext) -> str | None:
+    """Return why a filter would fail for every user: by the number of its arguments, or a zone that there is not."""
+    given = [argument.value for argument in used.args if isinstance(argument, PositionalArgument)]
+    named = {argument.name: argument.value for argument in used.args if isinstance(argument, KeywordArgument)}
+    if not accepts(context.filter(used.name, token=None), [None, *given], named):
+        return "has too few or too many arguments"
+    zone = named.get("time_zone") or next(iter(given[_ZONE_AT[used.name] :]), None) if used.name in _ZONE_AT else None
+    try:
+        check_zone(zone.value or "UTC") if isinstance(zone, StringLiteral) else None
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _length_problems(message: BaseModel, field: str, text: str) -> Iterator[tuple[int, str]]:

@@ -36,6 +36,20 @@ def encoded(text: str, form: Form) -> Encoded:
     return result
 
 
+def writable(value: object) -> object:
+    """Return a value whose parts are written as Liquid writes them, not as Python does: `true`, and null as nothing."""
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return [part if isinstance(part, str) else text_of(part) for part in value]
+    return value
+
+
+def text_of(value: object) -> str:
+    """Return a value as a template writes it where nothing is encoded."""
+    return to_liquid_string(writable(value), autoescape=False)
+
+
 class Encoding(Protocol):
     """The state of a text that is being written, by which its next value is encoded."""
 
@@ -79,7 +93,7 @@ class _Json:
         form = value.form if isinstance(value, Encoded) else None
         if not self._in_string:
             return str(value) if form == "json" else json.dumps(_plain(value), ensure_ascii=False)
-        text = to_liquid_string(value, autoescape=False)
+        text = text_of(value)
         content = text if form == "json_content" else json.dumps(text, ensure_ascii=False)[1:-1]
         if self._after_backslash:  # the author's lone backslash must not escape what the value begins with
             self._after_backslash, content = False, "\\" + content
@@ -103,7 +117,7 @@ class _Url:
         self._before = before
 
     def encode(self, value: Any) -> str:
-        text = to_liquid_string(value, autoescape=False)
+        text = text_of(value)
         if not self._before:
             self.follow(text)
             return text
@@ -123,4 +137,4 @@ def _plain(value: Any) -> Any:
     """Return a value that JSON can express: ranges and Liquid's own objects become text."""
     if value is None or isinstance(value, str | bool | int | float | list | tuple | dict):
         return value
-    return to_liquid_string(value, autoescape=False)
+    return text_of(value)

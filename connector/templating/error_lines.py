@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -10,6 +11,19 @@ from liquid.token import TOKEN_OUTPUT
 
 from connector.templating.lexing import Piece, find_pieces
 from connector.templating.liquid_bounds import PLAIN
+
+_KEYWORD = re.compile(
+    "expected an identifier, found (limit|offset|reversed|cols|in|empty|blank|contains|and|or|not|true|false|nil|null"
+    "|if|else|with|as|continue)"
+)
+_WORDS = {
+    "'<' and '>' are not": "a text and a number have no order; `| plus: 0` makes a number of a text",
+    "expected an integer, found": "limit, offset and cols must be whole numbers",
+    "loop iteration limit": "loop iteration limit reached: a template loops at most 10,000 times",
+    "output stream limit": "output stream limit reached: a text has at most 1,000,000 bytes",
+    "local namespace limit": "assign and capture hold more than 1,000,000 bytes",
+}
+"""Problems by the beginnings of the library's sentences, which name types of Python or say nothing of the limit."""
 
 
 def line_at(text: str, index: int) -> int:
@@ -59,7 +73,12 @@ def _error_of(text: str) -> str | None:
 
 
 def describe_error(error: Exception) -> str:
-    """Return what is wrong, in Liquid's words; of any other error its type, because its message may quote data."""
+    """Return what is wrong, without values of the user; of an error that is not Liquid's only its type."""
     if isinstance(error, RecursionError):
         return "is nested too deep"
-    return str(error.args[0]) if isinstance(error, LiquidError) and error.args else type(error).__name__
+    if not isinstance(error, LiquidError) or not error.args:
+        return type(error).__name__
+    problem = str(error.args[0])
+    if keyword := _KEYWORD.fullmatch(problem):
+        return f"{keyword[1]} is a word of Liquid; write ['{keyword[1]}'], like user['{keyword[1]}']"
+    return next((words for start, words in _WORDS.items() if problem.startswith(start)), problem)

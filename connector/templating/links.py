@@ -111,7 +111,7 @@ def _kind_of(message: BaseModel, name: str) -> _Kind | None:
         return "link"
     if last == "html":
         return "html"
-    return "text" if last in ("body", "text", "title", "subject") else None
+    return "text" if last in ("body", "text", "title", "subject", "preheader") else None
 
 
 @dataclass

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial, wraps
 from html import escape
 from io import StringIO
@@ -22,15 +22,22 @@ from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
 from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.builtin.tags.ifchanged_tag import IfChangedNode, IfChangedTag
-from liquid.exceptions import LiquidSyntaxError, ResourceLimitError
+from liquid.exceptions import LiquidError, LiquidSyntaxError, ResourceLimitError
 from liquid.extra import JSON
-from liquid.filter import string_filter, with_environment
+from liquid.filter import sequence_filter, string_filter, with_environment
+from liquid.stringify import to_liquid_string
 from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
+from liquid.undefined import is_undefined
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.html_source import decode_references
-from connector.templating.encoding import ENCODINGS, EncodingBuffer, Form, encoded
+from connector.rules.model.values import EARLIEST
+from connector.templating.comparisons import adapt_comparisons
+from connector.templating.dates import FILTERS as DATE_FILTERS
+from connector.templating.dates import RenderMoment
+from connector.templating.encoding import ENCODINGS, EncodingBuffer, Form, encoded, text_of, writable
+from connector.templating.filter_faults import call_filter
 from connector.templating.html_source import strip_tags
 from connector.templating.lexing import tokenize
 
@@ -44,6 +51,8 @@ _MAX_ITERATIONS = 10_000
 _MAX_TEXT_CHARACTERS = 100_000
 _MAX_ITEMS = 1_000
 _MAX_BITS = 1_024
+_TEXT_FILTERS = "liquid.builtin.filters.string"
+"""The library's module of filters of texts."""
 _GROWING = frozenset({"replace", "join"})
 """Filters whose result may be as long as the product of their arguments."""
 Place = Literal["text", "html", "json", "url", "form"]
@@ -90,11 +99,14 @@ class _Context(RenderContext):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = time.thread_time() + MAX_CPU_SECONDS
+        self.moment = RenderMoment(EARLIEST, "UTC")
+        self.last_token: Token | None = None
 
     def get(self, path: list[object], *, token: Token | None, **kwargs: Any) -> object:
-        """Return a variable's value; raises ResourceLimitError after the time limit."""
+        """Return a variable's value; null is a missing one (M9). Raises ResourceLimitError after the time limit."""
         self._check_time(token)
-        return super().get(path, token=token, **kwargs)
+        value = super().get(path, token=token, **kwargs)
+        return self.env.undefined(str(path[0]), token=token) if value is None and not kwargs else value
 
     def filter(self, name: str, token: Token | None) -> Callable[..., object]:
         """Return the filter of that name, bounded in size; raises ResourceLimitError after the time limit."""
@@ -102,6 +114,7 @@ class _Context(RenderContext):
         return partial(_apply_bounded, name, super().filter(name, token), token)
 
     def _check_time(self, token: Token | None) -> None:
+        self.last_token = token or self.last_token
         if time.thread_time() > self._deadline:
             raise ResourceLimitError(f"takes longer than {MAX_CPU_SECONDS} s", token=token)
 
@@ -110,11 +123,17 @@ def _apply_bounded(
     name: str, function: Callable[..., object], token: Token | None, *args: Any, **kwargs: Any
 ) -> object:
     sizes = [_checked_size(name, value, token) for value in args]
+    if _module_of(function) == _TEXT_FILTERS:  # which would write Python's words for these
+        args = tuple(text_of(value) if isinstance(value, bool | dict) else value for value in args)
     if name in _GROWING and sizes[0] * sizes[-1] > 50 * MAX_OUTPUT_BYTES:
         raise ResourceLimitError(f"{name} would produce too long a text", token=token)
-    result = function(*args, **kwargs)
+    result = call_filter(name, function, token, args, kwargs)
     _checked_size(name, result, token)
     return result
+
+
+def _module_of(function: Callable[..., object]) -> str:
+    return getattr(function.func if isinstance(function, partial) else function, "__module__", "")
 
 
 def _checked_size(name: str, value: object, token: Token | None) -> int:
@@ -151,6 +170,24 @@ def _raw(text: str, *, environment: Environment) -> str:
     return Markup(text) if environment.autoescape else encoded(text, "raw")
 
 
+def _joining(join: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the library's `join` for items as they are written elsewhere: a missing one is nothing, true is `true`."""
+
+    @with_environment
+    @sequence_filter
+    def joined(items: Iterable[object], separator: object = " ", *, environment: Environment) -> Any:
+        texts = [item if isinstance(item, str) else text_of(item) for item in items]
+        return join(texts, separator, environment=environment)
+
+    return joined
+
+
+def _json_of(value: object) -> None:
+    """Return the JSON of a missing value. Raises TypeError for what JSON cannot express."""
+    if not is_undefined(value):
+        raise TypeError(f"{type(value).__name__} is not JSON")
+
+
 def _marking(function: Callable[..., Any], form: Form) -> Callable[..., Any]:
     """Return a filter whose results are marked as encoded in this form."""
 
@@ -165,9 +202,9 @@ def _marking(function: Callable[..., Any], form: Form) -> Callable[..., Any]:
 class _OutputNode(OutputNode):
     def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
         """Write a value, encoded by its place; a quoted text is the author's own."""
-        if not isinstance(buffer, EncodingBuffer):
-            return super().render_to_output(context, buffer)
         value, expression = self.expression.evaluate(context), self.expression
+        if not isinstance(buffer, EncodingBuffer):
+            return buffer.write(to_liquid_string(writable(value), autoescape=context.autoescape))
         is_bare = isinstance(expression, FilteredExpression) and not expression.filters
         if is_bare and isinstance(cast(FilteredExpression, expression).left, StringLiteral):
             return buffer.write(str(value))
@@ -203,8 +240,26 @@ _WRITING_TAGS = (
 )
 
 
-class _Template(BoundTemplate):
+class Template(BoundTemplate):
+    """A parsed template."""
+
     context_class = _Context
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        adapt_comparisons(self)
+
+    def render_as_of(self, moment: RenderMoment, variables: Mapping[str, Any]) -> str:
+        """Return the rendered text; raises LiquidError with the place of the fault, and MessageAborted."""
+        context = _Context(self, globals=self.make_globals(variables))
+        context.moment = moment
+        buffer = self._get_buffer()
+        try:
+            self.render_with_context(context, buffer)
+        except LiquidError as error:
+            error.token = error.token or context.last_token
+            raise
+        return buffer.getvalue()
 
     def _get_buffer(self) -> StringIO:
         encoding = ENCODINGS.get(cast(_BoundedEnvironment, self.env).place)
@@ -226,7 +281,7 @@ class _BoundedEnvironment(Environment):
     loop_iteration_limit = _MAX_ITERATIONS
     local_namespace_limit = MAX_OUTPUT_BYTES
     context_depth_limit = 30
-    template_class = _Template
+    template_class = Template
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """Register tags and filters; called once per environment."""
@@ -236,7 +291,10 @@ class _BoundedEnvironment(Environment):
         self.add_tag(_AbortTag)
         for tag, node in _WRITING_TAGS:
             self.add_tag(type(tag.__name__, (tag,), {"node_class": node}))
-        self.add_filter("json", _marking(JSON(), "json"))
+        for name, function in DATE_FILTERS.items():
+            self.add_filter(name, function)
+        self.add_filter("join", _joining(self.filters["join"]))
+        self.add_filter("json", _marking(JSON(default=_json_of), "json"))
         self.add_filter("escapejs", _marking(self.filters["escapejs"], "json_content"))
         self.add_filter("url_encode", _marking(self.filters["url_encode"], "url"))
         self.add_filter("escape_once", _escape_once)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from liquid.token import TOKEN_CONTENT
 from pydantic import BaseModel
 
+from connector.rules.model.mail_headers import JSON_HEADERS
 from connector.rules.model.messages import Email, Webhook
 from connector.templating.lexing import find_pieces
 from connector.templating.liquid_bounds import Place
@@ -24,6 +25,8 @@ def place_of(message: BaseModel, field: str) -> Place:
     """Return what the template of a message's field, by its dotted name, writes."""
     if isinstance(message, Email) and field == "html":
         return "html"
+    if isinstance(message, Email) and field.lower().removeprefix("headers.") in JSON_HEADERS:
+        return "json"
     if isinstance(message, Webhook) and field == "url":
         return "url"
     return _place_of_body(message) if isinstance(message, Webhook) and field == "body" else "text"

@@ -11,7 +11,6 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
-from liquid import BoundTemplate
 from pydantic import BaseModel
 
 from connector.rules.model.campaigns import Campaign, Card
@@ -19,19 +18,25 @@ from connector.rules.model.errors import ConnectorError
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.messages import Messages
+from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
+from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.results import SendResult
+from connector.templating.dates import RenderMoment
 from connector.templating.error_lines import describe_error, line_of
 from connector.templating.lexing import find_pieces
-from connector.templating.liquid_bounds import ENVIRONMENTS, MessageAborted, Place
+from connector.templating.liquid_bounds import ENVIRONMENTS, MessageAborted, Place, Template
 from connector.templating.places import place_of
 
 __all__ = [
     "VARIABLES",
     "MessageAborted",
+    "RenderMoment",
     "RenderingFailed",
     "is_quick",
     "message_texts",
     "render",
+    "result_of_failure",
     "template_texts",
     "template_variables",
     "user_variables",
@@ -41,19 +46,21 @@ __all__ = [
 VARIABLES = ("user", "campaign", "trigger", "event")
 _LITERAL_KEYS = frozenset({"id", "method"})
 """Keys of messages that are names, not templates."""
+_TIME_FILTERS = frozenset({"date", "time_zone"})
 _QUICK_CHARACTERS = 10_000
 _LOOPS = frozenset({"for", "tablerow", "liquid"})
 """Tags that may repeat their content, or hold others that do."""
 
 
 class RenderingFailed(ConnectorError):
-    """A template could not be rendered. `line` counts from 1 in the template; 0: unknown.
+    """A template could not be rendered (W7). `line` counts from 1 in the template; 0: unknown.
 
-    `detail` may quote the user's data: keep it out of Temporal and of logs.
+    `place_and_problem` names channel, field, line and problem, and quotes no value of the user.
     """
 
     def __init__(self, campaign: str, channel: str, field: str, line: int, detail: str) -> None:
-        super().__init__(f"{campaign}: {channel}.{field}, line {line}: {detail}")
+        self.place_and_problem = f"{channel}.{field}, line {line}: {detail}"
+        super().__init__(f"{campaign}: {self.place_and_problem}")
         self.campaign, self.channel, self.field, self.line, self.detail = campaign, channel, field, line, detail
 
 
@@ -64,11 +71,12 @@ def template_texts(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel
             yield f"{path}.{field}" if path else field, message, field, text
 
 
-def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def render(messages: Messages, channel: str, variables: Mapping[str, Any], moment: RenderMoment) -> dict[str, Any]:
     """Return the channel's message with every text rendered, without the fields that it does not have.
 
     Args:
         variables: plain data by the names in VARIABLES; `campaign` needs an `id`, which faults name.
+        moment: what `now` is, and the zone in which times are shown.
 
     Raises:
         RenderingFailed: a template failed or exceeded its bounds.
@@ -80,7 +88,7 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
         if "{" not in text:  # no markup
             return text
         try:
-            return _parse(text, place_of(message, field)).render(**variables)
+            return _parse(text, place_of(message, field)).render_as_of(moment, variables)
         except MessageAborted:
             raise
         except Exception as error:
@@ -92,6 +100,14 @@ def render(messages: Messages, channel: str, variables: Mapping[str, Any]) -> di
         name: value if name in _LITERAL_KEYS else _map_texts(name, value, render_text)
         for name, value in message.model_dump(by_alias=True, exclude_none=True).items()
     }
+
+
+def result_of_failure(failure: RenderingFailed | MessageAborted) -> SendResult:
+    """Return the result of a message that was not rendered: an error is not the author's abort (W7)."""
+    if isinstance(failure, MessageAborted):
+        return SendResult(DeliveryState.DROPPED, Reason.ABORTED_BY_TEMPLATE, "template_aborted")
+    detail = failure.place_and_problem
+    return SendResult(DeliveryState.DROPPED, Reason.TEMPLATE_FAILED, "template_fault", detail=detail)
 
 
 def is_quick(messages: Messages, channel: str, variables: Mapping[str, Any]) -> bool:
@@ -154,7 +170,8 @@ def variable_paths(messages: Messages, channel: str) -> frozenset[tuple[str | in
     for field, text in message_texts(message.model_dump(by_alias=True, exclude_none=True)):
         analysis = _parse(text, place_of(message, field)).analyze()
         segments = [variable.segments for uses in analysis.globals.values() for variable in uses]
-        if "date" in analysis.filters or any(isinstance(part, list) for path in segments for part in path):
+        is_computed = any(isinstance(part, list) for path in segments for part in path)
+        if is_computed or not _TIME_FILTERS.isdisjoint(analysis.filters):
             return None
         paths.update(cast("tuple[str | int, ...]", tuple(path)) for path in segments)
     return frozenset(paths)
@@ -201,5 +218,5 @@ def _messages(definition: Campaign | Card) -> Iterator[tuple[str, BaseModel]]:
 
 
 @lru_cache(maxsize=2048)
-def _parse(text: str, place: Place) -> BoundTemplate:
-    return ENVIRONMENTS[place].from_string(text)
+def _parse(text: str, place: Place) -> Template:
+    return cast(Template, ENVIRONMENTS[place].from_string(text))

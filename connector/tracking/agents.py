@@ -1,4 +1,4 @@
-"""User agents of known programs, from the public list in `crawlers.txt`."""
+"""User agents of known programs, from the public lists in `crawlers.txt`; `make robots` writes it anew."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ _PLAIN = re.compile(r"(?:[^\\.^$*+?()\[\]{}|]|\\\W)+")
 """A pattern of the list that matches one text only, as most of them do."""
 
 
+_ANY_CASE = "(?i)"
+"""The beginning of a pattern whose case does not matter: a name, perhaps at the beginning or the end."""
+
+
 def is_crawler(agent: str) -> bool:
     """Return whether a user agent names a known crawler, scanner or programming library."""
     return _is_crawler(agent[:_MAX_CHARACTERS])
@@ -20,14 +24,24 @@ def is_crawler(agent: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_crawler(agent: str) -> bool:
-    texts, patterns = _load_list()
-    return any(text in agent for text in texts) or patterns.search(agent) is not None
+    texts, names, patterns = _load_list()
+    lowered = agent.lower()
+    is_named = any(text in agent for text in texts) or any(name in lowered for name in names)
+    return is_named or patterns.search(agent) is not None
 
 
 @lru_cache(maxsize=1)
-def _load_list() -> tuple[tuple[str, ...], re.Pattern[str]]:
-    """Return the list's plain texts, which are fast to search for, and its other patterns as one."""
+def _load_list() -> tuple[tuple[str, ...], tuple[str, ...], re.Pattern[str]]:
+    """Return the list's plain texts, which are fast to search for, its names in any case, and its patterns as one."""
     lines = files("connector.tracking").joinpath("crawlers.txt").read_text(encoding="utf-8").splitlines()
-    patterns = [line for line in lines if line and not line.startswith("#")]
-    texts = tuple(re.sub(r"\\(.)", r"\1", pattern) for pattern in patterns if _PLAIN.fullmatch(pattern))
-    return texts, re.compile("|".join(f"(?:{pattern})" for pattern in patterns if not _PLAIN.fullmatch(pattern)))
+    listed = [line for line in lines if line and not line.startswith("#")]
+    in_any_case = [line.removeprefix(_ANY_CASE) for line in listed if line.startswith(_ANY_CASE)]
+    names = tuple(_plain(name).lower() for name in in_any_case if _PLAIN.fullmatch(name))
+    texts = tuple(_plain(line) for line in listed if _PLAIN.fullmatch(line))
+    patterns = [f"(?i:{name})" for name in in_any_case if not _PLAIN.fullmatch(name)]
+    patterns += [f"(?:{line})" for line in listed if not line.startswith(_ANY_CASE) and not _PLAIN.fullmatch(line)]
+    return texts, names, re.compile("|".join(patterns))
+
+
+def _plain(pattern: str) -> str:
+    return re.sub(r"\\(.)", r"\1", pattern)

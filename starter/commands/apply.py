@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import typer
 from connector.app.configuration import read_settings
 from connector.definitions import read_definitions
 from connector.rules.model.campaigns import AnyDefinition, Workspace
-from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.errors import DefinitionError, Fault, Source
 from connector.rules.publishing.drafting import DraftChange
 from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
@@ -42,8 +42,8 @@ def apply(
       connector apply welcome.yaml nudge.yaml --json
     """
     check_reason(reason)
-    definitions = read_definition_files(paths)
-    saved, warnings = run(_save(data, definitions, reason))
+    definitions, sources = read_definition_files(paths)
+    saved, warnings = run(_save(data, definitions, sources, reason))
     print_warnings(warnings)
     if as_json:
         print_json({"saved": [vars(change) for change in saved], "warnings": warnings})
@@ -51,24 +51,27 @@ def apply(
         _print_changes(saved)
 
 
-def read_definition_files(paths: Sequence[Path]) -> list[AnyDefinition]:
-    """Return everything that the files and folders define, in their order.
+def read_definition_files(paths: Sequence[Path]) -> tuple[list[AnyDefinition], dict[str, Source]]:
+    """Return everything that the files and folders define, in their order, and where, by id; the workspace by ''.
 
     Raises:
         DefinitionError: names every fault of every file.
     """
     faults: list[Fault] = []
     definitions: list[AnyDefinition] = []
+    sources: dict[str, Source] = {}
     with_links = not read_settings().link_hosts
     with spinner("Reading definitions"):
         for path in paths:
             try:
-                definitions += read_definitions(path, with_links=with_links).all
+                read = read_definitions(path, with_links=with_links)
+                definitions += read.all
+                sources |= read.sources
             except DefinitionError as error:
                 faults += error.faults
     if faults:
         raise DefinitionError(faults)
-    return definitions
+    return definitions, sources
 
 
 def check_workspace(workspace: str, definitions: Sequence[AnyDefinition]) -> None:
@@ -80,12 +83,12 @@ def check_workspace(workspace: str, definitions: Sequence[AnyDefinition]) -> Non
 
 
 async def _save(
-    data: Path | None, definitions: Sequence[AnyDefinition], reason: str | None
+    data: Path | None, definitions: Sequence[AnyDefinition], sources: Mapping[str, Source], reason: str | None
 ) -> tuple[list[DraftChange], list[str]]:
     async with open_store(data) as context:
         check_workspace(context.workspace, definitions)
         with spinner(f"Saving {len(definitions)} definitions"):
-            return await save_definitions(context, command_line_actor(), definitions, reason=reason)
+            return await save_definitions(context, command_line_actor(), definitions, reason=reason, sources=sources)
 
 
 def _print_changes(saved: Sequence[DraftChange]) -> None:

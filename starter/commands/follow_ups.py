@@ -85,7 +85,7 @@ def postpone(
 def cancel(
     follow_up: FollowUpArgument, note: NoteOption = None, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
-    """End one follow-up unsent, as `dropped: cancelled_by_operator`, if none of its messages was sent yet.
+    """End one follow-up, as `dropped: cancelled_by_operator`, or as `sent` if one of its channels went out already.
 
     Example:
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic_core import from_json
 from temporalio.service import RPCError
 
 from connector.app.context import AppContext
 from connector.ingest.intake import ItemResult
-from connector.store.engine.database import database_now
+from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.temporal.client import TemporalUnavailable
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import open_session
@@ -85,22 +84,23 @@ def interact(
 async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) -> list[LineResult]:
     async with open_session(data) as context:
         if file is None:
-            results = await _ingest(context, [(1, {"occurred_at": await _now(context), **item})])
+            results = await _ingest(context, [(1, item)])
         else:
-            with nullcontext(sys.stdin) if file == _STDIN else file.open(encoding="utf-8") as lines:
+            stdin: Iterable[str | bytes] = getattr(sys.stdin, "buffer", sys.stdin)
+            with nullcontext(stdin) if file == _STDIN else file.open("rb") as lines:
                 results = await _ingest(context, _read_lines(lines))
         await _start_follow_ups(context)
         return results
 
 
-def _read_lines(lines: Iterable[str]) -> Iterator[tuple[int, Any | ItemResult]]:
+def _read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Any | ItemResult]]:
     """Yield each line that is not empty as (number, JSON value), or (number, invalid result) if it is no JSON."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                yield number, from_json(line, allow_inf_nan=False)
-            except ValueError as error:
-                yield number, ItemResult("invalid", fault=f"the line is not JSON: {error}")
+                yield number, read_json_text(line, is_line=True)
+            except JsonInvalid as fault:
+                yield number, ItemResult("invalid", fault=f"the line {fault}")
 
 
 async def _ingest(context: AppContext, items: Iterable[tuple[int, Any | ItemResult]]) -> list[LineResult]:
@@ -115,11 +115,6 @@ async def _ingest(context: AppContext, items: Iterable[tuple[int, Any | ItemResu
         ingested = iter(await context.intake.ingest(valid))
         results += [LineResult(n, item if isinstance(item, ItemResult) else next(ingested)) for n, item in batch]
     return results
-
-
-async def _now(context: AppContext) -> str:
-    async with context.database.read(context.workspace) as tx:
-        return (await database_now(tx)).isoformat()
 
 
 async def _start_follow_ups(context: AppContext) -> None:
@@ -139,9 +134,9 @@ def _parse_property(text: str) -> tuple[str, Any]:
     if not key.endswith(":"):
         return key, value
     try:
-        return key[:-1], from_json(value, allow_inf_nan=False)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r}: {value!r} is not JSON: {error}") from None
+        return key[:-1], read_json_text(value, is_line=True)
+    except JsonInvalid as fault:
+        raise typer.BadParameter(f"{text!r}: {value!r} {fault}") from None
 
 
 def _print_results(results: Iterable[LineResult], as_json: bool, *, is_file: bool) -> None:

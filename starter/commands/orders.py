@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +16,10 @@ from connector.wire import OrderReceipt
 from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.session import open_session
-from starter.commands.store_session import run
+from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.order_keys import KEY_PATTERN, OrderKey
 from starter.operations.orders import order_now
+from starter.operations.preview import ResumePreview, preview_resume, view_resume
 from starter.terminal import print_json, print_note, print_result, print_warnings
 
 IdsArgument = Annotated[list[str], typer.Argument(help="The ids of campaigns and cards.", show_default=False)]
@@ -75,6 +77,10 @@ def stop(
 
 def resume(
     ids: IdsArgument,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would happen, and to how many users of launches.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     key: KeyOption = None,
     reason: ReasonOption = None,
     data: DataOption = None,
@@ -82,11 +88,20 @@ def resume(
 ) -> None:
     """Make stopped campaigns and cards live again, unchanged; interactions while they were stopped do not count.
 
-    Example:
+    A scheduled original goes on: users whose time has come get the message at once, unless it passed more than
+    `stale_after` ago. In a terminal, the command says to how many users that happens, and asks for confirmation.
+
+    Examples:
 
       connector resume nudge
+
+      connector resume spring-sale --dry-run --json
     """
-    _order("resume", ids, key, reason, data, as_json)
+    if dry_run:
+        return _print_resume_preview(_preview_resume(ids, data), as_json)
+    if not yes and sys.stdin.isatty():
+        _confirm_resume(_preview_resume(ids, data))
+    return _order("resume", ids, key, reason, data, as_json)
 
 
 def archive(
@@ -103,6 +118,45 @@ def archive(
       connector archive last-spring
     """
     _order("archive", ids, key, reason, data, as_json)
+
+
+def _preview_resume(ids: list[str], data: Path | None) -> ResumePreview:
+    async def work() -> ResumePreview:
+        async with (
+            open_store(data) as context,
+            context.database.read(context.workspace, seconds=READ_SECONDS) as tx,
+        ):
+            return await preview_resume(tx, ids)
+
+    try:
+        return run(work())
+    except OrderRefused as refusal:
+        _print_refusal("resume", refusal)
+        raise typer.Exit(1) from None
+
+
+def _print_resume_preview(preview: ResumePreview, as_json: bool) -> None:
+    print_warnings(preview.warnings)
+    if as_json:
+        return print_json(view_resume(preview))
+    for id in preview.changed:
+        print_result(f"would resume {id}")
+    for id, forecast in preview.forecasts.items():
+        print_result(f"{id}: {forecast.at_once} at once, {forecast.stale} stale, {forecast.later} later")
+    return None
+
+
+def _confirm_resume(preview: ResumePreview) -> None:
+    """Ask for confirmation if the resume sends, or drops, messages of a launch."""
+    if any(forecast.at_once or forecast.stale for forecast in preview.forecasts.values()):
+        print_warnings(preview.warnings)
+        typer.confirm(f"Resume {', '.join(preview.changed)}?", abort=True, err=True)
+
+
+def _print_refusal(verb: OrderVerb, refusal: OrderRefused) -> None:
+    print_note(f"{verb} is refused, and nothing was changed:")
+    for problem in refusal.problems:
+        print_note(f"  {problem}")
 
 
 def _order(
@@ -136,9 +190,7 @@ def _order(
     try:
         receipt = run(work())
     except OrderRefused as refusal:
-        print_note(f"{verb} is refused, and nothing was changed:")
-        for problem in refusal.problems:
-            print_note(f"  {problem}")
+        _print_refusal(verb, refusal)
         raise typer.Exit(1) from None
     _print_receipt(receipt, as_json)
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from connector.rules.model.campaigns import AnyDefinition
-from connector.rules.model.errors import OrderRefused
+from connector.rules.model.errors import OrderRefused, Source
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.preview import DefinitionPreview, Difference
+from connector.store.engine.database import database_now
 from connector.store.reporting.counts import WaitCounts
 from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.preview import Preview, preview_changes
+from starter.operations.text_sizes import TextSize, measure_texts
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result, print_warnings
 
 _MAX_VALUE_CHARACTERS, _CONTEXT_CHARACTERS = 60, 20
@@ -36,8 +38,9 @@ def plan(
     """Show what `apply` and `publish` of these files would do. Nothing is changed.
 
     The result lists what is new, edited (key by key) and unchanged, and what only the store has; the order in which the
-    publication would take effect; its refusals and warnings; and how many users wait on which earlier revision. The
-    exit code is 1 if a file has an error or the publication would be refused.
+    publication would take effect; its refusals and warnings; how many users wait on which earlier revision; and the
+    number of segments of each text message, with its values left out. The exit code is 1 if a file has an error or the
+    publication would be refused.
 
     Examples:
 
@@ -45,27 +48,38 @@ def plan(
 
       connector plan welcome.yaml nudge.yaml --allow-missed --json
     """
-    definitions = read_definition_files(paths)
+    definitions, sources = read_definition_files(paths)
     try:
-        preview = run(_preview(data, definitions, allow_missed))
+        preview, texts = run(_preview(data, definitions, sources, allow_missed))
     except OrderRefused as refusal:
         _print_refusals("apply", refusal.problems)
         raise typer.Exit(1) from None
     if as_json:
-        print_json(_in_json(preview))
+        print_json({**_in_json(preview), "texts": [vars(text) for text in texts]})
     else:
         _print_preview(preview)
+        for text in texts:
+            print_result(_format_text(text))
     print_warnings(preview.warnings)
     if preview.refusals:
         _print_refusals("publish", preview.refusals)
         raise typer.Exit(1)
 
 
-async def _preview(data: Path | None, definitions: Sequence[AnyDefinition], allow_missed: bool) -> Preview:
+async def _preview(
+    data: Path | None, definitions: Sequence[AnyDefinition], sources: Mapping[str, Source], allow_missed: bool
+) -> tuple[Preview, list[TextSize]]:
     async with open_store(data) as context:
         check_workspace(context.workspace, definitions)
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            return await preview_changes(tx, definitions, allow_missed=allow_missed)
+            preview = await preview_changes(
+                tx,
+                definitions,
+                allow_missed=allow_missed,
+                sources=sources,
+                providers=context.settings.provided_channels,
+            )
+            return preview, measure_texts(definitions, context.settings, await database_now(tx))
 
 
 def _in_json(preview: Preview) -> dict[str, Any]:
@@ -134,6 +148,14 @@ def _format_waits(wait: WaitCounts) -> str:
         f"{users} on revision {wait.revision} of {wait.campaign} ({wait.waiting} waiting, {wait.held} held): they keep "
         "its due time, trigger and exceptions, and get the newest live content"
     )
+
+
+def _format_text(text: TextSize) -> str:
+    segments = "1 segment" if text.segments == 1 else f"{text.segments} segments"
+    unit = "septets" if text.encoding == "GSM-7" else "units"
+    links = f", {text.links} link{'' if text.links == 1 else 's'} at the length sent" if text.links else ""
+    depends = "; the template's values add to it" if text.depends_on_values else ""
+    return f"{text.campaign}, {text.message}: {segments} ({text.encoding}, {text.units} {unit}{links}){depends}"
 
 
 def _format_names(names: Sequence[str]) -> str:

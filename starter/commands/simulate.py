@@ -63,7 +63,7 @@ def simulate(
     definitions = read_definitions(campaigns)
     lines = Timeline(timeline, _progress)
     with play_timeline(definitions, lines, end, 1 if picture else jobs) as played:
-        print_warnings(played.warnings)
+        print_warnings(played.warnings if lines.count else [*played.warnings, f"{timeline} is empty: nothing happens"])
         _print_outcomes(played.lines(), as_json)
         if played.failure is not None:
             raise played.failure

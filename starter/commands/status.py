@@ -14,9 +14,19 @@ from connector.store.reporting.counts import Count, count_follow_ups
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.entries import view_entry
-from starter.operations.results import RESULT_STEPS, load_results
+from starter.operations.results import RESULT_STEPS, load_outcomes, load_results, load_retried, view_counts
 from starter.terminal import format_table, print_json, print_lines, print_result
 
+_OUTCOMES = {
+    "waiting": {"waiting", "held", "sending"},
+    "sent": {"sent"},
+    "control": {"control"},
+    "excepted": {"excepted"},
+    "dropped": {"dropped"},
+    "failed": {"failed"},
+    "refused": {"refused"},
+}
+"""The columns that count follow-ups of follow-ons and of launches, each with its states."""
 _VERDICTS = {"more": "more than control", "less": "less than control", "undecided": "no difference shown"}
 
 
@@ -46,11 +56,11 @@ def status(
         _print_one(run(_load_one(data, campaign)), as_json)
 
 
-async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count]]:
+async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count], list[dict[str, Any]]]:
     async with open_store(data) as context:
         catalogue = await context.cache.at_least(context.database)
         async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            return catalogue, await count_follow_ups(tx)
+            return catalogue, await count_follow_ups(tx), await load_retried(tx)
 
 
 async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
@@ -58,31 +68,36 @@ async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
         entry = (await context.cache.at_least(context.database)).entries.get(campaign)
         if entry is None:
             raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
-        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            counts = await count_follow_ups(tx, campaign)
-        return {**_view_with_counts(entry, counts), "results": await load_results(context, entry)}
+        outcomes = await load_outcomes(context, entry)
+        return {**view_entry(entry), **outcomes, "results": await load_results(context, entry)}
 
 
 def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
-    own = [count for count in counts if count.campaign == entry.id]
-    shown = [{"state": count.state, "reason": count.reason, "count": count.count} for count in own]
-    return {**view_entry(entry), "follow_ups": shown}
+    return {**view_entry(entry), "follow_ups": view_counts(count for count in counts if count.campaign == entry.id)}
 
 
-def _print_all(catalogue: Catalogue, counts: Sequence[Count], as_json: bool) -> None:
+def _print_all(catalogue: Catalogue, counts: Sequence[Count], retried: Sequence[dict[str, Any]], as_json: bool) -> None:
     views = [_view_with_counts(catalogue.entries[id], counts) for id in sorted(catalogue.entries)]
     if as_json:
-        return print_json({"version": catalogue.version, "campaigns": views})
+        return print_json({"version": catalogue.version, "campaigns": views, "retried": retried})
     if not views:
         return print_result("nothing has been applied yet; begin with `connector apply PATH`")
-    header = ("id", "kind", "state", "live", "newest", "waiting", "sent", "not sent", "refused")
-    return print_lines(format_table(header, [_row(view) for view in views]))
+    header = ("id", "kind", "state", "live", "newest", *_OUTCOMES)
+    print_lines(format_table(header, [_row(view) for view in views]))
+    return _print_retried(retried)
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:
-    groups = ({"waiting", "held", "sending"}, {"sent"}, {"excepted", "dropped", "control", "failed"}, {"refused"})
-    counts = (_sum_of(view, states) for states in groups)
+    counts = (_sum_of(view, states) for states in _OUTCOMES.values())
     return view["id"], view["kind"], view["state"], view["live_revision"], view["newest_revision"], *counts
+
+
+def _print_retried(retried: Sequence[dict[str, Any]]) -> None:
+    """Print which messages are due and tried again, and the last fault of their provider."""
+    for one in retried:
+        messages = f"{one['count']} message{'' if one['count'] == 1 else 's'}"
+        due = f"due for up to {one['due_for']}, tried again; last: {one['fault']}"
+        print_result(f"{one['campaign']}, {one['channel']}: {messages} {due}")
 
 
 def _sum_of(view: dict[str, Any], states: set[str]) -> int:
@@ -100,6 +115,10 @@ def _print_one(view: dict[str, Any], as_json: bool) -> None:
     if view["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
         print_lines("\n" + format_table(("state", "reason", "count"), rows))
+    _print_retried(view["retried"])
+    if view["template_faults"]:
+        faults = [(one["fault"], one["count"]) for one in view["template_faults"]]
+        print_lines("\n" + format_table(("template that failed", "count"), faults))
     print_lines("\n" + _format_results(view["results"]))
     return None
 

@@ -10,13 +10,15 @@ from datetime import datetime
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.explaining.context import DecisionContext, receipt_of
 from connector.rules.explaining.evidence import collect_evidence
-from connector.rules.explaining.wording import DELIVERY_TEXTS, NOTED, REASON_TEXTS, describe_state
+from connector.rules.explaining.waiting import describe_wait
+from connector.rules.explaining.wording import DELIVERY_TEXTS, REASON_TEXTS, describe_state
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
-from connector.rules.model.reasons import Reason
+from connector.rules.model.reasons import NOTED, Reason
 from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord
+from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.evaluator import LoggedHistory
 from connector.store.reporting.history import DecisionRow, UserRecord
 from connector.store.users.users import StoredUser
@@ -52,7 +54,7 @@ class ExplanationBuilder:
             interaction=interaction_view(follow_up.trigger, arrived_at=self._arrival(follow_up.trigger)),
             state=follow_up.state.value,
             reason=reason.value if reason else None,
-            words=REASON_TEXTS[reason] if reason else describe_state(follow_up.state),
+            words=REASON_TEXTS[reason] if reason else self._describe_state(follow_up, messages),
             looked_at=_evidence(context),
             key=_key(follow_up.key),
             follow_up=follow_up.id,
@@ -63,6 +65,12 @@ class ExplanationBuilder:
             messages=[self._message(context, message) for message in messages],
         )
 
+    def _describe_state(self, follow_up: FollowUp, messages: Sequence[DeliveryRecord]) -> str:
+        if not follow_up.is_open:
+            return describe_state(follow_up.state)
+        is_paused = is_launched(follow_up) and self._catalogue.entries[follow_up.campaign].state == "stopped"
+        return describe_wait(follow_up.state, follow_up.next_at, messages, self._as_of, is_paused=is_paused)
+
     def _message(self, context: DecisionContext, message: DeliveryRecord) -> DeliveryView:
         return DeliveryView(
             channel=message.channel,
@@ -70,6 +78,7 @@ class ExplanationBuilder:
             reason=message.reason.value if message.reason else None,
             words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],
             fault=message.fault,
+            detail=message.detail,
             claimed_at=format_instant(message.claimed_at),
             decided_at=format_instant(message.decided_at),
             looked_at=_evidence(_with_message(context, message)) if message.reason else [],
@@ -182,6 +191,7 @@ def _with_message(context: DecisionContext, message: DeliveryRecord) -> Decision
         reason=message.reason,
         channel=message.channel,
         fault=message.fault,
+        detail=message.detail,
         decided_at=message.decided_at or context.decided_at,
     )
 

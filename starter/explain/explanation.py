@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.rules.explaining.wording import NOTED, describe_state, format_value
-from connector.rules.model.reasons import OPEN_STATES, State
+from connector.rules.explaining.wording import describe_state, format_value
+from connector.rules.model.reasons import NOTED, OPEN_STATES
 
 _OPEN = {state.value for state in OPEN_STATES}
 
@@ -37,13 +37,14 @@ class InteractionView(BaseModel):
 
 
 class DeliveryView(BaseModel):
-    """One message on one channel."""
+    """One message on one channel. `fault` is a code; `detail` says where a template failed, and why."""
 
     channel: str
     state: str
     reason: str | None
     words: str
     fault: str | None
+    detail: str | None
     claimed_at: str | None
     decided_at: str | None
     looked_at: list[Evidence]
@@ -150,7 +151,7 @@ def _decision_lines(decision: Decision) -> Iterator[str]:
 def _outcome_line(decision: Decision) -> str:
     state = describe_state(decision.state)
     if decision.state in _OPEN:
-        return state if decision.state == State.SENDING else f"{state} until {decision.next_at}"
+        return decision.words
     at = f" at {decision.decided_at}" if decision.follow_up is not None and decision.decided_at else ""
     if decision.reason is None:
         return f"{state}{at}"

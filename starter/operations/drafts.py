@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from connector.app.store_context import StoreContext
+from connector.definitions.publish_facts import NO_SOURCES, gather_facts_in_time
 from connector.rules.model.audit import Act, Actor, AuditAction
-from connector.rules.model.campaigns import AnyDefinition
+from connector.rules.model.campaigns import AnyDefinition, Workspace
+from connector.rules.model.errors import Source
 from connector.rules.publishing.drafting import DraftChange, draft_warnings
 from connector.store.audit import record_audit
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
+from connector.templating.threads import run_in_thread
 
 
 async def save_definitions(
-    context: StoreContext, actor: Actor, definitions: Sequence[AnyDefinition], *, reason: str | None = None
+    context: StoreContext,
+    actor: Actor,
+    definitions: Sequence[AnyDefinition],
+    *,
+    reason: str | None = None,
+    sources: Mapping[str, Source] = NO_SOURCES,
 ) -> tuple[list[DraftChange], list[str]]:
     """Save all of the definitions or none; return their changes, in their order, and what `publish` would refuse.
+
+    Args:
+        sources: where they were read from, by id; the workspace by ''.
 
     Raises:
         OrderRefused: as `save_drafts` raises it.
     """
     async with context.database.write(context.workspace) as tx:
         now = await database_now(tx)
-        saved = await save_drafts(tx, definitions, now)
+        saved = await save_drafts(tx, definitions, now, sources)
         await record_audit(tx, actor, *(_act(one, reason) for one in saved if one.change != "unchanged"))
     catalogue = await context.cache.at_least(context.database)
-    return saved, draft_warnings(definitions, catalogue, now)
+    facts = await gather_facts_in_time(
+        context.database,
+        context.workspace,
+        catalogue,
+        [definition.id for definition in definitions if not isinstance(definition, Workspace)],
+        providers=context.settings.provided_channels,
+        sources=sources,
+    )
+    # In a thread: a proof that a schedule never delivers may take a second.
+    return saved, await run_in_thread(partial(draft_warnings, definitions, catalogue, now, facts))
 
 
 def _act(saved: DraftChange, reason: str | None) -> Act:

@@ -1,14 +1,18 @@
-"""Preview of `apply` and `publish`, which changes nothing."""
+"""Previews of `apply` and `publish`, and of `resume`, which change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from connector.definitions.publish_facts import NO_SOURCES, gather_facts
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.model.campaigns import AnyDefinition
-from connector.rules.publishing.drafting import DraftResult, draft
-from connector.rules.publishing.orders import OrderPlan, check_publish, missed_to_count
+from connector.rules.model.errors import Source
+from connector.rules.publishing.drafting import draft
+from connector.rules.publishing.launch_notes import launches_to_forecast
+from connector.rules.publishing.orders import OrderPlan, check_publish, plan_resume
 from connector.rules.publishing.preview import (
     DefinitionPreview,
     applying_warnings,
@@ -16,11 +20,12 @@ from connector.rules.publishing.preview import (
     preview_definitions,
     unpublished_ids,
 )
+from connector.rules.sending.launch_times import LaunchForecast
 from connector.store.catalogue.cache import load_catalogue
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.counts import WaitCounts, count_waits
-from connector.store.users.log import count_interactions
+from connector.store.reporting.launch_forecasts import forecast_launches
 
 
 @dataclass(frozen=True)
@@ -40,32 +45,69 @@ class Preview:
     waits: Sequence[WaitCounts]
 
 
+@dataclass(frozen=True)
+class ResumePreview:
+    """The effect of resuming campaigns and cards: what changes, and which launches go on with how many users (P9)."""
+
+    changed: Sequence[str]
+    unchanged: Sequence[str]
+    warnings: Sequence[str]
+    forecasts: Mapping[str, LaunchForecast]
+
+
+async def preview_resume(tx: Transaction, ids: Sequence[str]) -> ResumePreview:
+    """Evaluate a resume as of the database's clock. Raises OrderRefused, as the order would be refused."""
+    catalogue, now = await load_catalogue(tx), await database_now(tx)
+    launches = launches_to_forecast(catalogue, "resume", ids, now)
+    forecasts = await forecast_launches(tx, launches, catalogue.workspace, now)
+    plan = plan_resume(catalogue, ids, forecasts)
+    return ResumePreview(plan.sequence, plan.unchanged, plan.warnings, forecasts)
+
+
+def view_resume(preview: ResumePreview) -> dict[str, Any]:
+    """Return a preview of a resume as JSON values; `is_exact` is false if more users were not counted."""
+    return {
+        "changed": list(preview.changed),
+        "unchanged": list(preview.unchanged),
+        "warnings": list(preview.warnings),
+        "launches": [{"campaign": id, **asdict(forecast)} for id, forecast in preview.forecasts.items()],
+    }
+
+
 async def preview_changes(
-    tx: Transaction, definitions: Sequence[AnyDefinition], *, allow_missed: bool = False
+    tx: Transaction,
+    definitions: Sequence[AnyDefinition],
+    *,
+    allow_missed: bool = False,
+    sources: Mapping[str, Source] = NO_SOURCES,
+    providers: Collection[str] | None = None,
 ) -> Preview:
     """Evaluate definitions as `apply` and `publish` would, as of the database's clock, in one snapshot of the store.
+
+    Args:
+        sources: where the definitions were read from, by id; the workspace by ''.
+        providers: the channels that have a provider; None: not known.
 
     Raises:
         OrderRefused: `apply` would refuse them; names every problem.
     """
     catalogue = await load_catalogue(tx)
-    drafted = draft(catalogue, definitions)
+    drafted = draft(catalogue, definitions, sources)
     ids = unpublished_ids(drafted, definitions)
-    plan, refusals = await _check_publish(tx, drafted, ids, allow_missed)
+    now = await database_now(tx)
+    plan, refusals = OrderPlan(()), list[str]()
+    if ids:
+        facts = await gather_facts(tx, drafted.catalogue, ids, providers=providers, sources=sources)
+        launches = launches_to_forecast(drafted.catalogue, "publish", ids, now)
+        forecasts = await forecast_launches(tx, launches, drafted.catalogue.workspace, now)
+        plan, refusals = check_publish(
+            drafted.catalogue, ids, now=now, allow_missed=allow_missed, facts=facts, forecasts=forecasts
+        )
     return Preview(
         definitions=preview_definitions(catalogue, drafted, definitions),
         other_entries=other_entries(catalogue, definitions),
         order=plan.sequence,
         refusals=refusals,
-        warnings=[*applying_warnings(catalogue, drafted, ids), *plan.warnings],
+        warnings=[*applying_warnings(catalogue, drafted, ids, now), *plan.warnings],
         waits=await count_waits(tx, ids),
     )
-
-
-async def _check_publish(
-    tx: Transaction, drafted: DraftResult, ids: Sequence[str], allow_missed: bool
-) -> tuple[OrderPlan, list[str]]:
-    if not ids:
-        return OrderPlan(()), []
-    missed = await count_interactions(tx, missed_to_count(drafted.catalogue, ids))
-    return check_publish(drafted.catalogue, ids, now=await database_now(tx), allow_missed=allow_missed, missed=missed)

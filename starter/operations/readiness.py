@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ from connector.store.catalogue.current import read_head
 from connector.store.engine.database import Database
 from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
 from connector.store.engine.transaction import Transaction
+from connector.store.reporting.retries import find_retried_channels
 from connector.temporal.client import TemporalUnavailable
 
 _TIMEOUT_SECONDS = 3.0
@@ -32,11 +34,13 @@ class Readiness:
 
     Args:
         outage: why the database cannot be used; None: it can.
+        retried: the (channel, fault) pairs of messages that are due and tried again (W6); the status is independent.
     """
 
     outage: Outage | None
     temporal: bool
     worker: bool
+    retried: Sequence[tuple[str, str]] = ()
 
     @property
     def status(self) -> Literal["ready", "degraded", "not_ready"]:
@@ -52,28 +56,32 @@ class Readiness:
             return f"the database cannot be used now; no interaction is accepted: {ADVICE[self.outage]}"
         if self.status == "degraded":
             return "interactions are accepted and stored; their follow-ups start when the rest is back"
+        if self.retried:
+            faults = ", ".join(f"{channel} ({fault})" for channel, fault in self.retried)
+            return f"messages are due and tried again until they are stale: {faults}"
         return None
 
 
 async def check_readiness(context: AppContext) -> Readiness:
     """Query the database and Temporal, each for at most three seconds."""
-    outage, (temporal, worker) = await asyncio.gather(
-        _find_outage(context.database, context.workspace), _temporal_and_worker_answer(context)
+    (outage, retried), (temporal, worker) = await asyncio.gather(
+        _query_database(context.database, context.workspace), _temporal_and_worker_answer(context)
     )
-    return Readiness(outage, temporal, worker)
+    return Readiness(outage, temporal, worker, retried)
 
 
-async def _find_outage(database: Database, workspace: str) -> Outage | None:
-    """Read the catalogue's version, and check whether writes are refused now or were refused lately."""
+async def _query_database(database: Database, workspace: str) -> tuple[Outage | None, Sequence[tuple[str, str]]]:
+    """Read the catalogue's version and what is tried again; check whether writes are refused now or were lately."""
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS), database.read(workspace, seconds=_DATABASE_SECONDS) as tx:
             await read_head(tx)
             is_read_only = database.dialect == "postgresql" and await _is_read_only(tx)
+            retried = await find_retried_channels(tx)
     except StoreUnavailable as error:
-        return error.outage
+        return error.outage, ()
     except TimeoutError:
-        return Outage.SILENT
-    return Outage.READ_ONLY if is_read_only else database.health.refuses_writes
+        return Outage.SILENT, ()
+    return Outage.READ_ONLY if is_read_only else database.health.refuses_writes, retried
 
 
 async def _is_read_only(tx: Transaction) -> bool:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Entry
+from connector.rules.explaining.waiting import describe_age
+from connector.rules.model.values import format_instant
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
 from connector.store.engine.database import LONG_SECONDS
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
 from connector.store.reporting.results import ResultCounts, count_results
+from connector.store.reporting.retries import count_retried
 
 RESULT_STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")
 
@@ -22,6 +28,42 @@ async def load_results(context: StoreContext, entry: Entry) -> dict[str, Any]:
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         counts = await count_results(tx, entry.id, catalogue.workspace.robots)
     return view_results(counts, _conversion_letters(entry, counts))
+
+
+async def load_outcomes(context: StoreContext, entry: Entry) -> dict[str, Any]:
+    """Return how many follow-ups of a campaign are in which state, and how many triggers were refused, with reasons.
+
+    Also how many messages could not be rendered, by fault (W7), and how many are due and tried again (W6).
+    """
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
+        counts, faults = await count_follow_ups(tx, entry.id), await count_template_faults(tx, entry.id)
+        retried = await load_retried(tx, entry.id)
+    return {
+        "follow_ups": view_counts(counts),
+        "template_faults": [{"fault": fault, "count": count} for fault, count in faults],
+        "retried": retried,
+    }
+
+
+async def load_retried(tx: Transaction, campaign: str | None = None) -> list[dict[str, Any]]:
+    """Return the messages that are due and tried again, by campaign, channel and fault (W6)."""
+    now = await database_now(tx)
+    return [
+        {
+            "campaign": one.campaign,
+            "channel": one.channel,
+            "fault": one.fault,
+            "count": one.count,
+            "due_since": format_instant(one.due_since),
+            "due_for": describe_age(max(now - one.due_since, timedelta())),
+        }
+        for one in await count_retried(tx, campaign)
+    ]
+
+
+def view_counts(counts: Iterable[Count]) -> list[dict[str, Any]]:
+    """Return the counts of one campaign as JSON values."""
+    return [{"state": count.state, "reason": count.reason, "count": count.count} for count in counts]
 
 
 def view_results(counts: Sequence[ResultCounts], letters: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from connector.rules.model.errors import InvalidItem
 from connector.rules.model.joining import NEEDS_MANAGE, Joiner, JoinRefusal
 from connector.rules.model.users import ERASED_FAULT
 from connector.rules.targeting.client_reports import ClientReports
-from connector.segment.envelope import has_time
+from connector.segment.envelope import needs_arrival
 from connector.segment.events import TargetExists
 from connector.segment.mapping import SegmentMapping
 from connector.segment.translation import MessageChunk, Translation, split_into_chunks, translate
@@ -41,10 +41,12 @@ _REFUSED_JOINS: dict[JoinRefusal, str] = {
 class SegmentResult:
     """The results of the items that messages became, and in `faults`, by index, the messages that were refused.
 
-    `forbidden` has the indexes of those that were refused because the key lacks `manage`.
+    `warnings` has, by index, what is wrong with messages that were accepted. `forbidden` has the indexes of those that
+    were refused because the key lacks `manage`.
     """
 
     faults: dict[int, str] = field(default_factory=dict)
+    warnings: dict[int, Sequence[str]] = field(default_factory=dict)
     results: list[ItemResult] = field(default_factory=list)
     forbidden: set[int] = field(default_factory=set)
 
@@ -57,6 +59,7 @@ async def ingest_messages(
     *,
     kind: str | None = None,
     shared: Mapping[str, Any] | None = None,
+    sent_at: Any = None,
     limits: ClientReports | None = None,
 ) -> SegmentResult:
     """Ingest messages. A message that is refused does not affect the others.
@@ -64,7 +67,7 @@ async def ingest_messages(
     Args:
         joiner: who sends them, and may join ids.
         kind: the type of all messages; None: each has its own `type`.
-        shared: the `context` of the batch.
+        shared: the `context` of the batch, and `sent_at` its `sentAt`.
         limits: what the sender may report; None: a server may report everything.
 
     Raises:
@@ -73,12 +76,15 @@ async def ingest_messages(
     result = SegmentResult()
     if limits is not None:
         messages = [_bind(message, limits) for message in messages]
-    translations = await _translate_all(context, mapping, messages, kind, shared or {}, result.faults)
+    of_batch = {"shared": shared or {}, "sent_at": sent_at}
+    translations = await _translate_all(context, mapping, messages, kind, of_batch, result.faults)
     if limits is not None:
         translations = list(_permitted(translations, limits, result.faults))
     for chunk in split_into_chunks(translations):
         await _link_users(context, chunk, joiner, result)
         await _ingest_items(context, chunk, result)
+    accepted = ((index, one) for index, one in translations if one.warnings and index not in result.faults)
+    result.warnings |= {index: one.warnings for index, one in accepted}
     return result
 
 
@@ -87,16 +93,16 @@ async def _translate_all(
     mapping: SegmentMapping,
     messages: Sequence[Any],
     kind: str | None,
-    shared: Mapping[str, Any],
+    of_batch: Mapping[str, Any],
     faults: dict[int, str],
 ) -> list[tuple[int, Translation]]:
-    arrived_at = await _arrival_time(context, messages)
+    arrived_at = await _arrival_time(context, messages, of_batch["sent_at"])
     target_exists = _target_lookup(await _load_catalogue(context, mapping, messages))
     translations: list[tuple[int, Translation]] = []
     remaining = MAX_ITEMS
     for index, message in enumerate(messages):
         try:
-            translation = translate(message, kind, mapping, target_exists, arrived_at=arrived_at, shared=shared)
+            translation = translate(message, kind, mapping, target_exists, arrived_at=arrived_at, **of_batch)
             if len(translation.items) > remaining:
                 raise InvalidItem(f"products: the batch would become more than {MAX_ITEMS} items; send several")
             remaining -= len(translation.items)
@@ -109,12 +115,18 @@ async def _translate_all(
 def _bind(message: Any, limits: ClientReports) -> Any:
     """Return a client's message with the user of its token, if it names none.
 
-    The `anonymousId`, which SDKs always send, is dropped: a client joins no ids.
+    What SDKs always send is dropped: the `anonymousId`, because a client joins no ids, and the zone in the `context`,
+    unless a client may change it.
     """
     if not isinstance(message, Mapping):
         return message
-    named = {} if message.get("userId") not in (None, "") else {"userId": limits.user}
-    return {**{name: value for name, value in message.items() if name != "anonymousId"}, **named}
+    bound = {name: value for name, value in message.items() if name != "anonymousId"}
+    if bound.get("userId") in (None, ""):
+        bound["userId"] = limits.user
+    context = bound.get("context")
+    if isinstance(context, Mapping) and "time_zone" not in limits.attributes:
+        bound["context"] = {name: value for name, value in context.items() if name != "timezone"}
+    return bound
 
 
 def _permitted(
@@ -134,9 +146,9 @@ def _permitted(
             faults[index] = str(fault)
 
 
-async def _arrival_time(context: AppContext, messages: Sequence[Any]) -> datetime:
-    """Return the database's time, for messages without a time: publications use the same clock."""
-    if all(has_time(message) for message in messages):
+async def _arrival_time(context: AppContext, messages: Sequence[Any], sent_at: Any) -> datetime:
+    """Return the database's time, for messages that need it: publications use the same clock."""
+    if not any(needs_arrival(message, sent_at) for message in messages):
         return datetime.min
     async with context.database.read(context.workspace) as tx:
         return await database_now(tx)

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic_core import from_json
-
+from connector.ingest.batch_text import read_batch_text
+from connector.rules.model.json_text import JsonInvalid
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER
 from starter.webhooks.protocol import BodyInvalid
 
@@ -35,17 +35,15 @@ _ADDRESS = re.compile(r"[^\s<>@,;]+@[^\s<>@,;]+")
 
 
 def read_json(body: bytes | str) -> Any:
-    """Return a body's JSON value: at most 200 levels deep, and no number of more than 4,300 digits.
+    """Return a body's JSON value; a part that cannot be read leaves the others readable (`read_batch_text`).
 
     Raises:
         BodyInvalid: the body is not JSON. The message names the position and quotes nothing of the body.
     """
     try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise BodyInvalid(f"the body is not JSON: {error}") from None
-    except RecursionError:
-        raise BodyInvalid("the body is nested too deeply") from None
+        return read_batch_text(body)
+    except JsonInvalid as fault:
+        raise BodyInvalid(f"the body {fault}") from None
 
 
 def read_object(body: bytes | str) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from connector.channels.twilio import is_signed
+from connector.rules.model.addresses import AddressMeaning
 from connector.rules.provider_events.events import EventKind, ProviderEvent
+from connector.rules.provider_events.refusals import meaning_of_twilio
 from starter.webhooks.payload import (
     MAX_URL_CHARACTERS,
     hash_parts,
@@ -48,8 +50,6 @@ _STATUSES = {
     "canceled": EventKind.FAILED,
 }
 _UNDELIVERED = frozenset({EventKind.BOUNCED, EventKind.FAILED})
-_PERMANENT = frozenset({"21211", "21214", "21217", "21265", "21614", "30005", "30006"})
-"""Twilio's error codes that lie in the number: not a number, not mobile, unknown handset, a landline."""
 _STOP = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
 _START = frozenset({"START", "YES", "UNSTOP"})
 """Twilio's own keywords, which count only if they are the whole message."""
@@ -135,6 +135,7 @@ def _status(event: TwilioEvent) -> ProviderEvent | None:
         return None
     happened, code = _STATUSES.get(status, EventKind.OTHER), read_text(event.fields.get("ErrorCode"), 8) or ""
     may_arrive = happened not in _UNDELIVERED
+    meaning = AddressMeaning.NOTHING if may_arrive else meaning_of_twilio(code)
     return ProviderEvent(
         provider="twilio",
         id=f"{sid}-{status}",
@@ -144,7 +145,8 @@ def _status(event: TwilioEvent) -> ProviderEvent | None:
         message_id=sid,
         arguments=_arguments(event),
         recipient=read_text(number, 32),
-        permanent=not may_arrive and code in _PERMANENT,
+        permanent=meaning is AddressMeaning.UNUSABLE,
+        withdrawn=meaning is AddressMeaning.UNSUBSCRIBED,
         fault=None if may_arrive else code if code.isdecimal() and code.isascii() else status,
     )
 

@@ -18,8 +18,8 @@ from connector.store.erasure import erase_user
 from connector.store.follow_ups.ending import end_stopped, find_stopped
 from connector.store.follow_ups.outbox import find_launches_to_signal
 from connector.store.follow_ups.receipts import save_receipts
-from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, user_aliases
-from tests.support.builders import listener, original
+from connector.store.tables import deliveries, entries, follow_ups, interactions, launches, publications, user_aliases
+from tests.support.builders import listener, now, original
 from tests.support.fake_channel import Killed
 from tests.support.installation import Installation
 from tests.support.launch_harness import MINUTE, NOW, LaunchHarness
@@ -180,17 +180,71 @@ async def test_stop_pauses_and_resume_goes_on(harness: LaunchHarness) -> None:
     assert await harness.states() == {("sent", None): 12}
 
 
-async def test_resume_after_days_goes_on(harness: LaunchHarness) -> None:
-    """P9, D4: a pause makes nothing stale; it counts from the resume."""
+async def stopped_ago(harness: LaunchHarness, ago: timedelta) -> None:
+    """Stop the launch, as if it had been at work until `ago` before now, and resume it now."""
+    await harness.installation.order("stop", "o")
+    until = (await harness.installation.order("resume", "o")) - ago
+    async with harness.installation.database.write("default") as tx:
+        await tx.execute(update(launches).values(kept_up_at=until))
+        await tx.execute(update(follow_ups).where(follow_ups.c.state == "waiting").values(next_at=until - MINUTE))
+
+
+@pytest.mark.parametrize(("ago", "late"), [(timedelta(hours=24), "sent"), (timedelta(hours=24, seconds=1), "dropped")])
+async def test_resume_after_a_long_pause(harness: LaunchHarness, ago: timedelta, late: str) -> None:
+    """P9, D4: who waited for their turn at the stop is judged as of the resume, however slowly the launch goes on."""
+    await harness.crowd(8)
+    await harness.publish(per_minute=2)
+    await harness.work(NOW)
+    await stopped_ago(harness, ago)
+    for hours in range(4):
+        await harness.work(NOW + timedelta(hours=hours))
+    assert Counter(state for state, _ in (await harness.states()).elements()) == Counter({"sent": 2}) + Counter(
+        {late: 6}
+    )
+
+
+async def test_outage_after_a_pause(harness: LaunchHarness) -> None:
+    """P9, W4: a pause does not count, but that no worker was there after the resume does."""
     await harness.crowd(4)
     await harness.publish(per_minute=2)
     await harness.work(NOW)
-    await harness.installation.order("stop", "o")
-    await harness.installation.order("resume", "o")
-    async with harness.installation.database.write("default") as tx:  # as if it had been resumed three days later
-        await tx.execute(update(launches).values(kept_up_at=NOW + timedelta(days=3)))
-    await harness.work(NOW + timedelta(days=3))
-    assert await harness.states() == {("sent", None): 4}
+    await stopped_ago(harness, timedelta(hours=20))
+    await harness.work(NOW + timedelta(hours=25))
+    assert await harness.states() == {("sent", None): 2, ("dropped", "stale"): 2}
+
+
+async def test_publishing_again_forgives_no_outage(harness: LaunchHarness) -> None:
+    """W4: a newer revision changes the content, not when the users' messages were due."""
+    await harness.crowd(3)
+    await harness.publish()
+    await harness.step(NOW)
+    async with harness.installation.database.write("default") as tx:  # as if two days had passed since
+        await tx.execute(update(publications).values(opened_at=NOW - timedelta(days=2)))
+        await tx.execute(update(launches).values(kept_up_at=NOW - timedelta(days=2)))
+        await tx.execute(update(follow_ups).values(next_at=NOW - timedelta(days=2)))
+    await harness.publish(messages={"push": {"title": "Newer", "body": "words"}})
+    assert (await harness.work(NOW)).phase == "ended"
+    assert await harness.states() == {("dropped", "stale"): 3}
+
+
+async def test_own_limit_of_lateness(harness: LaunchHarness) -> None:
+    """W5: `delivery.stale_after` overrides the workspace's, after an outage too."""
+    await harness.crowd(3)
+    await harness.publish(stale_after="3 days")
+    await harness.work(NOW + timedelta(days=2))
+    assert await harness.states() == {("sent", None): 3}
+
+
+async def test_local_time_that_has_passed(harness: LaunchHarness) -> None:
+    """W5: whose own time passed more than an hour before the publication is stale when the audience is selected."""
+    passed = (now() - timedelta(hours=3)).replace(second=0)
+    people = {"west": "Etc/GMT+3", "utc": "Etc/UTC", "none": None}  # in the west it is three hours later
+    await harness.people(*(User(id=name, push_tokens=("t",), time_zone=zone) for name, zone in people.items()))
+    await harness.publish(send={"at": f"{passed:%Y-%m-%d %H:%M}", "zone": "user"}, control_group=0)
+    await harness.work(NOW)
+    rows = {row.user: (row.state, row.reason) for row in await harness.rows()}
+    assert rows == {"west": ("sent", None), "utc": ("dropped", "stale"), "none": ("dropped", "stale")}
+    assert harness.channel.users == ["west"]
 
 
 async def test_stop_within_a_page(harness: LaunchHarness) -> None:
@@ -331,7 +385,7 @@ async def test_provider_that_is_busy_is_left_alone(harness: LaunchHarness) -> No
 
 
 async def test_one_message_that_is_put_off_holds_up_nobody(harness: LaunchHarness) -> None:
-    """The pass goes on behind it, and it is tried again when the pass is through; in the end it is stale (D4)."""
+    """W6: the pass goes on behind it, and it is tried again when the pass is through; in the end it is stale (D4)."""
     await harness.crowd(12)
     await harness.publish()
 

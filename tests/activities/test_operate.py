@@ -183,15 +183,34 @@ async def test_excepted_first(desk: Desk, verb: str) -> None:
     assert (refused.done, refused.says, refused.state) == (False, "it has ended: excepted (exception)", "excepted")
 
 
-@pytest.mark.parametrize("verb", ["send_now", "postpone", "cancel"])
-async def test_going_out_first(desk: Desk, verb: str) -> None:
-    """Once one channel is claimed, the rest follows the rules, as with a stop."""
+@pytest.mark.parametrize(
+    ("verb", "state", "email"),
+    [("send_now", "waiting", "sent"), ("postpone", "waiting", "sent"), ("cancel", "sent", "dropped")],
+)
+async def test_one_channel_went_out(desk: Desk, verb: str, state: str, email: str) -> None:
+    """X1: what went out stands; the channel that is still to come is moved or ended."""
     await desk.opened(TWO)
     await desk.send("push")
-    refused = await desk.operate(verb, minutes=31, until=90)
+    done = await desk.operate(verb, minutes=31, until=90)
+    assert (done.done, done.state) == (True, state)
+    assert (await desk.send("email")).outcome == email
+    assert [row.state for row in await desk.installation.rows()] == ["sent"]
+
+
+@pytest.mark.parametrize("verb", ["send_now", "postpone", "cancel"])
+async def test_all_channels_went_out(desk: Desk, verb: str) -> None:
+    """Nothing is still to come of a follow-up whose only message is being sent."""
+    await desk.opened(follow_on("f", PUSHED, delay={"after": "30 minutes"}))
+    refusals: list[OperationResult] = []
+
+    async def operate(_: object) -> None:
+        refusals.append(await desk.operate(verb, minutes=31, until=90))
+
+    desk.channel.meanwhile = operate
+    await desk.send("push")
+    [refused] = refusals
     assert (refused.done, refused.state) == (False, "sending")
     assert "is being sent or was sent" in refused.says
-    assert (await desk.send("email")).outcome == "sent"
 
 
 async def test_cancelled_while_the_provider_is_away(desk: Desk) -> None:

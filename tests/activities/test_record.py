@@ -221,8 +221,6 @@ WRONG = [
     ([{"interactions": [], "users": None}], "must be"),
     ([{"interactions": [STARTED] * (MAX_ITEMS + 1)}], "1001 interactions are more than 1000"),
     ([{"interactions": [], "users": [{"id": ADDRESS}] * (MAX_ITEMS + 1)}], "1001 users are more than 1000"),
-    ([{"interactions": [{**STARTED, "id": "\ud83d"}]}], "not JSON"),
-    ([{"interactions": [{**STARTED, "properties": {ADDRESS: float("nan")}}]}], "not JSON"),
 ]
 
 
@@ -256,7 +254,7 @@ async def test_bad_items_stop_no_other(
     bad = [
         {**STARTED, "id": "a\0"},
         {**STARTED, "occurred_at": "1970-01-01T00:00:00Z"},
-        {**STARTED, "occurred_at": None},
+        {**STARTED, "occurred_at": 5},
         {"type": "start_session"},
         7,
     ]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, update
@@ -11,7 +12,7 @@ from connector.channels.protocol import Accepted, OutcomeUnknown, Rejected, TryL
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts
-from connector.store.follow_ups.ending import end_stopped, find_stopped
+from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.follow_ups.receipts import save_receipts
 from connector.store.tables import follow_ups, receipts
 from connector.wire import SendOutcome
@@ -158,18 +159,6 @@ async def test_late_trigger_while_an_earlier_one_goes_out(harness: SendHarness) 
     harness.channel.meanwhile = again
     assert (await harness.send(minutes=30)).outcome == "sent"
     assert [reason for _, _, reason in await harness.installation.refusals()] == ["already_waiting"] * 2
-
-
-async def test_stop_ends_nothing_of_which_a_part_went_out(harness: SendHarness) -> None:
-    """P9: one channel is sent, the other one held; the state tells of what went out."""
-    await harness.installation.publish(ORIGINAL, DELAYED)
-    await harness.installation.ingest(push("e1", 0))
-    async with harness.installation.database.write("default") as tx:
-        await tx.execute(update(follow_ups).values(state="held", dispatched_at=datetime.fromisoformat(at(30))))
-    await harness.installation.order("stop", "f")
-    async with harness.installation.database.write("default") as tx:
-        ended = await end_stopped(tx, await find_stopped(tx, ["f"], 10))
-    assert ended == 0
 
 
 async def test_exception_before_the_claim_wins(harness: SendHarness) -> None:
@@ -327,6 +316,37 @@ async def test_template_that_aborts(harness: SendHarness) -> None:
     assert harness.channel.messages == []
 
 
+async def test_template_that_fails(harness: SendHarness) -> None:
+    """W7: an error is not the author's abort; channel, field, line and error are stored, and quote no value."""
+    text = {
+        "push": {"title": "a", "body": "Hi\n{{ event.sku | times: 2 }}{{ 1 | divided_by: user.zero }}"},
+        "email": {"subject": "{% abort_message %}", "text": "b"},
+    }
+    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=text))
+    await harness.installation.ingest(push("e1", 0))
+    assert (await harness.send(minutes=1, channel="email")).reason == "aborted_by_template"
+    assert (await harness.send(minutes=1)).reason == "template_failed"
+    assert harness.channel.messages == []
+    (row,) = await harness.installation.rows()
+    assert row.state == "dropped"
+    async with harness.installation.database.read("default") as tx:
+        details = {one.channel: (one.fault, one.detail) for one in await find_deliveries(tx)}
+    assert details == {
+        "email": ("template_aborted", None),
+        "push": ("template_fault", "push.body, line 2: divided_by: can't divide by 0"),
+    }
+
+
+async def test_now_is_the_time_of_the_attempt(harness: SendHarness) -> None:
+    """Rendering reads no clock: `now` is when the message is claimed, in the company's zone."""
+    text = {"push": {"title": "a", "body": "{{ 'now' | date: '%F %H:%M %Z' }}"}}
+    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=text))
+    await harness.installation.ingest(push("e1", 0))
+    assert (await harness.send(minutes=1)).outcome == "sent"
+    (sent,) = harness.channel.messages
+    assert sent.content["body"] == datetime.fromisoformat(at(1)).astimezone(ZoneInfo("UTC")).strftime("%F %H:%M UTC")
+
+
 async def _republish(harness: SendHarness, newer: dict[str, Any]) -> None:
     async with harness.installation.database.write("default", lock="exclusive") as tx:
         await save_drafts(tx, [parse_definition(newer)], datetime.now(UTC))  # noqa: TID251 - a test's "now"
@@ -401,15 +421,6 @@ async def test_outside_the_hours_of_the_day(harness: SendHarness, outside: str, 
     await harness.installation.ingest(push("e1", 0))
     outcome = await harness.send(minutes=30)
     assert (outcome.outcome, outcome.reason) == (came_to, "outside_time_of_day" if outside == "drop" else None)
-
-
-async def test_no_provider_fails_plainly(harness: SendHarness) -> None:
-    """A channel that nobody set up is a failure with its code, not a wait for ever."""
-    await harness.installation.publish(ORIGINAL, follow_on("f", PUSHED, messages={"sms": {"body": "b"}}))
-    await harness.save_user(REACHABLE.model_copy(update={"phone": "+1"}))
-    await harness.installation.ingest(push("e1", 0))
-    assert (await harness.send(minutes=1, channel="sms")).reason == "send_failed"
-    assert [message.fault for message in await harness.deliveries()] == ["no_provider"]
 
 
 async def test_row_that_somebody_removed_ends_quietly(harness: SendHarness) -> None:

@@ -5,15 +5,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connector.rules.model.campaigns import Campaign
 from connector.rules.model.segments import SegmentCount, count_segments
+from connector.settings.application import Settings
+from connector.settings.tracking import TrackingSettings
 from connector.tracking.rewriting import rewrite_text
 from connector.tracking.text_links import hosts_in, leads_to
 from connector.tracking.tokens import LinkKind, OwnLinks, Token, TokenInvalid, Tokens
+from starter.operations.text_sizes import TextSize, measure_texts
+from tests.support.builders import original
 
 URL = "https://shop.example/ab"
 WIKI = "https://en.wikipedia.org/wiki/Foo_(bar)"
@@ -229,3 +235,25 @@ def test_the_alphabet_is_complete() -> None:
     one_by_one = {character: count_segments(character) for character in map(chr, range(0x3000))}
     sizes = [count.units for count in one_by_one.values() if count.encoding == GSM]
     assert (sizes.count(1), sizes.count(2)) == (127, 10)
+
+
+def sizes(body: str, **tracking: Any) -> list[TextSize]:
+    campaign = Campaign.model_validate(original(messages={"sms": {"body": body}}))
+    return measure_texts([campaign], Settings(tracking=TrackingSettings(**tracking)), AT)
+
+
+def test_links_are_counted_as_long_as_they_are_sent() -> None:
+    """A tracked link is the one that carriers see, whether it is shorter or longer than the author's."""
+    tracking = {"url": "https://t.example", "secrets": ["a secret that only the tests know, and long"]}
+    body = "Sale: https://shop.example/" + "spring/" * 40
+    [plain], [tracked] = sizes(body), sizes(body, **tracking)
+    assert (plain.units, plain.segments, plain.links) == (len(body), 3, 1)
+    assert (tracked.segments, tracked.links, tracked.depends_on_values) == (1, 1, False)
+    [with_value] = sizes("Hi {{ user.first_name | default: 'you' }}", **tracking)
+    assert (with_value.units, with_value.links, with_value.depends_on_values) == (len("Hi you"), 0, True)
+
+
+def test_a_text_that_does_not_render_has_no_size() -> None:
+    """W7: a template may abort its message if a value is missing; then there is nothing to count."""
+    assert sizes("{% if user.first_name == blank %}{% abort_message %}{% endif %}Hi") == []
+    assert [size.segments for size in sizes("")] == [1]

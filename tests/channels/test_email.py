@@ -113,7 +113,7 @@ async def test_a_refused_sign_in_is_tried_later(credentials: dict[str, str]):
 @pytest.mark.parametrize(
     ("replies", "kind", "code"),
     [
-        ({"mail": "550 5.7.1 Not from you"}, Rejected, "sender_refused"),
+        ({"mail": "550 5.7.1 Not from you"}, TryLater, "sender_refused"),
         ({"rcpt": "550 5.1.1 <ann@example.com> unknown"}, Rejected, "recipient_refused"),
         ({"data": "554 5.7.1 Spam"}, Rejected, "message_refused"),
         ({"mail": "451 Busy"}, TryLater, "smtp_451"),

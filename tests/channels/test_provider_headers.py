@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.channels.email import EmailChannel
-from connector.channels.mime import build_mime_message, provider_header
+from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Address, OutgoingMessage
+from connector.channels.provider_headers import extra_headers
 from connector.rules.model.follow_up import follow_up_id_of
 from connector.rules.provider_events.events import from_tag
 from connector.rules.sending.deliveries import delivery_id
@@ -53,7 +54,7 @@ def write(delivery: str, provider: Any) -> Any:
 def test_every_provider_has_its_header() -> None:
     """One per provider, and none without a provider."""
     assert NAMES.keys() == set(get_args(SmtpProvider))
-    assert provider_header(None, DELIVERY) == b""
+    assert extra_headers({}, None, DELIVERY) == b""
     assert not {name for name in NAMES.values() if write(DELIVERY, None)[name]}
 
 
@@ -71,7 +72,7 @@ def test_the_delivery_is_returned(provider: Any) -> None:
 @given(st.sampled_from(sorted(NAMES)), st.text(min_size=1, max_size=80))
 def test_no_id_adds_a_header(provider: Any, id: str) -> None:
     """Line breaks, controls, encoded words: whatever an id holds, it is one line of ASCII, and can be read again."""
-    line = provider_header(provider, id.encode(errors="replace").decode())
+    line = extra_headers({}, provider, id.encode(errors="replace").decode())
     assert line.endswith(b"\r\n")
     assert line.decode("ascii").removesuffix("\r\n").isprintable()
     returned = read(provider, line.decode().removesuffix("\r\n").partition(": ")[2])
@@ -81,7 +82,7 @@ def test_no_id_adds_a_header(provider: Any, id: str) -> None:
 
 def test_what_would_be_too_long_is_left_out() -> None:
     """A line has 998 characters at most."""
-    assert provider_header("ses", "é" * 255) == b""
+    assert extra_headers({}, "ses", "é" * 255) == b""
 
 
 def test_the_setting_names_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,7 +157,7 @@ async def test_a_refused_access_token_is_renewed_once(httpserver: HTTPServer, se
         ({"a": BUSY, "b": BROKEN}, OutcomeUnknown, "fcm_http_500", ()),
         ({"a": GONE, "b": BAD}, Rejected, "fcm_invalid_argument", ("a",)),
         ({"a": (403, fcm_error(403, "SENDER_ID_MISMATCH")), "b": GONE}, Rejected, "sender_id_mismatch", ("b",)),
-        ({"a": (404, fcm_error(404, None)), "b": (404, "text")}, Rejected, "fcm_http_404", ()),
+        ({"a": (404, fcm_error(404, None)), "b": (404, "text")}, TryLater, "fcm_http_404", ()),
         ({"a": (403, {}), "b": (403, {"error": "x"})}, TryLater, "fcm_http_403", ()),
         ({"a": (429, fcm_error(429, "QUOTA_EXCEEDED")), "b": GONE}, TryLater, "fcm_http_429", ()),
         ({"a": (400, {"error": {"details": [7, {"errorCode": 7}]}}), "b": GONE}, Rejected, "fcm_http_400", ("b",)),

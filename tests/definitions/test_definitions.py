@@ -67,7 +67,11 @@ def test_everything_that_the_design_shows_is_read() -> None:
     read = parse_yaml(GOOD, file="c.yaml")
     assert read.workspace is not None
     assert [c.id for c in read.campaigns] == ["welcome", "cart-reminder-2"]
-    assert read.places == {"spring-banner": "c.yaml:8", "welcome": "c.yaml:12", "cart-reminder-2": "c.yaml:18"}
+    assert {id: f"{one.file}:{one.line_of('')}" for id, one in read.sources.items() if id} == {
+        "spring-banner": "c.yaml:8",
+        "welcome": "c.yaml:12",
+        "cart-reminder-2": "c.yaml:18",
+    }
     assert [type(one).__name__ for one in read.all] == ["Workspace", "Card", "Campaign", "Campaign"]
     reminder = read.campaigns[1]
     assert isinstance(reminder.delivery, ActionBased)
@@ -99,7 +103,7 @@ FAULTS: list[tuple[str, str]] = [
     (HEAD + T + "  time_of_day: {from: 22:00, to: '06:00'}\n", 'c.yaml:6: delivery.time_of_day.from: must be quoted'),
     (HEAD + T + "  eligible_again: 30 days\n", "delivery.eligible_again: '30 days' is not understood: write never, "),
     (HEAD + T + "  exceptions:\n", "c.yaml:6: delivery.exceptions: must be a list; write [] for none"),
-    (HEAD + T + "  end: 2026-03-05T00:00:00\n", "c.yaml:6: delivery.end: '2026-03-05T00:00:00' needs a zone, like "),
+    (HEAD + T + "  end: 2026-03-05T00:00:00\n", "c.yaml:6: delivery.end: '2026-03-05T00:00:00' needs a time zone, "),
     (HEAD + T + "  end: 2026\n", "c.yaml:6: delivery.end: 2026 is not a time; write one with its zone, like "),
     (HEAD + T + "  key: sku\n", "c.yaml:6: delivery.key: 'sku' must name a property, like properties.sku"),
     (HEAD + T + "name: 12:30\n", 'c.yaml:6: name: must be quoted: "12:30"'),
@@ -130,13 +134,13 @@ FAULTS: list[tuple[str, str]] = [
     ("campain: f\n", "c.yaml:1: campain: unknown key; did you mean campaign?"),
     ("title: f\n", "c.yaml:1: a definition is a mapping that begins with campaign, card or workspace"),
     ("- 1\n- 2\n", "c.yaml:1: a definition is a mapping that begins with campaign, card or workspace; this is a list"),
-    ("campaign: [\n", "is not YAML, at column"),
-    ("campaign: f\n  delivery: x\n", "c.yaml:2: is not YAML, at column 11: "),
-    ("card: a\ntitle: \x07\nbody: b\n", "c.yaml:2: is not YAML text"),
+    ("campaign: [\n", "c.yaml:1: [ has no ]"),
+    ("campaign: f\n  delivery: x\n", "c.yaml:2: is indented more than line 1, which has its value already; "),
+    ("card: a\ntitle: \x07\nbody: b\n", "c.yaml:2: has the control character U+0007"),
     ("card: &a f\ntitle: *a\nbody: b\n", "c.yaml:2: title: aliases (*a) are not supported; repeat the value"),
     ("card: f\ntitle: !!python/name:os.system x\nbody: b\n", "c.yaml:2: title: tags (tag:yaml.org,2002:python/name:os"),
     ("card: f\ntitle: .inf\nbody: b\n", "c.yaml:2: title: .inf is not a finite number"),
-    ("card: f\n? [a]\n: b\n", "c.yaml:2: a key must be a plain scalar"),
+    ("card: f\n? [a]\n: b\n", "c.yaml:2: a key must be a text"),
     ("card: f\ntitle: a\nbody: " + "[" * 60 + "]" * 60, "is nested more than 50 levels deep"),
     ("card: f\ntitle: a\nbody: '{{ usr.id }}'\n", "c.yaml:3: body: in f, line 1 of the template: unknown variable usr"),
 ]  # fmt: skip

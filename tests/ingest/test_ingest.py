@@ -249,3 +249,13 @@ async def test_statements_do_not_grow_with_the_batch(installation: Installation,
         counts.append(len(count.statements))
     assert counts[0] == counts[1]
     assert counts[1] <= 14
+
+
+async def test_an_item_without_a_time_happens_when_it_arrives(installation: Installation) -> None:
+    """M7: by the database's clock, after whatever was published before; its id is made of the second of its arrival."""
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}), since=None)
+    untimed = {"user": "u", "type": "receive_push", "campaign": "o"}
+    first, again = await installation.ingest(untimed, {**untimed, "occurred_at": None})
+    assert (first.status, again.status) == ("accepted", "duplicate")
+    [row] = await installation.rows()
+    assert (row.trigger_id, row.triggered_at) == (first.id, row.created_at)

@@ -27,6 +27,7 @@ PUSHED = {"interaction": "receive_push", "campaign": "o"}
 OPENED = {"interaction": "open_push", "campaign": "o"}
 VIEWED = {"interaction": "view_news_feed_card", "card": "k"}
 READ = {"interaction": "open_email", "campaign": "o"}
+CLICKED = {"interaction": "click_email", "campaign": "o"}
 LOOKED = {"event": "looked"}
 BOUGHT = {"event": "make_purchase"}
 
@@ -61,6 +62,13 @@ EXCEPTIONS: Sequence[Json] = (
     {**LOOKED, "same": ["sku"]},
     {**BOUGHT, "where": {"sku": "A"}},
 )
+SKUS: Sequence[Json] = ({"sku": "A"}, {"sku": "A"}, {"sku": "B"}, {"sku": "B"}, {})
+MIXED: Sequence[Any] = (
+    1, 1.0, True, "1", None, 0, -0.0, False, "", 10**23, 1e23, 2**53 + 1, 2**53,
+    [1, None], [1.0, None], {"a": 1}, {"a": 1.0}, {},
+)  # fmt: skip
+"""JSON values of which some are one value in different words."""
+
 AGAIN = ("always", "always", "always", "never", {"after": "10 minutes"}, {"after": "2 hours"}, {"after": "1 day"})
 ZONES = ("UTC", "America/New_York", "Asia/Tokyo", "Pacific/Auckland")
 
@@ -69,6 +77,7 @@ ZONES = ("UTC", "America/New_York", "Asia/Tokyo", "Pacific/Auckland")
 class Theme:
     """What one family of stories draws.
 
+    `reports` has what users do, `properties` what else it says.
     `late` has by how many minutes an interaction may arrive late, `minutes` over how long the interactions spread, and
     `step` how far apart they are, unless they happen at one instant. `fractions` has which part of its second an
     interaction names; those of one second arrive together at its end. `orders` is how many stops, resumes, archivings
@@ -83,6 +92,8 @@ class Theme:
     minutes: int = 360
     step: int = 1
     fractions: Sequence[float] = (0,)
+    reports: Sequence[Json] = REPORTS
+    properties: Sequence[Json] = SKUS
     orders: int = 0
     changes: int = 0
     chains: bool = False
@@ -97,6 +108,25 @@ def waits(random: Random) -> Json:
         "retrigger": random.choice(("ignore", "restart")),
         "eligible_again": random.choice(AGAIN),
         "key": random.choice((None, None, "properties.sku")),
+    }
+
+
+def reported(random: Random) -> Json:
+    """What reports say: JSON values in `where`, `same` and `key`, and robots (M2, M9)."""
+    where = {"where": {"sku": random.choice(MIXED)}}
+    triggers = ({**LOOKED, **where}, LOOKED, LOOKED, CLICKED, {**READ, "opens": random.choice(("human", "machine"))})
+    exceptions = (
+        BOUGHT,
+        CLICKED,
+        {**BOUGHT, "same": ["sku"]},
+        {**LOOKED, "same": ["sku"]},
+        {**READ, "opens": "machine"},
+    )
+    return {
+        **waits(random),
+        "trigger": random.sample(triggers, k=2),
+        "exceptions": random.sample(exceptions, k=random.choice((1, 2))),
+        "key": random.choice((None, "properties.sku")),
     }
 
 
@@ -193,7 +223,15 @@ def partly_reachable(random: Random) -> Json:
 THEMES: Mapping[str, Theme] = {
     "waits": Theme(waits),
     "instants": Theme(waits, late=(0, 0, 0, 5, 10, 60), minutes=90, step=5),
-    "seconds": Theme(waits, late=(0, 0, 0, 5, 10, 60), minutes=60, step=5, fractions=(0, 0, 0.3, 0.7)),
+    "reports": Theme(
+        reported,
+        late=(0, 0, 0, 5, 10, 60),
+        minutes=60,
+        step=5,
+        fractions=(0, 0, 0.3, 0.7),
+        reports=(*REPORTS[3:5], *REPORTS[3:5], {"type": "click_email", "campaign": "o"}, REPORTS[6]),
+        properties=(*({"sku": value} for value in MIXED), {}, {"robot": True}, {"robot": 1}, {"opens": "human"}),
+    ),
     "due": Theme(due, company, partly_reachable, late=(0, 0, 0, 1, 90, 400, 1700), minutes=1800),
     "audiences": Theme(audiences, user=partly_reachable, changes=2),
     "orders": Theme(waits, lambda random: {"target": random.choice(("active", "ever_published"))}, orders=5),
@@ -237,9 +275,9 @@ def reports(random: Random, theme: Theme, user: str) -> list[Json]:
     for number in range(random.randint(3, 9)):
         minute = random.randrange(1, theme.minutes, theme.step)
         arrives, ends = minute + random.choice(theme.late), max(theme.fractions)
-        report = {"id": f"{user}-{number}", "user": user, **random.choice(REPORTS)}
+        report = {"id": f"{user}-{number}", "user": user, **random.choice(theme.reports)}
         fraction = random.choice(theme.fractions) if ends else 0
-        report |= {"occurred_at": at(minute, fraction), "properties": properties(random, report)}
+        report |= {"occurred_at": at(minute, fraction), "properties": properties(random, theme, report)}
         lines.append({"at": at(arrives, ends), "interaction": report})
         if random.random() < 0.1:
             lines.append({"at": at(arrives + random.randint(0, 300), ends), "interaction": report})
@@ -248,9 +286,9 @@ def reports(random: Random, theme: Theme, user: str) -> list[Json]:
     return lines
 
 
-def properties(random: Random, report: Json) -> Json:
+def properties(random: Random, theme: Theme, report: Json) -> Json:
     """A product or none; pushes and emails may say which message they are about, and who says so."""
-    drawn: Json = random.choice(({"sku": "A"}, {"sku": "A"}, {"sku": "B"}, {"sku": "B"}, {}))
+    drawn: Json = random.choice(theme.properties)
     if report["type"] == "receive_push" and random.random() < 0.1:
         drawn = {**drawn, "dispatch": random.choice(("d1", "d2"))}
     if report["type"] == "open_email" and random.random() < 0.7:

@@ -284,9 +284,9 @@ async def test_following_our_link_to_unsubscribe_is_no_click(harness: ProviderEv
 @pytest.mark.parametrize(
     ("kind", "channel", "unreachable", "consent"),
     [
-        (EventKind.BOUNCED, "email", {"email": "Ada@Shop.test"}, {}),
-        (EventKind.FAILED, "sms", {"sms": "+49 170 1"}, {}),
-        (EventKind.COMPLAINED, "email", {"email": "Ada@Shop.test"}, {"email": "unsubscribed"}),
+        (EventKind.BOUNCED, "email", {"email": "Ada@shop.test"}, {}),
+        (EventKind.FAILED, "sms", {"sms": "+491701"}, {}),
+        (EventKind.COMPLAINED, "email", {"email": "Ada@shop.test"}, {"email": "unsubscribed"}),
         (EventKind.UNSUBSCRIBED, "email", {}, {"email": "unsubscribed"}),
         (EventKind.UNSUBSCRIBED, "sms", {}, {"sms": "unsubscribed"}),
     ],

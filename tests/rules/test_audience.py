@@ -141,7 +141,7 @@ def test_history_ends_before_the_evaluation() -> None:
     assert history.asked == [(None, NOW), (NOW - timedelta(days=7), NOW)]
 
 
-@pytest.mark.parametrize("user", [None, User(id="u", first_name="Ada", email="a@example.com")])
+@pytest.mark.parametrize("user", [None, User(id="u", phone="+49301", push_tokens=("token",))])
 @pytest.mark.parametrize(
     ("predicate", "expected"),
     [
@@ -154,7 +154,7 @@ def test_history_ends_before_the_evaluation() -> None:
     ],
 )
 def test_without_attributes(user: User | None, predicate: Any, expected: bool) -> None:
-    """A user who was never described has no attributes, and built-in fields are none."""
+    """A user who was never described has no attributes; of the profile, only fields that are set are known (A1)."""
     assert is_in_audience(PREDICATE.validate_python(predicate), user, RecordingHistory(), NOW) is expected
 
 

@@ -148,19 +148,19 @@ def test_refused(before: Catalogue, definitions: list[Any], problems: list[str])
         (
             Catalogue(),
             drafted_follow_on(),
-            ["publishing f will be refused: its trigger names the campaign o, which does not"],
+            ["publishing f will be refused: delivery.trigger[0].campaign: its trigger names the campaign o"],
         ),
         (
             saved_catalogue(drafted_original()),
             drafted_follow_on(exceptions=[{"event": "e"}]),
-            ["publishing f will be refused: its exceptions can never happen"],
+            ["publishing f will be refused: delivery.exceptions: its exceptions can never happen"],
         ),
         (
             saved_catalogue(drafted_original()),
             drafted_follow_on(start="2026-04-01T00:00:00Z", quiet_hours={"from": "09:00", "to": "09:00"}),
             [
-                "publishing f will be refused: its `quiet_hours` begin and end",
-                "f: what happens before its `start`",
+                "publishing f will be refused: delivery.quiet_hours: its `quiet_hours` begin and end",
+                "f: delivery.start: what happens before its `start`",
             ],
         ),
         (Catalogue(), card(), []),
@@ -238,7 +238,7 @@ def test_unpublished_ids(state: Lifecycle, edited: bool, published: bool) -> Non
     drafted = draft(before, [definition])
     names = unpublished_ids(drafted, [definition])
     assert names == (["f"] if published else [])
-    assert len(list(applying_warnings(before, drafted, names))) == (1 if edited else 0)
+    assert len(list(applying_warnings(before, drafted, names, NOW))) == (1 if edited else 0)
 
 
 def test_new_settings_silence_a_live_campaign() -> None:
@@ -247,6 +247,6 @@ def test_new_settings_silence_a_live_campaign() -> None:
     before = saved_catalogue(night)
     settings = parse_definition({"workspace": "default", "quiet_hours": NIGHT})
     drafted = draft(before, [settings])
-    (note,) = applying_warnings(before, drafted, [])
+    (note,) = applying_warnings(before, drafted, [], NOW)
     assert "take effect at once, and f is live: its `time_of_day` (23:00 to 05:00) is wholly inside" in note
-    assert list(applying_warnings(drafted.catalogue, drafted, [])) == []
+    assert list(applying_warnings(drafted.catalogue, drafted, [], NOW)) == []

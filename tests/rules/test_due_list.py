@@ -194,6 +194,34 @@ def test_stale(late: timedelta, stale_after: str, expected: Verdict) -> None:
 
 
 @pytest.mark.parametrize(
+    ("late", "own", "expected"),
+    [
+        (timedelta(hours=24), None, Send()),
+        (timedelta(hours=1), "1 hour", Send()),
+        (timedelta(hours=1, microseconds=1), "1 hour", Drop(Reason.STALE)),
+        (timedelta(days=7), "1 week", Send()),
+        (timedelta(days=7, microseconds=1), "1 week", Drop(Reason.STALE)),
+    ],
+)
+def test_stale_by_the_campaigns_own_limit(late: timedelta, own: str | None, expected: Verdict) -> None:
+    """W5, D4: `delivery.stale_after` overrides the workspace's for one campaign, in both directions."""
+    facts = _facts(stale_after=own)
+    assert evaluate_due_list(replace(facts, next_at=facts.now - late)) == expected
+
+
+@pytest.mark.parametrize("type", ["action_based", "scheduled"])
+@pytest.mark.parametrize("own", ["0 seconds", "soon", 3600, ""])
+def test_limit_that_is_none(type: str, own: Any) -> None:
+    """W5: `stale_after` is a duration of more than zero."""
+    delivery = (
+        {"type": type, "trigger": [{"event": "e"}]} if type == "action_based" else {"type": type, "send": "at_publish"}
+    )
+    words = {"campaign": "c", "delivery": {**delivery, "stale_after": own}, "messages": {"sms": {"body": "b"}}}
+    with pytest.raises(ValueError, match="stale_after"):
+        Campaign.model_validate(words)
+
+
+@pytest.mark.parametrize(
     ("now", "expected"),
     [
         ("2026-03-02T23:59:59Z", Drop(Reason.OUTSIDE_CAMPAIGN_DURATION)),

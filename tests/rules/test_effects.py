@@ -88,11 +88,12 @@ def test_effects_of_a_verdict(verdict: MessageVerdict, expected: tuple[Effect, .
     assert decide_effects(verdict, DUE, USER, NOW) == expected
 
 
-def test_the_first_claim_is_the_dispatch() -> None:
-    """X1: a second channel's claim leaves the dispatch where it was."""
+def test_the_last_claim_is_the_dispatch() -> None:
+    """X1: each channel has its own dispatch; an exception from before the last one is late for that channel."""
     sending = replace(WAITING, state=State.SENDING, dispatched_at=NOW)
-    effects = decide_effects(SendContent(CONTENT), replace(DUE, follow_up=sending), USER, LATER)
-    assert effects[1] == ChangeFollowUp(sending)
+    sent = Delivery("f1.email", "email", DeliveryState.SENT, claimed_at=NOW)
+    effects = decide_effects(SendContent(CONTENT), DueMessage(sending, "push", {"email": sent}), USER, LATER)
+    assert effects[1] == ChangeFollowUp(replace(sending, dispatched_at=LATER))
 
 
 def test_another_channel_keeps_the_follow_up_open() -> None:
@@ -198,4 +199,6 @@ def test_a_claim_is_released_once() -> None:
     another = replace(CLAIM, deliveries={"push": CLAIMED, "email": replace(CLAIMED, channel="email")})
     assert decide_release(lost, NOW, "busy", [], CATALOGUE, LATER) == ()
     assert decide_release(CLAIM, EARLIER, "busy", [], CATALOGUE, LATER) == (), "another attempt's claim"
-    assert [type(effect) for effect in decide_release(another, NOW, "busy", [], CATALOGUE, LATER)] == [WriteDelivery]
+    _, changes = decide_release(another, NOW, "busy", [], CATALOGUE, LATER)
+    assert isinstance(changes, ChangeFollowUp)
+    assert (changes.follow_up.state, changes.follow_up.dispatched_at) == (State.SENDING, NOW)

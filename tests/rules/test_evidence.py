@@ -149,6 +149,8 @@ def _ended(**values: Any) -> FollowUp:
         (_context(R.UNREACHABLE, follow_up=_ended(), channel="push", user=User(id="u", push_tokens=("t",))),
          "the user has a push token as known now"),
         (_context(R.ABORTED_BY_TEMPLATE, follow_up=_ended(), fault="no_stock"), "the fault was no_stock"),
+        (_context(R.TEMPLATE_FAILED, follow_up=_ended(), fault="template_fault", detail="push.body, line 2: is wrong"),
+         "the fault was template_fault; push.body, line 2: is wrong"),
         (_context(R.SEND_FAILED, follow_up=_ended(), fault="smtp_550"), "the fault was smtp_550"),
         (_context(R.SEND_UNKNOWN, follow_up=_ended(), fault="attempt_lost"), "the fault was attempt_lost"),
         (_context(R.CONTROL_GROUP, follow_up=_ended()), "0 per cent"),

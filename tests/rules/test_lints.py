@@ -6,10 +6,20 @@ from typing import Any
 import pytest
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
-from connector.rules.model.campaigns import Campaign, Workspace, parse_definition
-from connector.rules.publishing.lints import refusals, warnings
+from connector.rules.model.campaigns import Campaign, Publishable, Workspace, parse_definition
+from connector.rules.publishing import lints
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def refusals(definition: Publishable, catalogue: Catalogue, now: datetime) -> list[str]:
+    return list(map(str, lints.refusals(definition, catalogue, now)))
+
+
+def warnings(definition: Publishable, catalogue: Catalogue, now: datetime) -> list[str]:
+    return list(map(str, lints.warnings(definition, catalogue, now)))
+
+
 DAY = {"after": "1 day"}
 PURCHASE = {"event": "make_purchase"}
 NIGHT = {"from": "22:00", "to": "06:00"}
@@ -43,14 +53,14 @@ ALLOWED: list[dict[str, Any]] = [
     {"delay": DAY, "trigger": [{"event": "start_session"}], "exceptions": [PURCHASE]},
     {"delay": {"after": "2 days"}, "end": day(2)},
     {"delay": {"after": "5 days"}, "start": day(-4), "end": day(1)},
-    {"delay": {"in_days": 9, "at": "09:00"}, "end": day(1)},
+    {"delay": {"in_days": 9, "at": "09:00"}, "end": day(10)},
     {"eligible_again": {"after": "720 days"}},
     {"time_of_day": hours("21:00", "23:00"), "quiet_hours": NIGHT},
     {"time_of_day": hours("05:00", "06:01"), "quiet_hours": NIGHT},
     {"time_of_day": hours("23:00", "22:59"), "quiet_hours": NIGHT},
     {"time_of_day": hours("23:00", "05:00", zone="company"), "quiet_hours": NIGHT},
-    {"messages": {"webhook": {"url": "u", "body": "b"}}},
-    {"messages": {"webhook": {"url": "u", "method": "GET"}}},
+    {"messages": {"webhook": {"url": "https://u.example", "body": "b"}}},
+    {"messages": {"webhook": {"url": "https://u.example", "method": "GET"}}},
     {"time_of_day": hours("23:00", "05:00"), "quiet_hours": "none"},
     {"audience": {"not": {"all": [{"attribute": "tier", "is": "gold"}]}}},
 ]
@@ -63,6 +73,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"delay": {"after": "49 hours"}, "end": day(2)}, "delay of 49 hours is longer"),
     ({"delay": {"after": "6 days"}, "start": day(-4), "end": day(1)}, "delay of 6 days is longer"),
+    ({"delay": {"in_days": 9, "at": "09:00"}, "end": day(1)}, "no message can be due before its `end`"),
     ({"start": day(2), "end": day(2)}, "`end` is not after its `start`"),
     ({"end": day(0)}, "has passed"),
     ({"start": day(-9), "end": day(-1)}, "has passed"),
@@ -76,7 +87,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "wholly inside the campaign's quiet hours",
     ),
     ({"eligible_again": {"after": "721 days"}}, "longer than 720 days"),
-    ({"messages": {"webhook": {"url": "u", "method": "GET", "body": "b"}}}, "which a GET cannot carry"),
+    ({"messages": {"webhook": {"url": "https://u.example", "method": "GET", "body": "b"}}}, "which a GET cannot carry"),
     ({"audience": {"all": []}}, "holds for everyone"),
     ({"audience": {"any": [{"not": {"any": []}}]}}, "holds for nobody"),
 ]
@@ -154,6 +165,9 @@ def listener(interaction: str, **refinements: str) -> Campaign:
         (BUTTON, {"button": "snooze"}, None),
         (BUTTON, {}, None),
         (BUTTON, {"button": "later"}, "o has no button later, only snooze"),
+        (BUTTON, {"button": "snoze"}, "did you mean snooze?"),
+        ("click_push_story_page", {"page": "2"}, "o has no page 2, only 1"),
+        ("view_news_feed_card", {}, "view_news_feed_card is an interaction with a card"),
         ("click_in_app_message_button", {"button": "x"}, "o has no message on in_app_message, only on email, push"),
         ("receive_sms", {}, "receive_sms of o cannot happen"),
         ("view_content_card", {}, "no message on content_card"),
@@ -164,7 +178,7 @@ def listener(interaction: str, **refinements: str) -> Campaign:
 def test_channels_aliases_and_buttons_of_the_target(
     interaction: str, refinements: dict[str, str], problem: str | None
 ) -> None:
-    """P7: the target's channels, aliases and buttons are those of all its variants."""
+    """P7: the target's channels, aliases, buttons and pages are those of all its variants."""
     problems = refusals(listener(interaction, **refinements), catalogue_with(TARGET), NOW)
     assert [bool(problem and problem in one) for one in problems] == ([True] if problem else [])
 
@@ -207,6 +221,7 @@ def test_cards_are_allowed() -> None:
 
 
 OPEN = {"interaction": "open_email", "campaign": "o"}
+CLICKED = {"interaction": "click_email", "campaign": "o"}
 
 
 @pytest.mark.parametrize(
@@ -220,10 +235,13 @@ OPEN = {"interaction": "open_email", "campaign": "o"}
         ({"trigger": [OPEN], "audience": {"any": [{"interacted": OPEN}, {"did": PURCHASE}]}}, None),
         ({"trigger": [OPEN], "audience": {"not": {"interacted": OPEN}}}, None),
         ({"trigger": [OPEN], "audience": {"interacted": OPEN | {"campaign": "p"}}}, None),
-        ({"delay": DAY, "exceptions": [OPEN]}, "programs open every mail"),
-        ({"delay": DAY, "exceptions": [OPEN | {"opens": "any"}]}, "programs open every mail"),
-        ({"delay": DAY, "exceptions": [OPEN | {"opens": "machine"}]}, "programs open every mail"),
-        ({"delay": DAY, "exceptions": [OPEN | {"opens": "human"}]}, None),
+        ({"delay": DAY, "exceptions": [OPEN, CLICKED]}, "programs open every mail"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "any"}, CLICKED]}, "programs open every mail"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "machine"}, CLICKED]}, "programs open every mail"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "human"}, CLICKED]}, None),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "human"}]}, "without click_email"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "human"}, CLICKED | {"url": "https://x"}]}, "without click"),
+        ({"delay": DAY, "exceptions": [OPEN | {"opens": "human"}, CLICKED | {"campaign": "p"}]}, "without click"),
         (
             {"time_of_day": hours("23:00", "05:00", zone="company"), "quiet_hours": NIGHT},
             "users without a zone or in UTC",
@@ -247,7 +265,6 @@ def test_warnings(words: dict[str, Any], note: str | None) -> None:
         ("perform_conversion_event", {}, None),
         ("perform_conversion_event", {"conversion": "B"}, "o has no conversion B"),
         ("click_push_story_page", {"page": "1"}, None),
-        ("click_push_story_page", {"page": "2"}, "o has no page 2, only 1"),
         ("enroll_in_control_group", {}, "o has no control group"),
     ],
 )
@@ -266,6 +283,7 @@ def test_interactions_that_cannot_happen_yet(interaction: str, refinements: dict
         ("at_publish", None),
         ({"at": "2026-03-02 09:00", "zone": "company"}, None),
         ({"at": "2026-03-01 09:00", "zone": "company"}, "has passed; it is sent at once"),
+        ({"at": "2026-03-01 09:00", "zone": "user"}, "more than an hour before the publication get no message (stale)"),
     ],
 )
 def test_time_of_a_launch_that_has_passed(send: Any, note: str | None) -> None:

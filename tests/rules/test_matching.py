@@ -9,10 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from connector.rules.model.conditions import Condition
 from connector.rules.model.interactions import Event, Interaction, InteractionType, Item
+from connector.rules.model.json_values import json_equal
 from connector.rules.targeting.matching import (
     Robots,
     has_same_properties,
-    json_equal,
     matches,
     passes_robot_filter,
     topic_of,
@@ -90,7 +90,7 @@ def test_every_type_matches_itself_only(type: str) -> None:
         (_did("click_push_story_page", page="2"), _condition("click_push_story_page", page="3"), False),
         # opaque strings, compared exactly
         (_did("click_push_button", button="Snooze"), _condition("click_push_button", button="snooze"), False),
-        (_did("click_push_button", button=1), _condition("click_push_button", button="1"), False),
+        (_did("click_push_button", button=1), _condition("click_push_button", button="1"), True),
         # the primary conversion by default
         (_did("perform_conversion_event"), _condition("perform_conversion_event"), True),
         (_did("perform_conversion_event", conversion="A"), _condition("perform_conversion_event"), True),
@@ -181,13 +181,13 @@ def test_only_the_named_target_matches() -> None:
         (_event("e", sku="A", n=1), {"event": "e", "where": {"sku": "A", "n": 2}}, False),
         (_event("e", n=1), {"event": "e", "where": {"n": True}}, False),
         (_event("e"), {"event": "e", "where": {"sku": None}}, False),
-        (_event("e", sku=None), {"event": "e", "where": {"sku": None}}, True),
+        (_event("e", sku=None), {"event": "e", "where": {"sku": None}}, False),
         (_did("open_push", os="ios"), {"interaction": "open_push", "campaign": "o", "where": {"os": "ios"}}, True),
         (_did("open_push"), {"interaction": "open_push", "campaign": "o", "where": {"os": "ios"}}, False),
     ],
 )
 def test_events_and_filters(item: Item, condition: dict[str, Any], expected: bool) -> None:
-    """X3: events match by name, filters compare exactly; a missing property equals nothing."""
+    """X3: events match by name, filters compare exactly; a property that is missing or null equals nothing (M9)."""
     assert matches(item, CONDITION.validate_python(condition)) is expected
 
 
@@ -205,14 +205,14 @@ def test_a_purchase_is_an_event_by_its_type() -> None:
         ({"sku": "B"}, {"sku": "A"}, ("sku",), False),
         ({}, {}, ("sku",), False),
         ({"sku": None}, {}, ("sku",), False),
-        ({"sku": None}, {"sku": None}, ("sku",), True),
+        ({"sku": None}, {"sku": None}, ("sku",), False),
         ({"sku": 1}, {"sku": True}, ("sku",), False),
         ({"sku": "A", "size": 1}, {"sku": "A", "size": 2}, ("sku", "size"), False),
         ({}, {}, (), True),
     ],
 )
 def test_same(properties: dict[str, Any], trigger: dict[str, Any], names: tuple[str, ...], expected: bool) -> None:
-    """X3: `same` compares with the trigger's properties; missing is never the same."""
+    """X3: `same` compares with the trigger's properties; missing and null are never the same (M9)."""
     assert has_same_properties(properties, trigger, names) is expected
 
 

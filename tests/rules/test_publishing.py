@@ -10,15 +10,17 @@ import pytest
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision, Window
 from connector.rules.model.campaigns import parse_definition
+from connector.rules.model.conditions import InteractionCondition
 from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.facts import MissedCount, PublishFacts, condition_key
 from connector.rules.publishing.orders import (
     OrderPlan,
     check_publish,
-    missed_to_count,
     plan_archive,
     plan_publish,
     plan_resume,
     plan_stop,
+    publish_questions,
 )
 from tests.support.builders import external, follow_on
 
@@ -28,6 +30,18 @@ EARLIER = datetime(2026, 2, 1, tzinfo=UTC)
 
 def card(name: str) -> dict[str, Any]:
     return {"card": name, "title": "t", "body": "b"}
+
+
+def missed(number: int, condition: dict[str, Any] | None = None, *, is_exact: bool = True) -> PublishFacts:
+    """The facts that so many interactions of a trigger were missed, by default pushes of `o`."""
+    parsed = InteractionCondition.model_validate(condition or on("o", "receive_push"))
+    return PublishFacts(missed={condition_key(parsed): MissedCount(number, is_exact)})
+
+
+def counted(before: Catalogue, *ids: str, **options: bool) -> list[tuple[str, str]]:
+    """The target and type of each condition of which the missed interactions are counted."""
+    questions = publish_questions(before, ids, **options)
+    return [(one.target, one.interaction.value) for one in questions.missed.values()]
 
 
 def on(target: str, interaction: str = "open_push") -> dict[str, str]:
@@ -125,9 +139,18 @@ class TestTargets:
     @pytest.mark.parametrize(
         ("target", "problem"),
         [
-            (None, "f: its trigger names the campaign o, which does not exist; apply it first"),
-            (entry("archived", external("o")), "f: its trigger names the campaign o, which is archived"),
-            (entry("draft", card("o")), "f: its trigger names the campaign o, which is a card; write card: o"),
+            (
+                None,
+                "f: delivery.trigger[0].campaign: its trigger names the campaign o, which does not exist; apply it",
+            ),
+            (
+                entry("archived", external("o")),
+                "f: delivery.trigger[0].campaign: its trigger names the campaign o, which is archived",
+            ),
+            (
+                entry("draft", card("o")),
+                "f: delivery.trigger[0].campaign: its trigger names the campaign o, which is a card",
+            ),
         ],
     )
     def test_refused(self, target: Entry | None, problem: str) -> None:
@@ -209,7 +232,7 @@ class TestOrder:
             entry("active", external("o")),
             entry("draft", follow_on("g", on("nobody"))),
         )
-        plan, problems = check_publish(before, ["f", "g"], now=NOW, missed={("o", "receive_push"): 1})
+        plan, problems = check_publish(before, ["f", "g"], now=NOW, facts=missed(1))
         assert ["nobody" in problem for problem in problems] == [True]
         assert "1 receive_push has been missed" in plan.warnings[0]
         assert sorted(plan.sequence) == ["f", "g"]
@@ -233,28 +256,40 @@ class TestMissed:
     def test_count(self) -> None:
         """P4, case 2: the warning counts the launch-time interactions that were missed."""
         before = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
-        assert missed_to_count(before, ["f"]) == {("o", "receive_push")}
-        planned = publish(before, "f", missed={("o", "receive_push"): 17})
+        assert counted(before, "f") == [("o", "receive_push")]
+        planned = publish(before, "f", facts=missed(17))
         assert planned.sequence == ("f",)
         assert "17 receive_push have been missed" in planned.warnings[0]
 
-    def test_no_count_for_other_interactions(self) -> None:
-        """P4: the warning has no number, and nothing is counted."""
+    def test_every_interaction_is_counted(self) -> None:
+        """P8: opens and clicks too, at least so many if there are too many to count."""
         before = catalogue(entry("draft", F), entry("active", external("o")))
-        assert missed_to_count(before, ["f", "unheard-of"]) == set()
-        assert publish(before, "f").warnings == ("o is active already: what has happened does not start f (open_push)",)
+        assert counted(before, "f", "unheard-of") == [("o", "open_push")]
+        facts = missed(20_000, on("o"), is_exact=False)
+        assert publish(before, "f", facts=facts).warnings == (
+            "f: delivery.trigger[0]: o is active already: what has happened does not start f; at least 20000 open_push "
+            "have been missed",
+        )
+        assert "its open_push until now has been missed" in publish(before, "f").warnings[0]
+
+    def test_the_whole_condition_is_counted(self) -> None:
+        """P8: `where` and refinements are part of what is counted; a narrower condition than before misses anew."""
+        gold = on("o", "receive_push") | {"where": {"tier": "gold"}}
+        before = catalogue(entry("draft", follow_on("f", gold)), entry("active", external("o")))
+        assert "its receive_push until now" in publish(before, "f", facts=missed(3)).warnings[0]
+        assert "3 receive_push have" in publish(before, "f", facts=missed(3, gold)).warnings[0]
 
     def test_missed_interactions_of_added_follow_ons(self) -> None:
         """P4, P5: follow-ons that --with-follow-ons adds may have missed interactions."""
         before = catalogue(entry("draft", LAUNCHED), entry("active", external("o")))
-        assert missed_to_count(before, ["o"]) == set()
-        assert missed_to_count(before, ["o"], with_follow_ons=True) == {("o", "receive_push")}
+        assert counted(before, "o") == []
+        assert counted(before, "o", with_follow_ons=True) == [("o", "receive_push")]
 
     def test_a_new_revision_misses_only_new_targets(self) -> None:
         """P10: P2 counts from the first publication."""
         edited = follow_on("f", on("o"), on("p", "receive_push"))
         before = catalogue(entry("active", F, edited), entry("active", external("o")), entry("active", external("p")))
-        assert [note.split()[0] for note in publish(before, "f").warnings] == ["p"]
+        assert [note.split()[2] for note in publish(before, "f").warnings] == ["p"]
 
 
 class TestCycles:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,14 +12,18 @@ from connector.channels.networks import EVERYWHERE
 from connector.channels.protocol import Address, OutgoingMessage, Rejected
 from connector.channels.webhook import WebhookChannel
 from connector.definitions import parse_mapping, parse_yaml
+from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.messages import Messages
-from connector.rules.publishing.lints import values_as_they_are
+from connector.rules.publishing.checks import Publication
+from connector.rules.publishing.facts import NO_FACTS
+from connector.rules.publishing.warnings import value_without_encoding
 from connector.templating.links import leads_elsewhere
 from connector.templating.templates import render
 from tests.support.polling import until
 from tests.support.system import ANN, SCHEDULED, System
+from tests.support.templates import MOMENT
 
 EVIL = 'Ann", "role": "admin", "x": "\n\\'
 
@@ -163,7 +167,9 @@ def test_listed_hosts_are_checked_when_the_message_is_sent(field: str, text: str
     """With a list, `apply` accepts such links, and each rendered one must lead to a listed or a written host."""
     channel = field.partition(".")[0]
     messages = Messages.model_validate(messages_with(field, text))
-    content = render(messages, channel, {"user": {"x": value}, "campaign": {"id": "c"}, "trigger": {}, "event": {}})
+    content = render(
+        messages, channel, {"user": {"x": value}, "campaign": {"id": "c"}, "trigger": {}, "event": {}}, MOMENT
+    )
     assert leads_elsewhere(getattr(messages, channel), content, ["one.example", "*.listed.example"]) is elsewhere
 
 
@@ -178,6 +184,8 @@ def test_listed_hosts_are_checked_when_the_message_is_sent(field: str, text: str
 )
 def test_a_value_that_is_not_encoded_is_warned_of(field: str, text: str, notes: int) -> None:
     """`raw` opts out of the encoding, and the lint names the field."""
-    found = list(values_as_they_are(define(messages_with(field, text))))
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    definition = define(messages_with(field, text))
+    found = list(value_without_encoding(Publication(definition, Catalogue(), now, NO_FACTS)))
     assert len(found) == notes
-    assert all(field in note for note in found)
+    assert [note.key for note in found if note.key != f"messages.{field}"] == []

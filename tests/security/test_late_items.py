@@ -72,6 +72,16 @@ async def test_late_item_costs_what_it_touches(
     assert found == exception
 
 
+async def test_overtaken_trigger_costs_what_it_touches(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T5: so does a late trigger that a later one superseded, although it leaves no row."""
+    late = _event(GO, "late", 29.7)
+    loaded, found = await _ingest_late(sqlite_database, [GO, STOP], late, monkeypatch, retrigger="restart")
+    assert loaded <= MAX_LOADED
+    assert found is None
+
+
 async def test_late_item_on_postgresql(postgresql_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """T5: the same there, with a log of which one half bears on the late item, and the other half does not."""
     loaded, found = await _ingest_late(postgresql_database, [IDLE, GO], _event(GO, "late", 29.7), monkeypatch)
@@ -80,11 +90,11 @@ async def test_late_item_on_postgresql(postgresql_database: Database, monkeypatc
 
 
 async def _ingest_late(
-    database: Database, logged: Sequence[str], late: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    database: Database, logged: Sequence[str], late: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **rules: Any
 ) -> tuple[int, str | None]:
     """Return how many entries of the log were loaded, and the exception that ended the late item's follow-up."""
     installation = Installation(database)
-    await installation.publish(follow_on("f", {"event": GO}, **WAITS, exceptions=[{"event": STOP}]))
+    await installation.publish(follow_on("f", {"event": GO}, **{**WAITS, "exceptions": [{"event": STOP}], **rules}))
     await installation.ingest(_event(GO, "first", 29), _event(STOP, "second", 29.5))
     await _log(database, logged)
     await installation.ingest(_event(STOP, "newest", 90))

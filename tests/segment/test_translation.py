@@ -189,7 +189,7 @@ def test_orders_without_an_id_are_recognised_by_what_they_say() -> None:
         ({"email": "a@b.c", "phone": "+1", "firstName": "Ann"}, {"email": "a@b.c", "phone": "+1", "first_name": "Ann"}),
         ({"first_name": "Ann", "timezone": "Asia/Tokyo"}, {"first_name": "Ann", "time_zone": "Asia/Tokyo"}),
         ({"timeZone": "Mars/Base"}, {"attributes": {"timeZone": "Mars/Base"}}),
-        ({"phone": 15551234, "email": ["a"]}, {"attributes": {"phone": 15551234, "email": ["a"]}}),
+        ({"phone": 15551234, "email": ["a"], "first_name": "", "id": "u-17"}, {"phone": "15551234"}),
         ({"pushTokens": ["t1", "t2"]}, {"push_tokens": ["t1", "t2"]}),
         ({"push_tokens": "t1"}, {"attributes": {"push_tokens": "t1"}}),
         ({"tier": "gold", "age": 26}, {"attributes": {"tier": "gold", "age": 26}}),
@@ -199,7 +199,7 @@ def test_orders_without_an_id_are_recognised_by_what_they_say() -> None:
     ],
 )  # fmt: skip
 def test_identify_changes_the_user(traits: Any, changes: dict[str, Any]) -> None:
-    """Valid values of fields go there, the rest become attributes, null clears, and nothing fails the call."""
+    """Valid values of fields go there, the rest become attributes, null clears, and nothing fails the call (A1)."""
     assert of("identify", traits=traits).changes == {"id": "u", **changes}
 
 
@@ -257,8 +257,8 @@ def test_timestamp(timestamp: Any, at: datetime) -> None:
 
 
 def test_rudderstacks_original_timestamp() -> None:
-    """It is used if there is no `timestamp`; `sentAt`, which differs between attempts, has no effect."""
-    item = the_item(event="e", timestamp=None, originalTimestamp=AT, sentAt="2026-03-02T18:00:00Z")
+    """It is used if there is no `timestamp`; without a `messageId`, `sentAt` corrects nothing."""
+    item = the_item(event="e", timestamp=None, originalTimestamp=AT, sentAt="2026-03-02T18:00:00Z", messageId=None)
     assert item["occurred_at"] == NOW - timedelta(hours=1)
 
 

@@ -127,7 +127,8 @@ def test_blank_lines_and_nothing_at_all(connector: Connector, tmp_path: Path) ->
     (tmp_path / "c.yaml").write_text(json.dumps(ORIGINAL))
     words = ("simulate", "--campaigns", tmp_path / "c.yaml", "--timeline", tmp_path / "t.jsonl")
     (tmp_path / "t.jsonl").write_text("\n")
-    assert connector(*words, "--json") == type(connector(*words))(0, "", "")
+    run = connector(*words, "--json")
+    assert (run.code, run.out, run.err) == (0, "", f"warning: {tmp_path}/t.jsonl is empty: nothing happens\n")
     (tmp_path / "t.jsonl").write_text('\n\n{"at": "x"}\n')
     assert "line 3: " in connector(*words).err
 
@@ -222,7 +223,7 @@ def test_warnings_are_no_result(simulate: Connector) -> None:
         exceptions=[{"interaction": "open_email", "campaign": "o"}],
     )
     run = simulate(ORIGINAL, machine, *begin("f", "o"), push("10:00", "a"))
-    assert "warning: f: its exception open_email of o counts opens by machines too" in run.err
+    assert "f: delivery.exceptions[0]: its exception open_email of o counts opens by machines too" in run.err
     assert [short(outcome) for outcome in run.outcomes] == ["11:00 f u a sent push"]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.builders import BOUGHT, ORIGINAL, PUSHED, follow_on
-from tests.support.simulation import Play
+from tests.support.simulation import Connector, Play
 from tests.support.stories import LOOKED, apply, at, begin, buy, did, look, order, person, push, short
 
 PUSH, EMAIL = {"title": "t", "body": "b"}, {"subject": "s", "text": "t"}
@@ -76,7 +76,7 @@ def test_several_channels(play: Play) -> None:
 
 
 def test_channel_that_is_held(simulate, play: Play) -> None:
-    """Quiet hours hold the push, not the in-app message; an exception then comes too late, a stop ends the rest."""
+    """X1, P9: quiet hours hold the push, not the in-app message; a stop ends the push at once."""
     two = _looked(
         messages={"push": PUSH, "in_app_message": APP},
         delay={"after": "1 hour"},
@@ -87,7 +87,7 @@ def test_channel_that_is_held(simulate, play: Play) -> None:
     assert play(*story, until=at("12:00")) == ["end f u a held in_app_message"]
     (outcome,) = simulate(*story).outcomes
     assert (short(outcome), outcome["due_at"]) == ("13:00 f u a sent in_app_message,push", at("11:00"))
-    assert play(*story, order("12:00", "stop", "f")) == ["13:00 f u a sent in_app_message"]
+    assert play(*story, order("12:00", "stop", "f")) == ["12:00 f u a sent in_app_message"]
 
 
 def test_held_is_judged_again(play: Play) -> None:
@@ -214,6 +214,30 @@ def test_percentages_that_change(play: Play) -> None:
         "12:00 f u b sent push",
         "12:01 f new c control",
     ]
+
+
+def test_templates_that_fail(play: Play) -> None:
+    """W7: an error is `template_failed`, by channel; `now` is the simulated time."""
+    body = "{% if event.sku > 5 %}{% endif %}{{ 'now' | date: '%F' }}"
+    lines = [look("10:00", "a"), look("11:00", "b", sku="A")]
+    always = _looked(messages={"push": {"title": "t", "body": body}})
+    assert play(always, *begin("f"), lines) == ["10:00 f u a sent push", "11:00 f u b dropped template_failed"]
+    two = _looked(messages={"push": {"title": "t", "body": body}, "email": EMAIL})
+    assert play(two, *begin("f", email="u@shop.example"), lines)[1] == "11:00 f u b sent email"
+    day = "{% assign day = 'now' | date: '%F' %}{% if day == '2026-03-02' %}{% abort_message %}{% endif %}"
+    dated = _looked(messages={"push": {"title": "t", "body": day}})
+    assert play(dated, *begin("f"), look("10:00", "a")) == ["10:00 f u a dropped aborted_by_template"]
+
+
+def test_warning_of_templates_that_fail(simulate: Connector) -> None:
+    """W7: standard error names campaign, channel, field, line and error, once, whoever plays the users."""
+    failing = _looked(messages={"push": {"title": "t", "body": "a\n{{ 1 | divided_by: user.zero }}"}})
+    people = [person("07:00", f"u{n}") for n in range(6)]
+    looks = [look(f"10:0{n}", f"e{n}", user=f"u{n}") for n in range(6)]
+    for jobs in ("1", "2"):
+        run = simulate(failing, people, *begin("f"), looks, words=("--json", "--jobs", jobs))
+        assert {outcome["reason"] for outcome in run.outcomes} == {"template_failed"}
+        assert run.err == "warning: f: push.body, line 2: divided_by: can't divide by 0 (template_failed)\n"
 
 
 def test_templates_that_abort(play: Play) -> None:

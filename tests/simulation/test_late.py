@@ -102,6 +102,18 @@ def test_trigger_that_arrives_after_its_due_time(play: Play) -> None:
     ]
 
 
+def test_campaigns_own_limit_of_lateness(play: Play) -> None:
+    """W5, D4: `delivery.stale_after` decides for late triggers too, in place of the workspace's."""
+    strict = {**NUDGE, "delivery": {**NUDGE["delivery"], "stale_after": "1 hour"}}
+    reports = [push("12:00", "a", "10:00"), push("12:00:01", "b", "10:00", user="v")]
+    assert play(ORIGINAL, strict, *begin("f", "o"), reports) == [
+        "12:00 f u a sent push",
+        "12:00:01 f v b dropped stale",
+    ]
+    patient = {**NUDGE, "delivery": {**NUDGE["delivery"], "stale_after": "3 days"}}
+    assert play(ORIGINAL, patient, *begin("f", "o"), push("05 10:00", "a", "10:00")) == ["05 10:00 f u a sent push"]
+
+
 def test_what_went_out_stays(play: Play) -> None:
     """T5, X1: noted if it is an exception from before the dispatch; nothing if it happened at or after it."""
     story = [*HOUSE, push("10:00", "a")]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.builders import listener, original
 from tests.support.simulation import Connector
 
@@ -75,15 +77,94 @@ def test_so_many_a_minute(simulate: Connector) -> None:
 
 def test_stop_pauses_and_resume_goes_on(simulate: Connector) -> None:
     """P9: what had not been sent is sent after the resume, once each; publishing again sends to nobody new."""
-    newer = {"at": "2026-03-06T12:00:00Z", "apply": original(messages={"push": {"title": "a", "body": "b"}})}
+    newer = {"at": "2026-03-04T12:00:00Z", "apply": original(messages={"push": {"title": "a", "body": "b"}})}
     story = [
         *CROWD[:4], order("publish", 2, "received", "o"), order("stop", 2, "o", minute=1),
-        {**user("late"), "at": "2026-03-03T00:00:00Z"}, order("resume", 5, "o"), newer, order("publish", 7, "o"),
+        {**user("late"), "at": "2026-03-03T00:00:00Z"}, order("resume", 3, "o"), newer, order("publish", 5, "o"),
     ]  # fmt: skip
     run = simulate(original(per_minute=1), RECEIVED, *story)
     assert run.code == 0, run.err
     days = [at[:10] for _, _, at in decided(run.outcomes)]
-    assert days == ["2026-03-02"] * 2 + ["2026-03-05"] * 2
+    assert days == ["2026-03-02"] * 2 + ["2026-03-03"] * 2
+    assert "o: delivery.send: 2 users get the message at once" in run.err
+
+
+NINE = {"at": "2026-03-10 09:00"}
+ZONES = {"auckland": "Pacific/Auckland", "tokyo": "Asia/Tokyo", "berlin": "Europe/Berlin", "york": "America/New_York"}
+"""Nine o'clock is at 20:00Z of 9 March, and at 00:00Z, 08:00Z and 13:00Z of 10 March."""
+ABROAD = [user(name, time_zone=zone) for name, zone in ZONES.items()]
+
+
+def test_local_time_that_has_passed(simulate: Connector) -> None:
+    """W5 (case 31): more than an hour before the publication it is nobody's message, and the publication says so."""
+    story = [*ABROAD, order("publish", 2, "received"), {"at": "2026-03-09T22:00:00Z", "publish": "o"}]
+    run = simulate(original(NINE), RECEIVED, *story)
+    assert [name for _, name, _ in decided(run.outcomes)] == ["tokyo", "berlin", "york"]
+    assert "o: delivery.send: 1 user gets no message, because their time passed more than 1 hour ago (stale)" in run.err
+
+
+def test_user_described_after_the_publication(simulate: Connector) -> None:
+    """W5: a user who is described before the audience is selected is treated like the others, a later one is not in."""
+    passed, early = user("passed", time_zone="Pacific/Auckland"), user("early", time_zone="Asia/Tokyo")
+    story = [
+        order("publish", 2, "received"), {**passed, "at": "2026-03-09T21:59:00Z"},
+        {"at": "2026-03-09T22:00:00Z", "publish": "o"}, {**early, "at": "2026-03-09T22:00:00Z"},
+    ]  # fmt: skip
+    assert decided(simulate(original(NINE), RECEIVED, *story).outcomes) == []  # selected at the publication
+    ahead = [order("publish", 2, "received", "o"), {**early, "at": "2026-03-09T18:59:00Z"}]
+    run = simulate(original(NINE), RECEIVED, *ahead, {**passed, "at": "2026-03-09T19:00:01Z"})
+    assert [name for _, name, _ in decided(run.outcomes)] == ["early"]
+
+
+def test_other_time_of_a_newer_revision(simulate: Connector) -> None:
+    """W5, P10: a newer revision with another time is judged by its own publication."""
+    newer = {"at": "2026-03-09T21:00:00Z", "apply": original(NINE)}
+    story = [*ABROAD, order("publish", 2, "received", "o"), newer, {"at": "2026-03-09T22:00:00Z", "publish": "o"}]
+    run = simulate(original({"at": "2026-03-20 09:00"}), RECEIVED, *story)
+    assert [name for _, name, _ in decided(run.outcomes)] == ["tokyo", "berlin", "york"]
+    assert "o: delivery.send: 1 user gets no message" in run.err
+
+
+@pytest.mark.parametrize(
+    ("own", "resumed", "got", "warned"),
+    [
+        (None, "10T23:59:00Z", ["tokyo", "berlin", "york"], "o: delivery.send: 3 users get the message at once"),
+        (None, "11T00:00:00Z", ["tokyo", "berlin", "york"], "o: delivery.send: 3 users get the message at once"),
+        (None, "11T00:00:01Z", ["berlin", "york"], "o: delivery.send: 1 user gets no message"),
+        (None, "15T00:00:00Z", [], "o: delivery.send: 3 users get no message"),
+        ("4 hours", "10T12:00:00Z", ["berlin", "york"], "because their time passed more than 4 hours ago (stale)"),
+        ("4 hours", "10T12:00:01Z", ["york"], "o: delivery.send: 2 users get no message"),
+        ("8 days", "15T00:00:00Z", ["tokyo", "berlin", "york"], "o: delivery.send: 3 users get the message at once"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("begun", [True, False], ids=["begun", "not begun"])
+def test_resume_of_a_local_time(
+    simulate: Connector, own: str | None, resumed: str, got: list[str], warned: str, begun: bool
+) -> None:
+    """P9, D4: on resume users whose time is more than `stale_after` past are dropped; `resume` says how many."""
+    people = ABROAD[1:]  # Auckland's time comes before the stop
+    stopped = {"at": f"2026-03-09T{'22' if begun else '18'}:00:00Z", "stop": "o"}
+    story = [*people, order("publish", 2, "received", "o"), stopped, {"at": f"2026-03-{resumed}", "resume": "o"}]
+    run = simulate(original(NINE, stale_after=own), RECEIVED, *story)
+    assert run.code == 0, run.err
+    assert sorted(name for _, name, _ in decided(run.outcomes)) == sorted(got)
+    assert warned in run.err
+
+
+def test_what_is_stale_after_a_pause_takes_no_place(simulate: Connector) -> None:
+    """P9: with `per_minute` too; whoever waits for their turn after the resume does not become stale by that."""
+    story = [*CROWD[:4], *ABROAD, order("publish", 2, "received", "o"), {"at": "2026-03-09T18:00:00Z", "stop": "o"}]
+    run = simulate(original(NINE, per_minute=1), RECEIVED, *story, {"at": "2026-03-11T08:00:00Z", "resume": "o"})
+    assert "o: delivery.send: 2 users get no message" in run.err
+    times = [at for _, _, at in decided(run.outcomes)]
+    assert times == [f"2026-03-11T08:0{minute}:00Z" for minute in range(6)]
+
+
+def test_archive_while_paused(simulate: Connector) -> None:
+    """P9: archiving a paused launch ends it."""
+    story = [*ABROAD, order("publish", 2, "received", "o"), {"at": "2026-03-09T22:00:00Z", "stop": "o"}]
+    run = simulate(original(NINE), RECEIVED, *story, {"at": "2026-03-10T10:00:00Z", "archive": "o"})
+    assert [name for _, name, _ in decided(run.outcomes)] == ["auckland"]
 
 
 def test_archive_ends_it(simulate: Connector) -> None:

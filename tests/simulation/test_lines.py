@@ -33,7 +33,7 @@ def read(connector: Connector, tmp_path: Path):
         ("[]", "is not an object"),
         ("7", "is not an object"),
         (f'{{"interaction": {ITEM}}}', "needs at"),
-        (f'{{"at": "2026-03-02T10:00:00", "interaction": {ITEM}}}', "its zone"),
+        (f'{{"at": "2026-03-02T10:00:00", "interaction": {ITEM}}}', "needs a time zone"),
         (f'{{"at": "10:00", "interaction": {ITEM}}}', "is not a time"),
         (f'{{"at": 7, "interaction": {ITEM}}}', "is not a time"),
         (f"{{{AT}}}", "needs exactly one of user, publish, stop, resume, archive, apply, interaction"),
@@ -103,3 +103,16 @@ def test_interaction_of_an_unknown_campaign(read) -> None:
         "warning: there is no campaign 'nobody': its interactions are ignored",
         "warning: there is no card 'o': its interactions are ignored",
     ]
+
+
+def test_empty_files_are_said_to_be_empty(connector: Connector, tmp_path: Path) -> None:
+    """A timeline without lines is a run in which nothing happens; a file without definitions is a fault."""
+    (tmp_path / "c.yaml").write_text("")
+    (tmp_path / "t.jsonl").write_text("")
+    words = ("simulate", "--campaigns", tmp_path / "c.yaml", "--timeline", tmp_path / "t.jsonl", "--json")
+    run = connector(*words)
+    assert (run.code, run.out) == (1, "")
+    assert "c.yaml: is empty; write a campaign, a card or the workspace" in run.err
+    (tmp_path / "c.yaml").write_text("campaign: o\ndelivery: {type: external}\n")
+    run = connector(*words)
+    assert (run.code, run.out, run.err) == (0, "", f"warning: {tmp_path}/t.jsonl is empty: nothing happens\n")

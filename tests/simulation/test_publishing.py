@@ -84,8 +84,9 @@ def test_late_trigger_takes_the_revision_of_its_time(play: Play) -> None:
 
 def test_the_workspace_changes_at_once(play: Play) -> None:
     """Its settings have no drafts."""
-    capped = {"workspace": "default", "frequency_caps": [{"channel": "any", "at_most": 0, "per": "day"}]}
-    assert play(*HOUSE, push("10:00", "a"), apply("10:30", capped)) == ["11:00 f u a dropped frequency_capped"]
+    noon = {"from": "10:45", "to": "12:00", "then": "drop"}
+    quiet = {"workspace": "default", "quiet_hours": noon}
+    assert play(*HOUSE, push("10:00", "a"), apply("10:30", quiet)) == ["11:00 f u a dropped quiet_hours"]
 
 
 def test_publish_warnings_count_what_was_missed(simulate: Connector) -> None:

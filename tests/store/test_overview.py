@@ -8,7 +8,7 @@ from connector.store.reporting.counts import Count, count_follow_ups
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
 from starter.operations.views import view_follow_up
-from tests.support.builders import ABANDONED, ORIGINAL, buy, push
+from tests.support.builders import ABANDONED, BASE, ORIGINAL, buy, push
 from tests.support.installation import Installation
 
 W = "default"
@@ -44,9 +44,9 @@ async def test_the_workflow_that_waits_is_named(follow_ups: Database) -> None:
         [refusal] = await list_follow_ups(tx, state="refused")
     assert user is not None
     assert anna.id is not None
-    shown = view_follow_up(W, anna)
+    shown = view_follow_up(W, anna, BASE)
     assert shown["workflow_id"] == follow_up_id(W, "f", user.user_key, anna.id)
-    assert view_follow_up(W, refusal)["workflow_id"] is None
+    assert view_follow_up(W, refusal, BASE)["workflow_id"] is None
 
 
 async def test_refusals_are_listed_apart(follow_ups: Database) -> None:

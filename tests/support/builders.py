@@ -25,9 +25,11 @@ def external(name: str = "o") -> dict[str, Any]:
     return {"campaign": name, "delivery": {"type": "external"}}
 
 
-def original(send: Any = "at_publish", per_minute: int | None = None, **top: Any) -> dict[str, Any]:
+def original(
+    send: Any = "at_publish", per_minute: int | None = None, stale_after: str | None = None, **top: Any
+) -> dict[str, Any]:
     """The original as a scheduled campaign of this system, by default by push."""
-    delivery = {"type": "scheduled", "send": send, "per_minute": per_minute}
+    delivery = {"type": "scheduled", "send": send, "per_minute": per_minute, "stale_after": stale_after}
     return {"campaign": "o", "delivery": delivery, "messages": PUSH, **top}
 
 

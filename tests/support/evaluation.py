@@ -18,6 +18,7 @@ from connector.rules.model.users import User
 from connector.rules.targeting.matching import LoggedType, logged_type_of
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
 from connector.rules.triggering.evaluator import Evaluator, UserState
+from connector.rules.triggering.overtaken import RefusedTriggers, last_overtaken
 from connector.rules.triggering.user_log import LogIncomplete, Span, UserLog
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -74,7 +75,7 @@ class InMemoryStore:
         self._newest: datetime | None = None
         self._receipts: dict[tuple[str, str, str], datetime] = {}
         self.follow_ups: dict[str, FollowUp] = {}
-        self.refused: dict[tuple[str, str, str], Reason] = {}
+        self.refusals: dict[tuple[str, str, str], Refusal] = {}
         self.notes: list[LateException] = []
         self.loaded = 0
 
@@ -87,6 +88,10 @@ class InMemoryStore:
             self._send_due(hour(r))
             self._ingest(batch, hour(r))
         self._send_due(hour(until))
+
+    def receive(self, campaign: str, key: str, number: float) -> None:
+        """Record that the user received a message of the follow-on at that hour (T1)."""
+        self._receipts[campaign, USER_KEY, key] = hour(number)
 
     def _ingest(self, batch: Sequence[Arrival], now: datetime) -> None:
         new: dict[str, LogEntry] = {}
@@ -143,7 +148,13 @@ class InMemoryStore:
             and ((since := needs.history[logged_type_of(e.item)]) is None or e.t >= since)
         ]
         log = self._load_part(needs.replayed, 1)
-        return replace(known, log=log, history=history, generations=begun)
+        refused = RefusedTriggers(
+            self.refused,
+            {}
+            if needs.first is None
+            else last_overtaken(self.refusals.values(), self.follow_ups.values(), needs.first),
+        )
+        return replace(known, log=log, history=history, generations=begun, refused=refused)
 
     def _store(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -155,8 +166,8 @@ class InMemoryStore:
                 self.follow_ups[change.follow_up.id] = change.follow_up
             elif isinstance(change, Refusal):
                 key = (change.campaign, change.key, change.logged.id)
-                assert key not in self.refused, "a refusal is recorded once"
-                self.refused[key] = change.reason
+                assert self.refused.get(key) is not change.reason, "a refusal is recorded once"
+                self.refusals[key] = change
             else:
                 self.notes.append(change)
         waits = Counter((p.campaign, p.key) for p in self.follow_ups.values() if p.is_open)
@@ -175,6 +186,11 @@ class InMemoryStore:
             return
         self.follow_ups[follow_up.id] = replace(follow_up, state=State.SENT, dispatched_at=at, decided_at=at)
         self._receipts[follow_up.campaign, USER_KEY, follow_up.key] = at
+
+    @property
+    def refused(self) -> dict[tuple[str, str, str], Reason]:
+        """The newest reason of each refused trigger, by (follow-on, key, trigger)."""
+        return {key: refusal.reason for key, refusal in self.refusals.items()}
 
     def dispatched(self) -> list[FollowUp]:
         """The follow-ups that were sent."""

@@ -69,16 +69,14 @@ def draw_batches(draw: st.DrawFn, *, most: int = 7) -> list[list[Done]]:
     return batches
 
 
-async def load_outcomes(database: Database, user: str) -> tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]]:
-    """Return the outcomes of triggers that started a follow-up, and the triggers that were refused as superseded."""
-    rows, refused = await load_rows(database, follow_ups, user), await load_rows(database, decisions, user)
+async def load_outcomes(database: Database, user: str) -> set[tuple[Any, ...]]:
+    """Return the outcomes of triggers that started a follow-up, but for those that were superseded."""
     number = len(user) + 1
-    ends = {
+    return {
         (row.campaign, row.key, row.trigger_id[number:], row.state, (row.exception_id or "")[number:])
-        for row in rows
+        for row in await load_rows(database, follow_ups, user)
         if row.reason != "superseded"
     }
-    return ends, {(row.campaign, row.key, row.interaction_id[number:]) for row in refused if row.reason == "superseded"}
 
 
 async def load_rows(database: Database, table: Table, user: str) -> Sequence[Any]:
@@ -104,15 +102,3 @@ def _plain(row: Mapping[str, Any], user: str) -> dict[str, Any]:
         del plain["id"]
         plain["trigger"] = {name: value for name, value in row["trigger"].items() if name != "seq"}
     return {name: value.removeprefix(user) if isinstance(value, str) else value for name, value in plain.items()}
-
-
-def assert_same_outcomes(
-    came: tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]],
-    expected: tuple[set[tuple[Any, ...]], set[tuple[Any, ...]]],
-    drawn: object,
-) -> None:
-    """Assert T5: the same outcomes, but a late, superseded trigger is refused if in order it was cancelled."""
-    ends, overtaken = came
-    wanted, _ = expected
-    missing = {end for end in wanted if end[:3] in overtaken and end[3] == "excepted"}
-    assert wanted - missing <= ends <= wanted, drawn

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from connector.rules.model.messages import Messages
 from connector.templating.templates import render
+from tests.support.templates import MOMENT
 
 EVIL = '", "admin": true, "x": "\\\n'
 USER: dict[str, Any] = {"x": EVIL, "n": 31, "ok": True, "none": None, "list": [1, "a"], "map": {"a": 1}, "bs": "\\"}
@@ -22,7 +23,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 def webhook(part: str, template: str, user: dict[str, Any], headers: dict[str, str] | None = None) -> str:
     message = {"url": "https://x.example", "headers": headers or {}, part: template}
     variables = {"user": user, "campaign": {"id": "c"}, "trigger": {}, "event": {}}
-    rendered: str = render(Messages.model_validate({"webhook": message}), "webhook", variables)[part]
+    rendered: str = render(Messages.model_validate({"webhook": message}), "webhook", variables, MOMENT)[part]
     return rendered
 
 

@@ -9,6 +9,7 @@ from connector.rules.model.campaigns import Campaign, Card, parse_definition
 from connector.rules.model.messages import Messages
 from connector.templating.checking import check_templates
 from connector.templating.templates import MessageAborted, RenderingFailed, render
+from tests.support.templates import MOMENT
 
 VARIABLES: dict[str, Any] = {
     "user": {"id": "u-1", "first_name": "<Ann>", "attributes": {"tier": "gold", "tags": ["a", "b"]}, "long": "x" * 999},
@@ -25,7 +26,10 @@ def campaign(messages: dict[str, Any]) -> Campaign:
 
 
 def sms(text: str) -> Any:
-    return render(Messages.model_validate({"sms": {"body": text}}), "sms", VARIABLES)["body"]
+    return render(Messages.model_validate({"sms": {"body": text}}), "sms", VARIABLES, MOMENT)["body"]
+
+
+NO_ZONE = " is not an IANA time zone; write one like Europe/Berlin"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,17 @@ def sms(text: str) -> Any:
         ("a\n{{ usr.first_name }}", 2, "unknown variable usr.first_name; did you mean user?"),
         ("{{ zzz }}", 1, "unknown variable zzz; known are user, campaign, trigger, event"),
         ("a\n\n{{ user.id | upcas }}", 3, "unknown filter upcas; did you mean upcase?"),
+        ("a\n{{ user.id | append }}", 2, "append: has too few or too many arguments"),
+        ("{% assign x = 'now' | date: '%F', 'UTC', 1 %}", 1, "date: has too few or too many arguments"),
+        ("{{ 'now' | date: '%F', zone: 'UTC' }}", 1, "date: has too few or too many arguments"),
+        ("a\n{{ 'now' | time_zone: 'Mars/Olympus' | date: '%F' }}", 2, "time_zone: 'Mars/Olympus'" + NO_ZONE),
+        ("{{ 'now' | date: '%F', 'Berlin' }}", 1, "date: 'Berlin'" + NO_ZONE),
+        ("{{ 'now' | date: '%F', time_zone: 'EST5' }}", 1, "date: 'EST5'" + NO_ZONE),
+        ("{{ 'now' | time_zone | date: '%F', user.time_zone }}{{ 'now' | time_zone: '' }}", 0, ""),
+        ("{{ user.id | default: 'x', allow_false: true }}{{ user.list | where: 'a', 1 | map: 'b' | join }}", 0, ""),
+        ("{{ user.limit }}", 1, "limit is a word of Liquid; write ['limit'], like user['limit']"),
+        ("a\n{% if user.in == nil %}{% endif %}", 2, "in is a word of Liquid; write ['in'], like user['in']"),
+        ("{{ user['limit'] }}", 0, ""),
         ("a\n{% abort_mesage %}", 2, "unexpected tag 'abort_mesage'"),
         ("{% abort_message(user.id) %}", 1, "write abort_message, or abort_message('why')"),
         ("{% include 'other' %}", 1, "unexpected tag 'include'"),
@@ -95,11 +110,15 @@ def test_render() -> None:
             },
         }
     )
-    assert render(messages, "email", VARIABLES) == {"subject": "<Ann>", "html": "<b>&lt;Ann&gt;</b>", "from": "c@x"}
-    assert render(messages, "push", VARIABLES) == {
+    assert render(messages, "email", VARIABLES, MOMENT) == {
+        "subject": "<Ann>",
+        "html": "<b>&lt;Ann&gt;</b>",
+        "from": "c@x",
+    }
+    assert render(messages, "push", VARIABLES, MOMENT) == {
         "title": "", "body": "b", "buttons": [{"id": "{{ 1 }}", "label": "u-1"}], "pages": [],
     }  # fmt: skip
-    assert render(messages, "webhook", VARIABLES) == {
+    assert render(messages, "webhook", VARIABLES, MOMENT) == {
         "url": "https://x.example/u-1", "method": "POST", "headers": {"x": "A"},
         "body": '{"tier": "gold", "tags": ["a", "b"]}',
     }  # fmt: skip

@@ -105,7 +105,7 @@ def _today(body: Any) -> Any:
     if isinstance(body, dict) and "interactions" in body:
         later = now().isoformat()
         items = [
-            {**item, "occurred_at": item["occurred_at"].replace("2026-03-02T12:00:00Z", later)}
+            {name: later if value == "2026-03-02T12:00:00Z" else value for name, value in item.items()}
             for item in body["interactions"]
         ]
         return {**body, "interactions": items}

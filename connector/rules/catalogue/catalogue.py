@@ -131,6 +131,11 @@ class Entry:
         return any(delivery.retrigger == "restart" for delivery in self.follow_ons)
 
     @cached_property
+    def may_supersede(self) -> bool:
+        """Whether a trigger of a published revision may end the wait of an earlier one and begin its own (T2, T3)."""
+        return self.may_restart or not self.trigger_types.isdisjoint(self.exception_types)
+
+    @cached_property
     def is_limited_by_receipts(self) -> bool:
         """Whether a published revision does not always send again to users who received it (T1)."""
         return any(delivery.eligible_again != "always" for delivery in self.follow_ons)
@@ -271,6 +276,14 @@ class Catalogue:
         """Return whether there is an active campaign or card with this id."""
         entry = self.entries.get(name)
         return entry is not None and entry.state == "active"
+
+    def stale_after(self, name: str) -> timedelta:
+        """Return how late messages of a published campaign may be sent, by its newest live revision (D4)."""
+        entry = self.entries[name]
+        definition = (entry.live or entry.published[-1]).definition
+        return (
+            definition.stale_after(self.workspace) if isinstance(definition, Campaign) else self.workspace.stale_after
+        )
 
     def target_of(self, item: Item) -> Entry | None:
         """Return the item's campaign or card; None for events, unknown ids and ids of the other kind (M5)."""

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.campaigns import ActionBased, Campaign, External
-from connector.rules.model.conditions import Condition, InteractionCondition
+from connector.rules.model.campaigns import Campaign, External
+from connector.rules.model.conditions import InteractionCondition
+from connector.rules.model.errors import Fault
 from connector.rules.model.html_source import read_tags
-from connector.rules.model.interactions import InteractionType
+from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
 from connector.rules.model.messages import Messages
+from connector.rules.model.nearest import nearest, suggestion
 from connector.rules.model.values import ChannelName
 
 T = InteractionType
@@ -42,68 +44,93 @@ _CHANNEL_OF: dict[InteractionType, ChannelName] = {
 """The channel that a target must send on for the interaction to happen; enrolments and conversions need none."""
 
 
+_MAX_NAMES = 10
+"""How many existing names a problem lists."""
+
+
 @dataclass(frozen=True)
 class _KnownMessages:
-    """The definitions of a target's revisions, and all contents that they send."""
+    """The definitions of a target's revisions, and all contents that they send; none if they are not known."""
 
     campaigns: tuple[Campaign, ...]
     contents: tuple[Messages, ...]
 
 
-def target_problems(catalogue: Catalogue, entry: Entry) -> list[str]:
-    """Return what is wrong with the targets of an entry's newest revision (P3, M5).
+def target_problems(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault]:
+    """Yield what is wrong with the targets of a follow-on (P3, M5).
 
     Each must exist and be of the kind that the condition names. A trigger's target must not be archived; an
     exception's may be.
     """
-    follow_on = entry.follow_on(entry.newest)
-    if follow_on is None:
-        return []
-    problems = [_target_problem(catalogue, "trigger", condition) for condition in follow_on.trigger]
-    problems += [_target_problem(catalogue, "exception", condition) for condition in follow_on.exceptions]
-    return [f"{entry.id}: {problem}" for problem in problems if problem is not None]
+    for role, key, condition in _conditions(campaign):
+        problem = _target_problem(catalogue, role, condition)
+        if problem is not None:
+            yield Fault(f"{key}.{'card' if condition.card else 'campaign'}", problem)
 
 
-def content_problems(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[str]:
-    """Yield a problem for each channel, alias and button that it names and its targets' messages do not have (P7)."""
-    for condition, known in _known_targets(follow_on, catalogue):
+def content_problems(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault]:
+    """Yield a problem for each channel, alias, button and page that it names and its targets do not have (P7)."""
+    for key, condition, known in _known_targets(campaign, catalogue):
         channel = _CHANNEL_OF.get(condition.interaction)
-        channels = sorted({name for content in known.contents for name in content.channels})
-        if channel is not None and channel not in channels:
-            yield (
-                f"{condition.interaction} of {condition.target} cannot happen: {condition.target} has no message on "
-                f"{channel}, only on {', '.join(channels)}; listen to another interaction, or add the message"
+        target, channels = condition.target, {name for content in known.contents for name in content.channels}
+        if condition.interaction in CARD_INTERACTIONS and "news_feed_card" not in channels:
+            yield Fault(
+                f"{key}.campaign",
+                f"{condition.interaction} is an interaction with a card, and {target} is a campaign without a "
+                "news_feed_card message; name a card (card: …), or listen to another interaction",
+            )
+        elif not known.contents:
+            continue
+        elif channel is not None and channel not in channels:
+            yield Fault(
+                f"{key}.interaction",
+                f"{condition.interaction} of {target} cannot happen: {target} has no message on {channel}, only on "
+                f"{', '.join(sorted(channels))}; listen to another interaction, or add the message",
             )
         elif condition.alias is not None:
-            yield from _missing("alias", condition.alias, condition.target, _aliases(known))
+            yield from _missing(f"{key}.alias", "alias", condition.alias, target, _aliases(known))
         elif condition.button is not None:
-            yield from _missing("button", condition.button, condition.target, _buttons(known, channel))
+            yield from _missing(f"{key}.button", "button", condition.button, target, _buttons(known, channel))
+        elif condition.page is not None:
+            yield from _missing(f"{key}.page", "page", condition.page, target, _pages(known))
 
 
-def content_warnings(follow_on: ActionBased, catalogue: Catalogue) -> Iterator[str]:
-    """Yield a warning for each page, conversion and control group that it names and its targets do not have."""
-    for condition, known in _known_targets(follow_on, catalogue):
+def content_warnings(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault]:
+    """Yield a warning for each conversion and control group that it names and its targets do not have."""
+    for key, condition, known in _known_targets(campaign, catalogue):
         lacks = f"{condition.target} has no"
-        if any(isinstance(campaign.delivery, External) for campaign in known.campaigns):
+        if any(isinstance(target.delivery, External) for target in known.campaigns):
             continue  # another system decides on its conversions and control group
-        if condition.page is not None:
-            yield from _missing("page", condition.page, condition.target, _pages(known))
-        elif condition.interaction is T.PERFORM_CONVERSION_EVENT:
+        if condition.interaction is T.PERFORM_CONVERSION_EVENT:
             letter = condition.conversion or "A"
-            if not any(len(campaign.conversions) > "ABCD".index(letter) for campaign in known.campaigns):
-                yield f"{lacks} conversion {letter}, so it cannot happen; add it to {condition.target}"
-        elif condition.interaction is T.ENROLL_IN_CONTROL_GROUP and not any(c.control_group for c in known.campaigns):
-            yield f"{lacks} control group, so nobody can be enrolled in it; add one to {condition.target}"
+            if not any(len(target.conversions) > "ABCD".index(letter) for target in known.campaigns):
+                yield Fault(key, f"{lacks} conversion {letter}, so it cannot happen; add it to {condition.target}")
+        elif condition.interaction is T.ENROLL_IN_CONTROL_GROUP and not any(t.control_group for t in known.campaigns):
+            yield Fault(key, f"{lacks} control group, so nobody can be enrolled in it; add one to {condition.target}")
 
 
-def _target_problem(catalogue: Catalogue, role: str, condition: Condition) -> str | None:
-    if not isinstance(condition, InteractionCondition):
-        return None
+def _conditions(campaign: Campaign) -> Iterator[tuple[str, str, InteractionCondition]]:
+    """Yield the role, key and condition of each interaction that a follow-on listens to."""
+    follow_on = campaign.follow_on
+    if follow_on is None:
+        return
+    for role, name, conditions in (
+        ("trigger", "trigger", follow_on.trigger),
+        ("exception", "exceptions", follow_on.exceptions),
+    ):
+        for number, condition in enumerate(conditions):
+            if isinstance(condition, InteractionCondition):
+                yield role, f"delivery.{name}[{number}]", condition
+
+
+def _target_problem(catalogue: Catalogue, role: str, condition: InteractionCondition) -> str | None:
     kind, other = ("card", "campaign") if condition.card else ("campaign", "card")
     target = catalogue.entries.get(condition.target)
     named = f"its {role} names the {kind} {condition.target}"
     if target is None:
-        return f"{named}, which does not exist; apply it first"
+        match = nearest(condition.target, catalogue.entries)
+        likely = f"did you mean {match}? If not, apply it first" if match else "apply it first"
+        return f"{named}, which does not exist; {likely}"
     if target.is_card != (condition.card is not None):
         return f"{named}, which is a {other}; write {other}: {condition.target}"
     if role == "trigger" and target.state == "archived":
@@ -112,31 +139,35 @@ def _target_problem(catalogue: Catalogue, role: str, condition: Condition) -> st
 
 
 def _known_targets(
-    follow_on: ActionBased, catalogue: Catalogue
-) -> Iterator[tuple[InteractionCondition, _KnownMessages]]:
-    for condition in (*follow_on.trigger, *follow_on.exceptions):
-        if isinstance(condition, InteractionCondition):
-            entry = catalogue.entries.get(condition.campaign or "")
-            known = _known_messages(entry) if entry else None
-            if known is not None:
-                yield condition, known
+    campaign: Campaign, catalogue: Catalogue
+) -> Iterator[tuple[str, InteractionCondition, _KnownMessages]]:
+    """Yield the conditions on campaigns, each with its key and the messages of its target, if they are known."""
+    for _, key, condition in _conditions(campaign):
+        entry = catalogue.entries.get(condition.campaign or "")
+        known = _known_messages(entry) if entry else None
+        if known is not None:
+            yield key, condition, known
 
 
 def _known_messages(entry: Entry) -> _KnownMessages | None:
-    """Return the known messages of a campaign; None for cards and for external campaigns without messages."""
+    """Return the messages of a campaign, without contents if they are not known; None for cards."""
     definitions = [revision.definition for revision in (*entry.published, entry.newest)]
     campaigns = tuple(definition for definition in definitions if isinstance(definition, Campaign))
-    is_unknown = any(isinstance(c.delivery, External) and not c.contents for c in campaigns)
-    if is_unknown or len(campaigns) < len(definitions):
+    if len(campaigns) < len(definitions):
         return None
+    if any(isinstance(c.delivery, External) and not c.contents for c in campaigns):
+        return _KnownMessages(campaigns, ())
     return _KnownMessages(campaigns, tuple(content for campaign in campaigns for content in campaign.contents))
 
 
-def _missing(kind: str, name: str, target: str, existing: set[str]) -> Iterator[str]:
+def _missing(key: str, kind: str, name: str, target: str, existing: set[str]) -> Iterator[Fault]:
     """Yield a problem unless the name exists or a template may render it."""
-    if name not in existing and not any("{{" in other or "{%" in other for other in existing):
-        has = f"only {', '.join(sorted(existing))}" if existing else "none"
-        yield f"{target} has no {kind} {name}, {has}; it would never be clicked: name one that exists, or add it"
+    if name in existing or any("{{" in other or "{%" in other for other in existing):
+        return
+    names = sorted(existing)
+    shown = ", ".join(names[:_MAX_NAMES]) + (f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else "")
+    likely = suggestion(name, names, "name one that exists, or add it")
+    yield Fault(key, f"{target} has no {kind} {name}, {f'only {shown}' if names else 'none'}; {likely}")
 
 
 def _aliases(known: _KnownMessages) -> set[str]:

@@ -39,7 +39,7 @@ class DecisionContext:
         receipts: the times at which the user received the campaign under that key.
         sends: all messages that were sent to the user.
         items: the user's logged items by id.
-        channel, fault: those of the message that the decision is about, if it is about one.
+        channel, fault, detail: those of the message that the decision is about, if it is about one.
     """
 
     reason: Reason | None
@@ -57,6 +57,7 @@ class DecisionContext:
     items: Mapping[str, LogEntry] = field(default_factory=dict)
     channel: str | None = None
     fault: str | None = None
+    detail: str | None = None
 
     @property
     def evaluated_as_of(self) -> datetime:

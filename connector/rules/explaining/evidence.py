@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from connector.rules.explaining.context import DecisionContext, EvidenceItem
@@ -20,13 +20,16 @@ from connector.rules.explaining.trigger_evidence import (
     target_inactive,
 )
 from connector.rules.explaining.wording import describe_cap, describe_hours, describe_item
+from connector.rules.model.addresses import address_problem
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.schedules import QuietHours, TimeOfDay
-from connector.rules.model.users import is_suppressed
+from connector.rules.model.users import address_of, is_suppressed
 from connector.rules.model.values import format_duration, format_instant
 from connector.rules.sending.due_list import quiet_hours_of, reachable
+from connector.rules.sending.launch_times import MAX_PASSED, send_time
+from connector.rules.sending.launching import is_launched
 from connector.rules.timing.caps import find_exceeded_caps
-from connector.rules.timing.delays import resolve_zone
+from connector.rules.timing.delays import is_stale, resolve_zone
 from connector.rules.timing.windows import next_opening, quiet_until
 
 _ADDRESSES = {"email": "an email address", "sms": "a phone number", "push": "a push token"}
@@ -56,15 +59,20 @@ def exception(context: DecisionContext) -> Iterator[EvidenceItem]:
 
 
 def late_exception(context: DecisionContext) -> Iterator[EvidenceItem]:
-    """Yield when the message was dispatched and when the exception arrived (X1)."""
+    """Yield when the message was dispatched, when the exception arrived, and its id (X1, X3)."""
     if context.follow_up is not None and context.follow_up.dispatched_at is not None:
         yield instant_evidence("dispatched_at", "the message was dispatched at", context.follow_up.dispatched_at)
     yield instant_evidence("arrived_at", "the exception arrived at", context.logged.received_at)
+    item = f"{describe_item(context.logged.item)} ({context.logged.id})"
+    yield EvidenceItem("exception", context.logged.id, f"{item} at {format_instant(context.logged.t)}")
 
 
 def stopped(context: DecisionContext) -> Iterator[EvidenceItem]:
     """Yield when the publication window that it began in was closed; an open follow-up will end for that (P9)."""
-    window = context.entry.window(context.follow_up.window_id) if context.follow_up else None
+    follow_up = context.follow_up
+    window = context.entry.window(follow_up.window_id) if follow_up else None
+    if follow_up is not None and is_launched(follow_up):  # a launch is bound to no window: it pauses
+        window = context.entry.windows[-1]
     if window is not None and window.closed_at is not None:
         yield instant_evidence("stopped_at", "the campaign was stopped or archived at", window.closed_at)
 
@@ -75,12 +83,31 @@ def ended_from_outside(context: DecisionContext) -> Iterator[EvidenceItem]:
 
 
 def stale(context: DecisionContext) -> Iterator[EvidenceItem]:
-    """Yield the time that it waited for, and how late it was evaluated (D4)."""
+    """Yield the time that it waited for, and how late it was evaluated (D4), or published (W5)."""
+    published_at = _published_too_late(context)
+    if context.follow_up is not None and published_at is not None:
+        yield instant_evidence("time", "the campaign's time for the user was", context.follow_up.due_at)
+        yield instant_evidence("published_at", "the campaign was published with that time at", published_at)
+        limit = format_duration(MAX_PASSED)
+        words = f"a user's own time that passed more than {limit} before the publication brings no message"
+        yield EvidenceItem("limit", limit, words)
+        return
     if context.follow_up is not None:
         yield instant_evidence("waited_for", "it waited for", context.follow_up.next_at)
     yield instant_evidence("judged_as_of", "it came to be sent at", context.evaluated_as_of)
-    after = format_duration(context.catalogue.workspace.stale_after)
+    after = format_duration(context.catalogue.stale_after(context.entry.id))
     yield EvidenceItem("stale_after", after, f"`stale_after` is {after}")
+
+
+def _published_too_late(context: DecisionContext) -> datetime | None:
+    """Return when a launch was published with its time, if that had passed for the user too long before (W5)."""
+    follow_up = context.follow_up
+    revision = context.entry.revision(follow_up.revision) if follow_up and is_launched(follow_up) else None
+    if follow_up is None or revision is None or revision.effective_at is None:
+        return None
+    time = send_time(context.entry, context.catalogue.workspace, until=revision)
+    is_late = time is not None and time.is_local and is_stale(follow_up.due_at, time.published_at, MAX_PASSED)
+    return time.published_at if time is not None and is_late else None
 
 
 def time_of_day(context: DecisionContext) -> Iterator[EvidenceItem]:
@@ -124,18 +151,22 @@ def unreachable(context: DecisionContext) -> Iterator[EvidenceItem]:
     """Yield whether the user has an address, and whether it is suppressed, as known now; never the address itself."""
     if context.channel in _ADDRESSES:
         known = reachable(context.user, context.channel, {})
-        address = _ADDRESSES[context.channel]
-        has = address if known else f"no {address.partition(' ')[2]}"
-        yield EvidenceItem("address", {context.channel: known}, f"the user has {has} as known now")
+        name, address = _ADDRESSES[context.channel], address_of(context.user, context.channel)
+        has = name if known else f"no {name.partition(' ')[2]}"
+        problem = address_problem(context.channel, address) if address is not None else None
+        words = f"the user's address {problem}" if problem else f"the user has {has} as known now"
+        yield EvidenceItem("address", {context.channel: known}, words)
         if is_suppressed(context.user, context.unreachable, context.channel):
             words = f"a provider reported a bounce, a failure or a complaint for the address ({context.channel})"
             yield EvidenceItem("unreachable", {context.channel: True}, words)
 
 
 def message_fault(context: DecisionContext) -> Iterator[EvidenceItem]:
-    """Yield the code of the message's fault."""
+    """Yield the code of the message's fault, and its detail if there is one."""
     if context.fault is not None:
         yield EvidenceItem("fault", context.fault, f"the fault was {context.fault}")
+    if context.detail is not None:
+        yield EvidenceItem("detail", context.detail, context.detail)
 
 
 def control_group(context: DecisionContext) -> Iterator[EvidenceItem]:
@@ -195,6 +226,7 @@ EVIDENCE_BY_REASON: Mapping[Reason, Callable[[DecisionContext], Iterator[Evidenc
     Reason.NO_CONSENT: no_consent,
     Reason.UNREACHABLE: unreachable,
     Reason.ABORTED_BY_TEMPLATE: message_fault,
+    Reason.TEMPLATE_FAILED: message_fault,
     Reason.CONTROL_GROUP: control_group,
     Reason.SEND_FAILED: message_fault,
     Reason.SEND_UNKNOWN: message_fault,

@@ -17,6 +17,7 @@ from connector.rules.explaining.wording import (
 )
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.predicates import AttributePredicate
+from connector.rules.model.users import attributes_with
 from connector.rules.model.values import format_instant
 from connector.rules.targeting.audience import is_in_audience
 from connector.rules.targeting.eligibility import eligible_from
@@ -76,7 +77,7 @@ def not_in_audience(context: DecisionContext) -> Iterator[EvidenceItem]:
         holds = is_in_audience(leaf, context.user, context.history, context.evaluated_as_of)
         attribute = ""
         if isinstance(leaf, AttributePredicate):
-            attributes = context.user.attributes
+            attributes = attributes_with(context.user, leaf.attribute)
             value = format_value(attributes[leaf.attribute]) if leaf.attribute in attributes else "not known"
             attribute = f", the user's {leaf.attribute} is {value}"
         answer = "yes" if holds else "no"

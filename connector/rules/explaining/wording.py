@@ -14,13 +14,10 @@ from connector.rules.model.campaigns import FrequencyCap
 from connector.rules.model.conditions import REFINEMENTS, Condition, EventCondition
 from connector.rules.model.interactions import Interaction, Item
 from connector.rules.model.predicates import All, Any_, AttributePredicate, Did, Interacted, Not, Predicate
-from connector.rules.model.reasons import Reason, State
+from connector.rules.model.reasons import NOTED, Reason, State
 from connector.rules.model.schedules import EligibleAfter, QuietHours, TimeOfDay
 from connector.rules.model.values import canonical_json, format_duration, format_instant
 from connector.rules.sending.deliveries import DeliveryState
-
-NOTED = "noted"
-"""The pseudo-state of a late exception, which changes nothing but is shown (X1)."""
 
 REASON_TEXTS: Mapping[Reason, str] = {
     Reason.BEFORE_PUBLISH: "it happened before the campaign was published for the first time",
@@ -42,6 +39,7 @@ REASON_TEXTS: Mapping[Reason, str] = {
     Reason.NO_CONSENT: "the user unsubscribed from the channel",
     Reason.UNREACHABLE: "the user has no usable address for the channel, or there is no content for any channel",
     Reason.ABORTED_BY_TEMPLATE: "the message's template aborted it for this user",
+    Reason.TEMPLATE_FAILED: "the message's template could not be rendered for this user",
     Reason.CONTROL_GROUP: "the user is in the campaign's control group, which gets no message",
     Reason.SEND_FAILED: "the message could not be sent",
     Reason.SEND_UNKNOWN: "it is unknown whether the message was sent, so it was not sent again",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Field, Tag, field_validator, model_validator
 
 from connector.rules.model.conditions import Condition, EventCondition
 from connector.rules.model.messages import Messages, Template
@@ -27,6 +27,16 @@ from connector.rules.model.values import (
 )
 
 _MAX_CONVERSION_WINDOW = timedelta(days=30)
+
+
+def _check_lateness(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be more than zero: every message is sent a little after its due time")
+    return value
+
+
+Lateness = Annotated[Duration, AfterValidator(_check_lateness)]
+"""How late after its due time a message may be sent (D4)."""
 
 
 class Conversion(EventCondition):
@@ -74,6 +84,7 @@ class ActionBased(Definition):
     spread: Duration | None = None
     recheck_audience: bool = False
     ignore_frequency_caps: bool = False
+    stale_after: Lateness | None = None
 
 
 class Scheduled(Definition):
@@ -85,6 +96,7 @@ class Scheduled(Definition):
         form_discriminator({"at": SendAt}, words=("at_publish",), right='write at_publish or {at: "2026-04-01 09:00"}'),
     ]
     per_minute: Annotated[int, Field(strict=True, ge=1)] | None = None
+    stale_after: Lateness | None = None
 
 
 class External(Definition):
@@ -121,8 +133,18 @@ class Campaign(Definition):
     @property
     def contents(self) -> list[Messages]:
         """All contents that the campaign may send: its messages, or those of each variant."""
-        contents = [self.messages, *(variant.messages for variant in self.variants or ())]
-        return [content for content in contents if content is not None]
+        return [content for _, content in self.keyed_contents]
+
+    @property
+    def keyed_contents(self) -> list[tuple[str, Messages]]:
+        """All contents that the campaign may send, each with its dotted key."""
+        contents = [("messages", self.messages)] if self.messages is not None else []
+        return [*contents, *((f"variants[{n}].messages", v.messages) for n, v in enumerate(self.variants or ()))]
+
+    def stale_after(self, workspace: Workspace) -> timedelta:
+        """Return how late its messages may be sent: by its own `stale_after`, else by the workspace's (D4, W5)."""
+        own = None if isinstance(self.delivery, External) else self.delivery.stale_after
+        return workspace.stale_after if own is None else own
 
     @model_validator(mode="after")
     def _check_contents(self) -> Campaign:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from connector.rules.model.validation import describe_problem
 from connector.rules.model.values import Definition, Instant
 
 Consent = Literal["subscribed", "unsubscribed"]
@@ -118,8 +119,7 @@ def plain_consent(consent: Any) -> Any:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or EFFECTIVE_AT
-        hint = "; write a time like 2026-03-02T12:00:00Z" if where == EFFECTIVE_AT else ""
-        raise ValueError(f"{where}: {fault['msg']}{hint}") from None
+        raise ValueError(f"{where}: {describe_problem(fault)}") from None
 
 
 def _plain(value: Any) -> Any:

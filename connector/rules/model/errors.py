@@ -8,7 +8,8 @@ ConnectorError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from connector.rules.model.printable import escape_line
 
@@ -33,17 +34,38 @@ class InvalidItem(ConnectorError):
 class Fault:
     """One fault of a definition: its place, what is wrong, and what would be right.
 
-    `line` counts from 1 and is None if the definition did not come from a text; `key` is the dotted path.
+    `line` counts from 1 and is None if the definition did not come from a text; `key` is the dotted path. `id` is the
+    campaign or card, for a fault of one among several.
     """
 
     key: str
     problem: str
     file: str | None = None
     line: int | None = None
+    id: str = ""
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        return escape_line(": ".join(part for part in (place, self.key, self.problem) if part))
+        return escape_line(": ".join(part for part in (place, self.id, self.key, self.problem) if part))
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text that a definition was read from: its file, its first line, and the line of each key by dotted path."""
+
+    file: str
+    line: int = 1
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def line_of(self, path: str) -> int:
+        """Return the line of a dotted path, or of its longest prefix in the text."""
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path, self.line)
+
+    def locate(self, fault: Fault) -> Fault:
+        """Return the fault with this file and the line of its key."""
+        return replace(fault, file=self.file, line=self.line_of(fault.key))
 
 
 class DefinitionError(ConnectorError):

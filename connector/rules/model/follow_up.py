@@ -16,6 +16,22 @@ _REVISABLE_ENDS = {(State.EXCEPTED, Reason.EXCEPTION), (State.DROPPED, Reason.SU
 
 
 @dataclass(frozen=True)
+class Rest:
+    """The channels of an open follow-up that are still to come after another one was claimed (X1).
+
+    Args:
+        channels: those whose message has been neither claimed nor decided.
+        final: the state and the reason with which the follow-up ends if they send nothing; None while the result of a
+            claimed message is not known.
+        ended_by: what has ended them; None: nothing has.
+    """
+
+    channels: tuple[str, ...]
+    final: tuple[State, Reason | None] | None
+    ended_by: Reason | None = None
+
+
+@dataclass(frozen=True)
 class FollowUp:
     """One follow-up. All instants are UTC.
 
@@ -26,8 +42,10 @@ class FollowUp:
         exception_at: the event time from which it no longer blocks its key: that of the cancelling interaction or of
             the superseding trigger; its own trigger's if in event order it never waited; the instant of the stop, or
             of the due time that staleness counts from, if either had ended it before that was noticed.
-        dispatched_at: the first claim of one of its messages.
+        dispatched_at: the last claim of one of its messages; one that was released does not count.
         decided_at: when its end was decided.
+        rest: the channels that are still to come after another one was claimed; None if there are none, and unless
+            they were loaded.
     """
 
     id: str
@@ -46,6 +64,7 @@ class FollowUp:
     exception_at: datetime | None = None
     dispatched_at: datetime | None = None
     decided_at: datetime | None = None
+    rest: Rest | None = None
 
     @property
     def is_open(self) -> bool:
@@ -63,6 +82,16 @@ class FollowUp:
         return self.state in (State.WAITING, State.HELD) and self.dispatched_at is None
 
     @property
+    def can_be_ended(self) -> bool:
+        """Whether an exception or a stop keeps a message of it from going out: all of them, or those still to come."""
+        return self.can_be_cancelled or (self.rest is not None and self.rest.ended_by is None)
+
+    @property
+    def can_be_superseded(self) -> bool:
+        """Whether it ends at once if it is ended: no message of it is being sent, so that another wait may begin."""
+        return self.can_be_cancelled or (self.can_be_ended and self.rest is not None and self.rest.final is not None)
+
+    @property
     def is_dispatched(self) -> bool:
         """Whether one of its messages went out or may still go out: an exception of it is too late (X1)."""
         return self.dispatched_at is not None and self.state is not State.DROPPED
@@ -74,8 +103,13 @@ class FollowUp:
 
     @property
     def ended_at(self) -> datetime | None:
-        """The event time until which it blocked other follow-ups of its key; None while it is open."""
-        return None if self.is_open else self.dispatched_at or self.exception_at or self.decided_at
+        """The event time until which it blocked other follow-ups of its key; None while it is open.
+
+        One that was partly sent when an exception or a stop ended it has both a dispatch and that end.
+        """
+        if self.is_open:
+            return None
+        return max((at for at in (self.dispatched_at, self.exception_at) if at is not None), default=self.decided_at)
 
     def was_open_at(self, t: datetime) -> bool:
         """Return whether, by event time, it had begun by `t`, an item's time, and had not ended.
@@ -105,28 +139,29 @@ def reopen(follow_up: FollowUp) -> FollowUp:
 
 def cancel_by_exception(follow_up: FollowUp, by: LogEntry, now: datetime) -> FollowUp:
     """Return the follow-up as ended by an exception, decided at `now` (X4)."""
-    return replace(
-        follow_up,
-        state=State.EXCEPTED,
-        reason=Reason.EXCEPTION,
-        exception_id=by.id,
-        exception_at=by.t,
-        decided_at=now,
-    )
+    ended = _end(follow_up, State.EXCEPTED, Reason.EXCEPTION, now, by.t)
+    return replace(ended, exception_id=by.id)
 
 
 def supersede(follow_up: FollowUp, now: datetime, at: datetime) -> FollowUp:
     """Return the follow-up as superseded at the event time `at`: its own trigger's if in order it never waited."""
-    return replace(
-        follow_up,
-        state=State.DROPPED,
-        reason=Reason.SUPERSEDED,
-        exception_id=None,
-        exception_at=at,
-        decided_at=now,
-    )
+    return replace(_end(follow_up, State.DROPPED, Reason.SUPERSEDED, now, at), exception_id=None)
 
 
 def drop(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> FollowUp:
     """Return the follow-up as dropped from the event time `at` on, though that is decided only at `now` (P9, D4)."""
-    return replace(follow_up, state=State.DROPPED, reason=reason, exception_at=at, decided_at=now)
+    return _end(follow_up, State.DROPPED, reason, now, at)
+
+
+def _end(follow_up: FollowUp, state: State, reason: Reason, now: datetime, at: datetime) -> FollowUp:
+    """Return the follow-up as ended; one that was partly sent keeps what went out, and ends as that says (X1).
+
+    It stays open while the result of a claimed message is not known.
+    """
+    rest = follow_up.rest
+    if rest is None:
+        return replace(follow_up, state=state, reason=reason, exception_at=at, decided_at=now)
+    ended = replace(follow_up, exception_at=at, rest=replace(rest, ended_by=reason))
+    if rest.final is None:
+        return replace(ended, state=State.SENDING)
+    return replace(ended, state=rest.final[0], reason=rest.final[1], decided_at=now)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from connector.rules.model.values import Id, Text, UtcInstant, canonical_json, is_small_and_plain, storage_problem
+from connector.rules.model.values import (
+    Id,
+    Text,
+    UtcInstant,
+    canonical_json,
+    is_small_and_plain,
+    show_value,
+    storage_problem,
+)
 
 MAX_PROPERTIES_BYTES = 32 * 1024
 
@@ -61,10 +69,29 @@ RECEIVE_TYPES = {
 """The interaction that a sent message makes, by channel (M4). Cards and in-app messages make none."""
 
 
+TEXT_PROPERTIES: dict[str, tuple[str, ...]] = {
+    T.CLICK_IN_APP_MESSAGE: ("button",),
+    T.CLICK_IN_APP_MESSAGE_BUTTON: ("button",),
+    T.CLICK_EMAIL: ("url", "alias"),
+    T.CLICK_EMAIL_ALIAS: ("url", "alias"),
+    T.OPEN_EMAIL: ("opens",),
+    T.OPEN_PUSH: ("button",),
+    T.CLICK_PUSH_BUTTON: ("button",),
+    T.CLICK_PUSH_STORY_PAGE: ("page",),
+    T.PERFORM_CONVERSION_EVENT: ("conversion",),
+    T.RECEIVE_PUSH: ("dispatch",),
+}
+"""The properties by which interactions are distinguished, by type: opaque texts (M1, M3)."""
+
+
 def check_card_interaction(type: InteractionType) -> None:
     """Raise ValueError if this cannot be done with a card."""
     if type not in CARD_INTERACTIONS:
         raise ValueError(f"a card has only the interactions {', '.join(sorted(CARD_INTERACTIONS))}")
+
+
+ON_ARRIVAL = datetime.max.replace(tzinfo=UTC)
+"""The `occurred_at` of an item that was reported without one, until it arrives: a later time is the arrival (M7)."""
 
 
 class _Report(BaseModel):
@@ -74,7 +101,9 @@ class _Report(BaseModel):
 
     id: Text | None = None
     user: Text
-    occurred_at: UtcInstant
+    occurred_at: UtcInstant = Field(
+        default_factory=lambda: ON_ARRIVAL, description="When it happened; by default when it arrives."
+    )
     properties: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("properties")
@@ -82,10 +111,10 @@ class _Report(BaseModel):
     def _check_properties(cls, value: dict[str, Any]) -> dict[str, Any]:
         if not value or is_small_and_plain(value, MAX_PROPERTIES_BYTES):
             return value
-        if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
-            raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
         if problem := storage_problem(value):
             raise ValueError(f"properties {problem}")
+        if len(canonical_json(value).encode()) > MAX_PROPERTIES_BYTES:
+            raise ValueError(f"properties are larger than {MAX_PROPERTIES_BYTES} bytes")
         return value
 
     @property
@@ -100,6 +129,20 @@ class Interaction(_Report):
     type: InteractionType
     campaign: Id | None = None
     card: Id | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_text_properties(cls, data: Any) -> Any:
+        """Turn integers into their decimal text, and an open of a push that names a button into its click (M1)."""
+        if not isinstance(data, dict) or not isinstance(properties := data.get("properties"), dict):
+            return data
+        names = TEXT_PROPERTIES.get(str(data.get("type")), ())
+        texts = {name: _read_text(name, properties[name]) for name in names if properties.get(name) is not None}
+        if not texts:
+            return data
+        is_button = data["type"] == T.OPEN_PUSH and texts["button"] != ""
+        kind = T.CLICK_PUSH_BUTTON if is_button else data["type"]
+        return {**data, "type": kind, "properties": {**properties, **texts}}
 
     @model_validator(mode="after")
     def _check_target(self) -> Interaction:
@@ -145,6 +188,15 @@ class Event(_Report):
         return self.name or ""
 
 
+def _read_text(name: str, value: Any) -> str:
+    """Return a text as it is and an integer as its decimal text (M1). Raises ValueError for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise ValueError(f'properties.{name}: {show_value(value)} is neither a text nor an integer; write a text, like "1"')
+
+
 Item = Interaction | Event
 
 
@@ -179,4 +231,5 @@ def dispatch_of(item: Item) -> tuple[str, str] | None:
 
 def derive_id(facts: Sequence[Any]) -> str:
     """Return the id of an item that was reported without one, from what distinguishes it from others (M6)."""
-    return f"made-{hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:40]}"
+    text = canonical_json(facts).encode(errors="surrogatepass")
+    return f"made-{hashlib.sha256(text).hexdigest()[:40]}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from connector.rules.model.mail_headers import check_headers
 from connector.rules.model.values import ChannelName, Definition, Text
 
 Template = Annotated[str, StringConstraints(strict=True, max_length=1_000_000)]
@@ -44,12 +45,31 @@ class Page(_Part):
 
 
 class Email(Definition):
-    """An email with `html`, `text` or both. Links in `html` carry their alias in `data-alias`."""
+    """An email with `html`, `text` or both, to one recipient: there is no cc and no bcc.
+
+    Links in `html` carry their alias in `data-alias`. `preheader` is the text that mail programs show beside the
+    subject; it is hidden in the HTML. `headers` are those by which providers group messages.
+    """
 
     subject: Template
     html: Template | None = None
     text: Template | None = None
     from_: Template | None = Field(None, alias="from")
+    reply_to: Template | None = None
+    preheader: Template | None = None
+    headers: dict[str, Template] | None = None
+
+    @model_validator(mode="after")
+    def _check_preheader(self) -> Self:
+        if self.preheader is not None and self.html is None:
+            raise ValueError("preheader needs html: of a mail without it, mail programs show the beginning of the text")
+        return self
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, headers: dict[str, str] | None) -> dict[str, str] | None:
+        check_headers(headers or {})
+        return headers
 
 
 class Sms(Definition):

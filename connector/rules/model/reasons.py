@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     UNREACHABLE = "unreachable"
     ABORTED_BY_TEMPLATE = "aborted_by_template"
+    TEMPLATE_FAILED = "template_failed"
     CONTROL_GROUP = "control_group"
     SEND_FAILED = "send_failed"
     SEND_UNKNOWN = "send_unknown"
@@ -49,3 +50,6 @@ class State(StrEnum):
 
 
 OPEN_STATES = (State.WAITING, State.HELD, State.SENDING)
+
+NOTED = "noted"
+"""The pseudo-state of a late exception, which changes nothing but is shown (X1)."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, field_validator
 
+from connector.rules.model.addresses import canonical_address, is_sendable, stored_address
 from connector.rules.model.consent import (
     Consent,
     ConsentStatements,
@@ -41,12 +43,40 @@ ERASED_FAULT = "erased: the user was erased"
 """The fault of every report about an erased user: the report is not stored (guarantee 8)."""
 
 
+PROFILE_FIELDS = ("id", "email", "phone", "time_zone", "first_name")
+"""The fields that a predicate compares as attributes; no attribute can have one of these names (A1)."""
+
+
+def _blank_is_none(value: Any) -> Any:
+    """Return None for a blank text, which services write for a user without that address."""
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _number_is_text(value: Any) -> Any:
+    """Return a whole number as its text: some services write phone numbers so."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _stored(channel: str, text: str | None) -> str | None:
+    return None if text is None else stored_address(channel, text)
+
+
+Email = Annotated[Text | None, BeforeValidator(_blank_is_none), AfterValidator(partial(_stored, "email"))]
+Phone = Annotated[
+    Text | None,
+    BeforeValidator(_number_is_text),
+    BeforeValidator(_blank_is_none),
+    AfterValidator(partial(_stored, "sms")),
+]
+"""An address in its stored form (`stored_address`), or any other text, to which nothing can be sent."""
+
+
 class User(Definition):
     """A user: identity, addresses, attributes and consent. A channel missing in `consent` is subscribed (W1)."""
 
     id: Text
-    email: Text | None = None
-    phone: Text | None = None
+    email: Email = None
+    phone: Phone = None
     push_tokens: Annotated[tuple[Text, ...], Field(max_length=MAX_PUSH_TOKENS)] = ()
     time_zone: Text | None = None
     first_name: Text | None = None
@@ -57,6 +87,30 @@ class User(Definition):
     @classmethod
     def _known_zone(cls, value: str | None) -> str | None:
         return value if value is None else check_zone(value)
+
+    @field_validator("attributes")
+    @classmethod
+    def _no_profile_field(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in PROFILE_FIELDS:
+            if name in value:
+                right = "choose another name" if name == "id" else f"write {name} beside attributes"
+                raise ValueError(f"{name} is a field of the profile, and no attribute can have its name; {right}")
+        return value
+
+
+def attributes_with(user: User | None, name: str) -> Mapping[str, Any]:
+    """Return the user's attributes as a predicate on `name` compares them: a profile field that is set is one (A1)."""
+    if user is None or name not in PROFILE_FIELDS:
+        return user.attributes if user else {}
+    value = getattr(user, name)
+    return {} if value is None else {name: value}
+
+
+def without_profile_fields(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return stored attributes without those that have the name of a profile field, from before it was refused (A1)."""
+    if attributes.keys().isdisjoint(PROFILE_FIELDS):
+        return attributes
+    return {name: value for name, value in attributes.items() if name not in PROFILE_FIELDS}
 
 
 class _Removed:
@@ -69,21 +123,20 @@ class _Removed:
 REMOVED: Final = _Removed()
 """A value in changes that removes the attribute. JSON has no such value: null is a value of its own."""
 
-_NUMBER_SEPARATORS = str.maketrans("", "", " -().")
+
+_OF_THE_MACHINE = ("localtime", "posixrules", "Factory", "posix/", "right/")
+"""Files beside the zones of some systems: the machine's own zone, and zones that count leap seconds."""
 
 
 def check_zone(name: str) -> str:
     """Return `name` if it is an IANA time zone. Raises ValueError with an example otherwise."""
     try:
+        if name.startswith(_OF_THE_MACHINE):
+            raise KeyError(name)
         ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:
         raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error
     return name
-
-
-def canonical_address(channel: str, address: str) -> str:
-    """Return the form in which addresses are compared: email in lower case, numbers without separators."""
-    return address.translate(_NUMBER_SEPARATORS) if channel == "sms" else address.casefold()
 
 
 def address_of(user: User, channel: str) -> str | None:
@@ -99,6 +152,16 @@ def is_suppressed(user: User, suppressed: SuppressedAddresses, channel: str) -> 
         and address is not None
         and canonical_address(channel, suppressed_address) == canonical_address(channel, address)
     )
+
+
+def has_usable_address(user: User, suppressed: SuppressedAddresses, channel: str) -> bool:
+    """Return whether the user can be reached on email or sms, or has a token for push; True for all other channels."""
+    if channel == "push":
+        return bool(user.push_tokens)
+    address = address_of(user, channel)
+    if address is None:
+        return channel not in ("email", "sms")
+    return is_sendable(channel, address) and not is_suppressed(user, suppressed, channel)
 
 
 def suppressed_channels(user: User, suppressed: SuppressedAddresses) -> Iterator[str]:

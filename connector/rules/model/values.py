@@ -25,13 +25,20 @@ from pydantic import (
 from pydantic_core import to_json
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
-_DURATION = re.compile(r"(\d{1,9}) (second|minute|hour|day|week)s?")
+_DURATION = re.compile(r"(\d{1,4000}) (second|minute|hour|day|week)s?", re.ASCII)
+_ALMOST_DURATION = re.compile(r"\s*(\d{1,9})\s*(s|sec|m|min|h|d|w|second|minute|hour|day|week)s?\s*", re.ASCII | re.I)
+_UNITS_BY_LETTER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _PERHAPS_UNSTORABLE = (rb"\u0000", b"Infinity", b"NaN")
 """Parts of JSON text that may encode a null character or an infinite number, and are harmless otherwise."""
+MAX_DEPTH = 190
+"""The limit of the nesting of a JSON value that is stored; the reader of a whole body allows 200 levels."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
+
+_MAX_SHOWN = 100
+"""The most characters of a value that a fault quotes."""
 
 WORD = Tag("word")
 """The tag of the plain words among the forms of a value; see `form_discriminator`."""
@@ -53,6 +60,19 @@ class UnquotedTime(str):
     """A wall-clock time without quotes in YAML, whose meaning depends on the YAML reader."""
 
 
+def show_value(value: Any) -> str:
+    """Return a value as a fault quotes it: shortened, a list or mapping only by its kind and keys."""
+    if value is None:
+        return "an empty value"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, dict):
+        text = f"a mapping of {', '.join(map(str, value))}" if value else "an empty mapping"
+    else:
+        text = ("false", "true")[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
 def parse_duration(value: Any) -> timedelta:
     """Parse "N seconds|minutes|hours|days|weeks", singular or plural.
 
@@ -63,11 +83,29 @@ def parse_duration(value: Any) -> timedelta:
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'{value!r} is not a duration; write "N seconds|minutes|hours|days|weeks", like "30 minutes"')
+        raise ValueError(_duration_problem(value))
     seconds = int(match[1]) * _UNITS[match[2]]
     if seconds > 100 * 366 * 86400:
-        raise ValueError(f"{value!r} is longer than a hundred years")
+        raise ValueError(f"{show_value(value)} is longer than a hundred years")
     return timedelta(seconds=seconds)
+
+
+def _duration_problem(value: Any) -> str:
+    """Return why a value is not a duration, with the one that was probably meant."""
+    if value is None:
+        return 'is empty; write a duration, like "30 minutes"'
+    almost = _ALMOST_DURATION.fullmatch(value) if isinstance(value, str) else None
+    if almost is not None:
+        count, unit = int(almost[1]), _UNITS_BY_LETTER[almost[2][0].lower()]
+        return f'{value!r} is not a duration; write "{count} {unit}{"" if count == 1 else "s"}"'
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f'{value} has no unit; write a duration like "{value} minutes"'
+    shown = show_value(value)
+    if isinstance(value, str) and re.search("month|year|quarter", value):
+        return f'{shown} has no fixed length; write days or weeks, like "30 days"'
+    if isinstance(value, str) and re.match(r"\d+[.,]\d+ ?[a-z]", value):
+        return f'{shown} is not a whole number of its unit; write a smaller unit, like "90 minutes"'
+    return f'{shown} is not a duration; write "N seconds|minutes|hours|days|weeks", like "30 minutes"'
 
 
 def format_duration(value: timedelta) -> str:
@@ -82,11 +120,13 @@ def parse_clock(value: Any) -> time:
     """Parse a quoted "HH:MM". Raises ValueError that shows the right form for anything else."""
     if isinstance(value, time):
         return value
-    if isinstance(value, UnquotedTime | int):
-        raise ValueError(f'must be quoted: "HH:MM", like "09:00" (it reads as {str(value)!r} without quotes)')
+    if isinstance(value, UnquotedTime | int) and not isinstance(value, bool):
+        raise ValueError(f'must be quoted: "HH:MM", like "09:00" (it reads as {show_value(value)} without quotes)')
     match = _CLOCK.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'{value!r} is not a time of day; write a quoted "HH:MM" between "00:00" and "23:59"')
+        raise ValueError(
+            f'{show_value(value)} is not a time of day; write a quoted "HH:MM" between "00:00" and "23:59"'
+        )
     return time(int(match[1]), int(match[2]))
 
 
@@ -94,7 +134,7 @@ def parse_instant(value: Any) -> Any:
     """Return a datetime or an RFC 3339 text unchanged, for pydantic to parse. Raises ValueError for anything else."""
     if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
         return value
-    raise ValueError(f"{value!r} is not a time; write one with its zone, like 2026-03-02T09:00:00+01:00")
+    raise ValueError(f"{show_value(value)} is not a time; write one with its zone, like 2026-03-02T09:00:00+01:00")
 
 
 def canonical_json(value: Any) -> str:
@@ -130,16 +170,42 @@ def is_small_and_plain(value: Any, max_bytes: int) -> bool:
     except ValueError:
         return False
     # The canonical form, whose size counts, writes some numbers longer (1e+16), but never twice as long.
-    return 2 * len(text) <= max_bytes and not any(mark in text for mark in _PERHAPS_UNSTORABLE)
+    is_plain = 2 * len(text) <= max_bytes and not any(mark in text for mark in _PERHAPS_UNSTORABLE)
+    return is_plain and text.count(b"[") + text.count(b"{") <= MAX_DEPTH
 
 
 def storage_problem(value: Any) -> str | None:
     """Return why a JSON value cannot be stored, as a clause that follows the value's name; None if it can be."""
+    if not _is_shallow(value, MAX_DEPTH):
+        return f"must not be nested deeper than {MAX_DEPTH} levels"
     if has_null_character(value):
         return "must not contain null characters, which no database stores"
     if has_infinite_number(value):
-        return "must not contain numbers too large for any computer, like 1e400"
+        return "must not contain numbers too large for any computer, like 1e400, nor NaN"
+    if not _is_encodable(value):
+        return "must not contain characters that UTF-8 cannot encode, such as half of a surrogate pair"
     return None
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(part, levels - 1) for part in parts)
+
+
+def _is_encodable(value: Any) -> bool:
+    """Return whether all texts of a JSON value are without lone surrogates."""
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, dict):
+        return all(_is_encodable(name) and _is_encodable(part) for name, part in value.items())
+    return not isinstance(value, list) or all(map(_is_encodable, value))
+
+
+def replace_surrogates(text: str) -> str:
+    """Return a text that UTF-8 can encode: a question mark stands for each lone surrogate."""
+    return text.encode(errors="replace").decode()
 
 
 def _no_null(value: Any) -> Any:

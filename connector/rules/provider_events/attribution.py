@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import unquote
 
-from connector.rules.model.users import canonical_address
+from connector.rules.model.addresses import canonical_address
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, USER, ProviderEvent, from_tag
 from connector.rules.sending.deliveries import DeliveryRecord

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from connector.rules.model.addresses import canonical_address
 from connector.rules.model.consent import ConsentSource, ConsentStatement, ConsentStatements, choose_statement
-from connector.rules.model.users import canonical_address
 from connector.rules.provider_events.effects import EventEffect
 from connector.rules.provider_events.events import ProviderEvent
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from connector.rules.model.addresses import canonical_address
 from connector.rules.model.consent import Consent
 from connector.rules.model.interactions import RECEIVE_TYPES, InteractionType
-from connector.rules.model.users import canonical_address
 from connector.rules.model.values import canonical_json
 from connector.rules.provider_events.attribution import Attribution, ErasedUser, Unmatched
 from connector.rules.provider_events.classification import EngagementKind, Visit, classify
@@ -72,7 +72,7 @@ UNDELIVERED = frozenset({E.BOUNCED, E.FAILED, E.REJECTED})
 def interpret_event(event: ProviderEvent) -> EventEffect:
     """Return what an event means. A temporary bounce, refusal or failure, and any kind not in the table: nothing."""
     if event.happened in UNDELIVERED:
-        return EventEffect(suppresses_address=True) if event.permanent else NO_EFFECT
+        return EventEffect(suppresses_address=event.permanent, consent="unsubscribed" if event.withdrawn else None)
     effects = _EMAIL_EFFECTS if event.channel == "email" else _SMS_EFFECTS
     return effects.get(event.happened, NO_EFFECT)
 

@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from connector.rules.model.addresses import AddressMeaning
+
 PROVIDERS = ("sendgrid", "ses", "mailgun", "postmark", "resend", "twilio")
 
 UNTIMED = frozenset({"twilio"})
@@ -67,6 +69,7 @@ class ProviderEvent:
         agent: the reader's user agent; None: the provider does not report it.
         machine: the provider's own opinion on whether a machine did it; None: it has none.
         permanent: of a bounce or failure: the address will not accept messages later either.
+        withdrawn: of a bounce or failure: the recipient has withdrawn their consent at the provider.
         fault: why the message did not arrive, a short code without personal data.
     """
 
@@ -84,7 +87,22 @@ class ProviderEvent:
     agent: str | None = None
     machine: bool | None = None
     permanent: bool = False
+    withdrawn: bool = False
     fault: str | None = None
+
+
+def answer_event(channel: str, recipient: str, meaning: AddressMeaning, at: datetime) -> ProviderEvent:
+    """Return what a provider answered about an address as the event that it would report later; its id is not used."""
+    return ProviderEvent(
+        provider="answer",
+        id="",
+        happened=EventKind.FAILED,
+        at=at,
+        channel="sms" if channel == "sms" else "email",
+        recipient=recipient,
+        permanent=meaning is AddressMeaning.UNUSABLE,
+        withdrawn=meaning is AddressMeaning.UNSUBSCRIBED,
+    )
 
 
 def identify_event(event: ProviderEvent) -> EventKey:

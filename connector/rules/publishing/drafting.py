@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
-from connector.rules.catalogue.references import target_problems
 from connector.rules.model.campaigns import AnyDefinition, Card, Publishable, Workspace
-from connector.rules.model.errors import OrderRefused
+from connector.rules.model.errors import Fault, OrderRefused, Source
 from connector.rules.model.values import canonical_json
+from connector.rules.publishing.facts import NO_FACTS, PublishFacts
 from connector.rules.publishing.lints import refusals, warnings
 
 Change = Literal["new", "edited", "unchanged"]
@@ -49,14 +50,19 @@ class DraftResult:
     changes: tuple[DraftChange, ...]
 
 
-def draft(catalogue: Catalogue, definitions: Sequence[AnyDefinition]) -> DraftResult:
+def draft(
+    catalogue: Catalogue, definitions: Sequence[AnyDefinition], sources: Mapping[str, Source] = MappingProxyType({})
+) -> DraftResult:
     """Save definitions as drafts on a catalogue, all or none. The version grows by one if anything changes.
+
+    Args:
+        sources: where definitions were read from, by id; the workspace by ''.
 
     Raises:
         OrderRefused: for the reasons of `draft_changes`, with every problem.
     """
     saved = {d.id: _saved_definition(catalogue.entries[d.id]) for d in _named(definitions) if d.id in catalogue.entries}
-    changes = draft_changes(definitions, saved, catalogue.version, as_written(catalogue.workspace))
+    changes = draft_changes(definitions, saved, catalogue.version, as_written(catalogue.workspace), sources)
     changed = [(d, s.revision) for d, s in zip(definitions, changes, strict=True) if s.change != "unchanged"]
     if not changed:
         return DraftResult(catalogue, changes)
@@ -70,6 +76,7 @@ def draft_changes(
     saved: Mapping[str, SavedDefinition],
     version: int,
     settings: Mapping[str, Any],
+    sources: Mapping[str, Source] = MappingProxyType({}),
 ) -> tuple[DraftChange, ...]:
     """Return what saving each of these definitions does, in their order.
 
@@ -77,11 +84,15 @@ def draft_changes(
         saved: the saved definitions by id, at least those of the definitions' ids.
         version: the catalogue's version; 0 if nothing was ever saved, so that any settings are new.
         settings: the workspace's settings as they were written.
+        sources: where definitions were read from, by id; the workspace by ''.
 
     Raises:
-        OrderRefused: an id is archived (P9), was of the other kind before (M5), or occurs twice.
+        OrderRefused: an id is archived (P9), was of the other kind before (M5), or occurs twice; or the workspace's
+            settings would silence every campaign or never hold (P7).
     """
+    faults = [fault for one in definitions if isinstance(one, Workspace) for fault in settings_problems(one)]
     problems = [*_duplicate_problems(definitions), *_edit_problems(definitions, saved)]
+    problems += [str(sources[""].locate(fault) if "" in sources else fault) for fault in faults]
     if problems:
         raise OrderRefused(problems)
     return tuple(
@@ -92,21 +103,38 @@ def draft_changes(
     )
 
 
-def draft_warnings(definitions: Iterable[AnyDefinition], catalogue: Catalogue, now: datetime) -> list[str]:
+def draft_warnings(
+    definitions: Iterable[AnyDefinition], catalogue: Catalogue, now: datetime, facts: PublishFacts = NO_FACTS
+) -> list[str]:
     """Return warnings about saved definitions: why publishing each will be refused (P3, P7), and surprises (P8).
 
     Args:
         catalogue: the catalogue with the drafts. A definition that is live as saved is not published again.
         now: UTC; an `end` may have passed.
+        facts: what was looked up, by `publish_questions`.
     """
     notes: list[str] = []
     for definition in _named(definitions):
-        entry = catalogue.entries[definition.id]
-        if entry.newest.effective_at is None:
-            problems = [*target_problems(catalogue, entry), *refusals(definition, catalogue, now)]
-            notes += [f"publishing {entry.id} will be refused: {p.removeprefix(f'{entry.id}: ')}" for p in problems]
-        notes += warnings(definition, catalogue, now)
-    return notes
+        if catalogue.entries[definition.id].newest.effective_at is None:
+            faults = (replace(fault, id="") for fault in refusals(definition, catalogue, now, facts))
+            problems = facts.describe(faults, definition.id)
+            notes += [f"publishing {definition.id} will be refused: {problem}" for problem in problems]
+        notes += facts.describe(warnings(definition, catalogue, now, facts))
+    return [*notes, *([facts.unknown] if facts.unknown else [])]
+
+
+def settings_problems(workspace: Workspace) -> list[Fault]:
+    """Return what is wrong with settings, which take effect when they are saved (P7)."""
+    faults = [
+        Fault(f"frequency_caps[{n}].at_most", "0 would let no message out; write 1 or more, or stop the campaigns")
+        for n, cap in enumerate(workspace.frequency_caps)
+        if cap.at_most == 0
+    ]
+    quiet = workspace.quiet_hours
+    if quiet is not None and quiet.from_ == quiet.to:
+        problem = f"begin and end at {quiet.to:%H:%M}, so they would never hold; write other hours, or null for none"
+        faults.append(Fault("quiet_hours", problem))
+    return [replace(fault, id=workspace.workspace) for fault in faults]
 
 
 def as_written(definition: AnyDefinition) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
-from difflib import get_close_matches
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
 from connector.rules.catalogue.dependencies import (
@@ -15,16 +14,24 @@ from connector.rules.catalogue.dependencies import (
     trigger_interactions,
     with_draft_follow_ons,
 )
-from connector.rules.catalogue.references import target_problems
-from connector.rules.model.errors import OrderRefused
+from connector.rules.model.campaigns import Campaign
+from connector.rules.model.conditions import InteractionCondition
+from connector.rules.model.errors import Fault, OrderRefused
 from connector.rules.model.interactions import LAUNCH_TIME, InteractionType
+from connector.rules.model.nearest import suggestion
+from connector.rules.publishing.facts import (
+    NO_FACTS,
+    MissedCount,
+    PublishFacts,
+    PublishQuestions,
+    condition_key,
+    trigger_conditions,
+)
+from connector.rules.publishing.launch_notes import Forecasts, launch_notes
 from connector.rules.publishing.lints import refusals, warnings
 
-Missed = Mapping[tuple[str, str], int]
-"""The number of logged interactions by (target, interaction type)."""
-
-DraftListeners = Mapping[str, Mapping[str, Set[InteractionType]]]
-"""By target: the draft follow-ons that stay drafts, with the interactions of the target that each listens to."""
+DraftListeners = Mapping[str, Mapping[str, Sequence[tuple[str, InteractionCondition]]]]
+"""By target: the draft follow-ons that stay drafts, with the conditions by which each listens to the target."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,8 @@ def plan_publish(
     now: datetime,
     with_follow_ons: bool = False,
     allow_missed: bool = False,
-    missed: Missed | None = None,
+    facts: PublishFacts = NO_FACTS,
+    forecasts: Forecasts | None = None,
 ) -> OrderPlan:
     """Plan a publication of these ids, all or none; follow-ons come before what they listen to (P5).
 
@@ -51,13 +59,16 @@ def plan_publish(
         now: the instant at which it would take effect, UTC.
         with_follow_ons: also publish the draft follow-ons that listen to them.
         allow_missed: publish even if a draft follow-on misses the launch (P3).
-        missed: the counts of the pairs that `missed_to_count` returns.
+        facts: what was looked up for it, by the questions of `publish_questions`.
+        forecasts: of the launches that `launches_to_forecast` returns.
 
     Raises:
         OrderRefused: the publication is refused; the error has every problem.
     """
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
-    plan, problems = check_publish(catalogue, chosen, now=now, allow_missed=allow_missed, missed=missed)
+    plan, problems = check_publish(
+        catalogue, chosen, now=now, allow_missed=allow_missed, facts=facts, forecasts=forecasts
+    )
     if problems:
         raise OrderRefused(problems)
     return plan
@@ -69,7 +80,8 @@ def check_publish(
     *,
     now: datetime,
     allow_missed: bool = False,
-    missed: Missed | None = None,
+    facts: PublishFacts = NO_FACTS,
+    forecasts: Forecasts | None = None,
 ) -> tuple[OrderPlan, list[str]]:
     """Return what publishing these would do, and every problem. For the arguments see `plan_publish`.
 
@@ -77,33 +89,35 @@ def check_publish(
         OrderRefused: no ids, or unknown ones.
     """
     entries = _entries(catalogue, ids)
-    problems = [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
+    archived = [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
     changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]
     names = {entry.id for entry in changing}
     drafts = _draft_listeners(catalogue, names)
+    problems, notes = list[Fault](), list[Fault]()
     for entry in changing:
-        problems += target_problems(catalogue, entry)
-        problems += refusals(entry.newest.definition, catalogue, now)
+        problems += refusals(entry.newest.definition, catalogue, now, facts)
         problems += [] if allow_missed else _launch_problems(entry, drafts)
-    problems += cycle_problems(catalogue, {entry.id: entry.newest for entry in changing})
+        notes += [*_draft_warnings(entry, drafts), *_missed_warnings(catalogue, entry, facts)]
+        notes += warnings(entry.newest.definition, catalogue, now, facts)
+    cycles = cycle_problems(catalogue, {entry.id: entry.newest for entry in changing})
     unchanged = tuple(entry.id for entry in entries if entry.id not in names)
-    notes = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
-    for entry in changing:
-        notes += [*_draft_warnings(entry, drafts), *_missed_warnings(catalogue, entry, missed or {})]
-        notes += warnings(entry.newest.definition, catalogue, now)
-    return OrderPlan(publication_order(catalogue, names), unchanged, tuple(notes)), problems
+    notes += launch_notes(catalogue, [entry.id for entry in entries], forecasts or {})
+    texts = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
+    texts += [*facts.describe(notes), *([facts.unknown] if facts.unknown else [])]
+    plan = OrderPlan(publication_order(catalogue, names), unchanged, tuple(texts))
+    return plan, [*archived, *facts.describe(problems), *cycles]
 
 
-def missed_to_count(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons: bool = False) -> set[tuple[str, str]]:
-    """Return the (target, type) pairs of which the logged interactions must be counted for the warning of P4."""
+def publish_questions(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons: bool = False) -> PublishQuestions:
+    """Return what has to be looked up before these are published or, as drafts, judged; unknown ids are left out."""
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
-    return {
-        (condition.target, condition.interaction.value)
-        for name in chosen
-        if name in catalogue.entries
-        for condition in trigger_interactions(catalogue.entries[name])
-        if condition.interaction in LAUNCH_TIME and catalogue.is_active(condition.target)
+    entries = [catalogue.entries[name] for name in dict.fromkeys(chosen) if name in catalogue.entries]
+    changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]
+    definitions = (entry.newest.definition for entry in changing)
+    missed = {
+        condition_key(condition): condition for entry in changing for _, condition in _missed_by(catalogue, entry)
     }
+    return PublishQuestions([one for one in definitions if isinstance(one, Campaign)], missed)
 
 
 def plan_stop(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
@@ -111,8 +125,11 @@ def plan_stop(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     return _plan_move(_entries(catalogue, ids), "stopped", {"active"}, "only what is active can be stopped")
 
 
-def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
+def plan_resume(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts | None = None) -> OrderPlan:
     """Plan a resume: stopped entries become active again with the revision that they had (P9).
+
+    Args:
+        forecasts: of the launches that `launches_to_forecast` returns.
 
     Raises:
         OrderRefused: an entry is a draft or archived, or the resume would close a cycle (P6).
@@ -124,7 +141,7 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     )
     if problems:
         raise OrderRefused(problems)
-    return plan
+    return replace(plan, warnings=(*plan.warnings, *map(str, launch_notes(catalogue, plan.sequence, forecasts or {}))))
 
 
 def plan_archive(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
@@ -169,60 +186,86 @@ def _entries(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
 
 def suggest_id(catalogue: Catalogue, name: str) -> str:
     """Return advice about an unknown id: the nearest known id, or to apply its definition."""
-    nearest = get_close_matches(name, catalogue.entries, 1, 0.8)
-    return f"did you mean {nearest[0]}?" if nearest else "apply its definition first"
+    return suggestion(name, catalogue.entries, "apply its definition first")
 
 
 def _draft_listeners(catalogue: Catalogue, publishing: Set[str]) -> DraftListeners:
     """Return the drafts that an order does not publish, by the targets that they listen to."""
-    listeners: dict[str, dict[str, set[InteractionType]]] = defaultdict(lambda: defaultdict(set))
+    listeners: dict[str, dict[str, list[tuple[str, InteractionCondition]]]] = defaultdict(lambda: defaultdict(list))
     for entry in catalogue.entries.values():
         if entry.state == "draft" and entry.id not in publishing:
-            for condition in trigger_interactions(entry):
-                listeners[condition.target][entry.id].add(condition.interaction)
+            for key, condition in _keyed_triggers(entry):
+                listeners[condition.target][entry.id].append((key, condition))
     return listeners
 
 
-def _launch_problems(entry: Entry, drafts: DraftListeners) -> list[str]:
+def _launch_problems(entry: Entry, drafts: DraftListeners) -> list[Fault]:
     """Return a problem for each draft follow-on that listens to what this launch makes, and would miss it (P3)."""
-    return [
-        f"publishing {entry.id} now would make the draft follow-on {name} miss its {', '.join(sorted(launch))}; "
-        f"publish {name} first or with it (publish {name} {entry.id}), or allow it (--allow-missed)"
-        for name, types in drafts.get(entry.id, {}).items()
-        if (launch := types & LAUNCH_TIME)
-    ]
+    problems = []
+    for name, conditions in drafts.get(entry.id, {}).items():
+        launch = {condition.interaction: key for key, condition in conditions if condition.interaction in LAUNCH_TIME}
+        if launch:
+            problem = (
+                f"publishing {entry.id} now would make the draft follow-on {name} miss its {_names(launch)}; "
+                f"publish {name} first or with it (publish {name} {entry.id}), or allow it (--allow-missed)"
+            )
+            problems.append(Fault(next(iter(launch.values())), problem, id=name))
+    return problems
 
 
-def _draft_warnings(entry: Entry, drafts: DraftListeners) -> list[str]:
+def _draft_warnings(entry: Entry, drafts: DraftListeners) -> list[Fault]:
     """Return a warning for each draft follow-on that will miss interactions until it is published (P3)."""
     return [
-        f"the draft follow-on {name} listens to {entry.id} ({', '.join(sorted(types))}): it will miss what happens "
-        f"before it is published; publish it soon (publish {name})"
-        for name, types in drafts.get(entry.id, {}).items()
+        Fault(
+            conditions[0][0],
+            f"the draft follow-on {name} listens to {entry.id} ({_names(c.interaction for _, c in conditions)}): it "
+            f"will miss what happens before it is published; publish it soon (publish {name})",
+            id=name,
+        )
+        for name, conditions in drafts.get(entry.id, {}).items()
     ]
 
 
-def _missed_warnings(catalogue: Catalogue, entry: Entry, missed: Missed) -> list[str]:
-    """Return a warning for each target that is active already, with the number of launch-time interactions missed (P4).
-
-    Only for what no published revision listens to, because P2 counts from the first publication (P10).
-    """
-    published = {
-        (c.target, c.interaction) for revision in entry.published for c in trigger_interactions(entry, revision)
-    }
-    new = {(c.target, c.interaction) for c in trigger_interactions(entry)} - published
+def _missed_warnings(catalogue: Catalogue, entry: Entry, facts: PublishFacts) -> list[Fault]:
+    """Return a warning for each condition on a target that is active already, with the number missed (P4, P8)."""
     return [
-        f"{target} is active already: what has happened does not start {entry.id}{_missed_count(target, type, missed)}"
-        for target, type in sorted(new)
-        if catalogue.is_active(target)
+        Fault(
+            key,
+            f"{condition.target} is active already: what has happened does not start {entry.id}; "
+            f"{_count_in_words(condition, facts.missed.get(condition_key(condition)))}",
+            id=entry.id,
+        )
+        for key, condition in _missed_by(catalogue, entry)
     ]
 
 
-def _missed_count(target: str, type: InteractionType, missed: Missed) -> str:
-    if type not in LAUNCH_TIME:
-        return f" ({type})"
-    count = missed.get((target, type.value), 0)
-    return f"; {count} {type} {'has' if count == 1 else 'have'} been missed"
+def _missed_by(catalogue: Catalogue, entry: Entry) -> list[tuple[str, InteractionCondition]]:
+    """Return the trigger's conditions on active targets to which no published revision has listened before (P10)."""
+    before = {
+        condition_key(condition) for revision in entry.published for condition in trigger_interactions(entry, revision)
+    }
+    return [
+        (key, condition)
+        for key, condition in _keyed_triggers(entry)
+        if condition_key(condition) not in before and catalogue.is_active(condition.target)
+    ]
+
+
+def _keyed_triggers(entry: Entry) -> list[tuple[str, InteractionCondition]]:
+    definition = entry.newest.definition
+    conditions = trigger_conditions(definition) if isinstance(definition, Campaign) else ()
+    return [(key, condition) for key, condition in conditions if isinstance(condition, InteractionCondition)]
+
+
+def _count_in_words(condition: InteractionCondition, count: MissedCount | None) -> str:
+    if count is None:
+        return f"its {condition.interaction} until now has been missed"
+    least = "" if count.is_exact else "at least "
+    return f"{least}{count.number} {condition.interaction} {'has' if count.number == 1 else 'have'} been missed"
+
+
+def _names(types: Iterable[InteractionType]) -> str:
+    return ", ".join(sorted(set(types)))
 
 
 def _is_published(entry: Entry) -> bool:

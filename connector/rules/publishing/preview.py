@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import AnyDefinition, Campaign, Workspace
 from connector.rules.model.values import canonical_json
+from connector.rules.publishing.checks import Publication, run_checks
 from connector.rules.publishing.drafting import Change, DraftChange, DraftResult, as_written, get_kind
-from connector.rules.publishing.lints import inside_quiet_hours
+from connector.rules.publishing.facts import NO_FACTS
+from connector.rules.publishing.refusals import SETTINGS_CHECKS
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,25 @@ def other_entries(catalogue: Catalogue, definitions: Sequence[AnyDefinition]) ->
     return [catalogue.entries[id] for id in sorted(catalogue.entries.keys() - ids)]
 
 
-def applying_warnings(catalogue: Catalogue, drafted: DraftResult, publishing: Sequence[str]) -> Iterator[str]:
+def applying_warnings(
+    catalogue: Catalogue, drafted: DraftResult, publishing: Sequence[str], now: datetime
+) -> Iterator[str]:
     """Yield warnings besides those of publishing: campaigns that resume, and campaigns that new settings silence."""
     for name in publishing:
         if drafted.catalogue.entries[name].state == "stopped":
             yield f"{name} is stopped; publishing it makes it live again, without what happened meanwhile"
+    if drafted.catalogue.workspace == catalogue.workspace:
+        return
     for entry in drafted.catalogue.entries.values():
         campaign = entry.live.definition if entry.live and entry.id not in publishing else None
         if isinstance(campaign, Campaign):
-            problems = set(inside_quiet_hours(campaign, drafted.catalogue.workspace))
-            for problem in problems.difference(inside_quiet_hours(campaign, catalogue.workspace)):
-                yield f"the workspace's settings take effect at once, and {entry.id} is live: {problem}"
+            before, after = (
+                run_checks(SETTINGS_CHECKS, Publication(campaign, one, now, NO_FACTS))
+                for one in (catalogue, drafted.catalogue)
+            )
+            for fault in after:
+                if fault not in before:
+                    yield f"the workspace's settings take effect at once, and {entry.id} is live: {fault.problem}"
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[Difference]:

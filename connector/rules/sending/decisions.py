@@ -24,7 +24,14 @@ from connector.rules.sending.due_list import (
     evaluate_due_list,
     newest_live,
 )
-from connector.rules.sending.effects import Effect, KeepAssignment, SaveReceipt, decide_delivery, decide_effects
+from connector.rules.sending.effects import (
+    Effect,
+    KeepAssignment,
+    SaveReceipt,
+    WriteDelivery,
+    decide_delivery,
+    decide_effects,
+)
 from connector.rules.targeting.assignment import Assignment, assign, content_for
 from connector.rules.targeting.audience import History, needs_history
 from connector.rules.timing.caps import PastSend
@@ -88,7 +95,12 @@ def decide_without_evaluation(due: DueMessage, now: datetime) -> MessageDecision
         return MessageDecision(Decided(lost), (receipt, *decide_delivery(due, lost, now, fault="attempt_lost")))
     if earlier is not None and earlier.state is not DeliveryState.OPEN:
         return MessageDecision(Decided(earlier))
-    return None if due.follow_up.is_open else MessageDecision(Ended())
+    if due.follow_up.is_open:
+        return None
+    if earlier is None:
+        return MessageDecision(Ended())
+    dropped = due.with_state(DeliveryState.DROPPED, due.follow_up.reason)  # it was tried, and ended before it went out
+    return MessageDecision(Ended(), (WriteDelivery(due.follow_up, dropped, due.attempt, now),))
 
 
 def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> MessageDecision:

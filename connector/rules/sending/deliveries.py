@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.follow_up import FollowUp, Rest
 from connector.rules.model.interactions import RECEIVE_TYPES, Interaction, InteractionType
 from connector.rules.model.reasons import Reason, State
 
@@ -25,6 +25,9 @@ class DeliveryState(StrEnum):
 
 OUT = (DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.UNKNOWN)
 """The states that frequency caps count: went out, may have gone out, or is being sent (W2, guarantee 4)."""
+
+_ATTEMPTED = (*OUT, DeliveryState.FAILED)
+"""The states of a message that its provider was handed: what ends the other channels does not change them (X1)."""
 
 _UNDECIDED = (DeliveryState.OPEN, DeliveryState.CLAIMED)
 _OF_ONE_CHANNEL = {Reason.UNREACHABLE: 1, Reason.NO_CONSENT: 2}
@@ -45,7 +48,8 @@ class Delivery:
 class DeliveryRecord(Delivery):
     """A delivery as the store keeps it. `user` is the id that services use; '' if it was erased, or not loaded.
 
-    `decided_at` is UTC. `fault` is a code of ours, `provider_id` the provider's id for the message.
+    `decided_at` is UTC. `fault` is a code of ours, of which `detail` says more for people, and `provider_id` is the
+    provider's id for the message.
     """
 
     follow_up_id: str
@@ -54,6 +58,7 @@ class DeliveryRecord(Delivery):
     user: str = ""
     decided_at: datetime | None = None
     fault: str | None = None
+    detail: str | None = None
     provider_id: str | None = None
 
 
@@ -73,11 +78,6 @@ class DueMessage:
     def delivery(self) -> Delivery | None:
         """The channel's own delivery; None before the first attempt at it."""
         return self.deliveries.get(self.channel)
-
-    @property
-    def is_another_out(self) -> bool:
-        """Whether another channel's message went out, may have gone out, or is being sent."""
-        return any(other.state in OUT for channel, other in self.deliveries.items() if channel != self.channel)
 
     @property
     def delivery_id(self) -> str:
@@ -113,8 +113,48 @@ def settle_follow_up(follow_up: FollowUp, deliveries: Mapping[str, Delivery], no
     return replace(follow_up, state=final[0], reason=final[1], decided_at=now)
 
 
+def settle_or_go_on(follow_up: FollowUp, deliveries: Mapping[str, Delivery], now: datetime) -> FollowUp:
+    """Return the follow-up as its deliveries end it, or as it goes on with the channels that are undecided.
+
+    It is being sent while a message is claimed. Otherwise it is held if a channel without an attempt is, or waits.
+    """
+    if (ended := settle_follow_up(follow_up, deliveries, now)) is not None:
+        return ended
+    states = {delivery.state for delivery in deliveries.values()}
+    claims = [one.claimed_at for one in deliveries.values() if one.state in OUT and one.claimed_at is not None]
+    dispatched_at = max(claims, default=follow_up.dispatched_at if DeliveryState.FAILED in states else None)
+    if DeliveryState.CLAIMED in states:
+        state = State.SENDING
+    else:
+        is_held = follow_up.next_at > now and any(channel not in deliveries for channel in follow_up.channels)
+        state = State.HELD if is_held else State.WAITING
+    return replace(follow_up, state=state, dispatched_at=dispatched_at)
+
+
+def with_rest(follow_up: FollowUp, deliveries: Mapping[str, Delivery]) -> FollowUp:
+    """Return the follow-up with the channels that are still to come after another one was claimed (X1)."""
+    if not follow_up.is_open or follow_up.dispatched_at is None:
+        return follow_up if follow_up.rest is None else replace(follow_up, rest=None)
+    channels = tuple(c for c in follow_up.channels if c not in deliveries or deliveries[c].state is DeliveryState.OPEN)
+    attempted = [delivery for delivery in deliveries.values() if delivery.state in _ATTEMPTED]
+    is_known = all(delivery.state is not DeliveryState.CLAIMED for delivery in attempted)
+    rest = Rest(channels, compute_outcome(attempted) if is_known else None)
+    return replace(follow_up, rest=rest if channels else None)
+
+
+def ended_rest(follow_up: FollowUp) -> list[Delivery]:
+    """Return the deliveries of the channels that were still to come, and that the follow-up's end has dropped (X1)."""
+    rest = follow_up.rest
+    if rest is None or rest.ended_by is None:
+        return []
+    return [
+        Delivery(delivery_id(follow_up.id, channel), channel, DeliveryState.DROPPED, rest.ended_by)
+        for channel in rest.channels
+    ]
+
+
 def compute_outcome(deliveries: Collection[Delivery]) -> tuple[State, Reason | None] | None:
-    """Return a follow-up's final state and reason: sent if at least one delivery was, else failed, else dropped."""
+    """Return a follow-up's final state and reason: sent if at least one delivery was, else failed, else ended."""
     if not deliveries:
         return None
     states = {delivery.state for delivery in deliveries}
@@ -124,6 +164,8 @@ def compute_outcome(deliveries: Collection[Delivery]) -> tuple[State, Reason | N
         return State.FAILED, Reason.SEND_UNKNOWN
     if DeliveryState.FAILED in states:
         return State.FAILED, Reason.SEND_FAILED
+    if any(delivery.reason is Reason.EXCEPTION for delivery in deliveries):
+        return State.EXCEPTED, Reason.EXCEPTION
     return State.DROPPED, main_reason(delivery.reason for delivery in deliveries if delivery.reason is not None)
 
 

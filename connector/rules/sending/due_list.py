@@ -12,7 +12,7 @@ from connector.rules.model.campaigns import ActionBased, Campaign, Workspace
 from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import Reason
 from connector.rules.model.schedules import QuietHours, TimeOfDay
-from connector.rules.model.users import SuppressedAddresses, User, is_suppressed
+from connector.rules.model.users import SuppressedAddresses, User, has_usable_address
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import History, is_in_audience
 from connector.rules.targeting.eligibility import is_eligible_again
@@ -123,7 +123,7 @@ def check_window(facts: DueFacts) -> Verdict | None:
 
 def check_staleness(facts: DueFacts) -> Verdict | None:
     """Drop a message that is more than `stale_after` past the time that it waited for (D4)."""
-    stale = is_stale(facts.next_at, facts.now, facts.workspace.stale_after)
+    stale = is_stale(facts.next_at, facts.now, facts.campaign.stale_after(facts.workspace))
     return Drop(Reason.STALE) if stale else None
 
 
@@ -260,5 +260,4 @@ def quiet_hours_of(follow_on: ActionBased | None, workspace: Workspace) -> Quiet
 
 def reachable(user: User, channel: str, unreachable: SuppressedAddresses) -> bool:
     """Return whether the user has an address for the channel that is not suppressed, if the channel needs one."""
-    needs = {"email": user.email, "sms": user.phone, "push": user.push_tokens}
-    return channel not in needs or (bool(needs[channel]) and not is_suppressed(user, unreachable, channel))
+    return has_usable_address(user, unreachable, channel)

@@ -6,11 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from connector.rules.model.addresses import AddressMeaning
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
-from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, enrolment, settle_follow_up
+from connector.rules.sending.deliveries import (
+    Delivery,
+    DeliveryState,
+    DueMessage,
+    ended_rest,
+    enrolment,
+    settle_follow_up,
+    settle_or_go_on,
+)
 from connector.rules.sending.due_list import Control, Drop, Hold, MessageVerdict, Pause, SendContent, SwitchChannels
 from connector.rules.targeting.assignment import Assignment
 
@@ -51,7 +60,7 @@ class WriteDelivery:
     """Insert a delivery, or give the stored one its new state.
 
     `attempt` is the attempt that decided it. `decided_at` is UTC; None while the delivery is undecided. `fault` is a
-    code of ours, `provider_id` the provider's id for the message.
+    code of ours, `detail` says more of it for people, and `provider_id` is the provider's id for the message.
     """
 
     follow_up: FollowUp
@@ -60,6 +69,7 @@ class WriteDelivery:
     decided_at: datetime | None = None
     fault: str | None = None
     provider_id: str | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,17 @@ class ForgetPushTokens:
 
 
 @dataclass(frozen=True)
+class StateAddress:
+    """Apply what a provider's answer says of the address that a message was sent to. `at` is UTC."""
+
+    user_key: str
+    channel: str
+    address: str
+    meaning: AddressMeaning
+    at: datetime
+
+
+@dataclass(frozen=True)
 class IngestInteraction:
     """Ingest an interaction that a decision makes, in the same transaction, so that chains just work."""
 
@@ -93,6 +114,7 @@ Effect = (
     | WriteDelivery
     | SaveReceipt
     | ForgetPushTokens
+    | StateAddress
     | IngestInteraction
 )
 
@@ -104,7 +126,8 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
         case Pause():
             return ()
         case Hold(until):
-            return (change(follow_up, state=State.HELD, next_at=until),)
+            held = settle_or_go_on(replace(follow_up, next_at=until), due.deliveries, now)
+            return (change(held, state=State.HELD if held.state is State.WAITING else held.state),)
         case SwitchChannels(channels):
             return (_switch_channels(due, channels, now),)
         case Drop(reason):
@@ -114,25 +137,33 @@ def decide_effects(verdict: MessageVerdict, due: DueMessage, user: User, now: da
             return ended, *enrol(follow_up, user, now)
         case SendContent():
             claimed = due.with_state(DeliveryState.CLAIMED, claimed_at=now)
-            dispatched_at = follow_up.dispatched_at or now  # the first claim is the follow-up's dispatch (X1)
-            return (
-                WriteDelivery(follow_up, claimed, due.attempt),
-                change(follow_up, state=State.SENDING, dispatched_at=dispatched_at),
-            )
+            going_on = settle_or_go_on(follow_up, {**due.deliveries, due.channel: claimed}, now)
+            return WriteDelivery(follow_up, claimed, due.attempt), ChangeFollowUp(going_on)
 
 
 def decide_delivery(
-    due: DueMessage, delivery: Delivery, now: datetime, *, fault: str | None = None, provider_id: str | None = None
+    due: DueMessage,
+    delivery: Delivery,
+    now: datetime,
+    *,
+    fault: str | None = None,
+    provider_id: str | None = None,
+    detail: str | None = None,
 ) -> tuple[Effect, ...]:
     """Return the effects of a delivery's final state, the follow-up's end included if it was the last undecided one."""
-    write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id)
-    ended = settle_follow_up(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
-    return (write,) if ended is None else (write, ChangeFollowUp(ended))
+    write = WriteDelivery(due.follow_up, delivery, due.attempt, now, fault, provider_id, detail)
+    changed = settle_or_go_on(due.follow_up, {**due.deliveries, due.channel: delivery}, now)
+    return (write,) if changed == due.follow_up else (write, ChangeFollowUp(changed))
 
 
 def enrol(follow_up: FollowUp, user: User, now: datetime) -> tuple[Effect, ...]:
     """Return the effects of enrolling a control user: a receipt and one interaction (W3)."""
     return SaveReceipt(follow_up, now), IngestInteraction(enrolment(follow_up, user.id, now))
+
+
+def end_rest(follow_up: FollowUp, now: datetime) -> tuple[WriteDelivery, ...]:
+    """Return the effects on the messages of a follow-up that was partly sent when it was ended (X1)."""
+    return tuple(WriteDelivery(follow_up, delivery, decided_at=now) for delivery in ended_rest(follow_up))
 
 
 def change(follow_up: FollowUp, **values: Any) -> ChangeFollowUp:

@@ -2,49 +2,50 @@
 
 A campaign is launched once, when it is first published. A newer revision changes the content for the users who still
 wait and, until the launch has begun, its time; nobody receives the campaign twice. A stop pauses the launch, a resume
-(or another publication) continues it, and archiving ends it (P9).
+(or another publication) continues it for the users whose time is not too long past, and archiving ends it (P9).
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.campaigns import Campaign, Scheduled, Workspace
+from connector.rules.model.campaigns import Campaign, Scheduled
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Event, LogEntry
 from connector.rules.model.reasons import Reason, State
-from connector.rules.model.schedules import SendAt
 from connector.rules.model.users import User
 from connector.rules.model.values import canonical_json
 from connector.rules.sending.decisions import Recipient, assignment_of, due_facts, keep_first_assignment
 from connector.rules.sending.deliveries import DueMessage, main_reason
-from connector.rules.sending.due_list import Drop, check_consent_and_address, check_frequency_caps, newest_live
+from connector.rules.sending.due_list import (
+    Drop,
+    check_consent_and_address,
+    check_frequency_caps,
+    check_staleness,
+    newest_live,
+)
 from connector.rules.sending.effects import BeginFollowUp, Effect, enrol
+from connector.rules.sending.launch_times import SendTime
 from connector.rules.sending.rates import RateLimit, per_minute
 from connector.rules.targeting.assignment import Assignment, content_for
 from connector.rules.targeting.audience import is_in_audience
-from connector.rules.timing.delays import local_instant, resolve_zone
 
 NAME = "launch"
 """The name of the artificial event that triggers every follow-up of a launch."""
 
-_EARLIEST_ZONE = timedelta(hours=14)
-"""The zone in which a date begins first, ahead of UTC."""
-
-_REACHES_USER = (check_consent_and_address, check_frequency_caps)
+_REACHES_USER = (check_staleness, check_consent_and_address, check_frequency_caps)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch of a scheduled original: its id, what it sends, and when it was published (UTC)."""
+    """One launch of a scheduled original: its id, what it sends, and its time."""
 
     id: str
     entry: Entry
-    delivery: Scheduled
-    published_at: datetime
+    time: SendTime
 
 
 def launch_id(order_id: str, campaign: str) -> str:
@@ -65,23 +66,6 @@ def rate_limit(delivery: Scheduled | None) -> RateLimit | None:
     return None if delivery is None or delivery.per_minute is None else per_minute(delivery.per_minute)
 
 
-def begins_at(delivery: Scheduled, published_at: datetime, workspace: Workspace) -> datetime:
-    """Return when a launch selects its audience, UTC: when the first user may be due, never before the publication."""
-    if not isinstance(delivery.send, SendAt):
-        return published_at
-    if delivery.send.zone == "company":
-        return max(published_at, _local(delivery.send, None, workspace))
-    wall = datetime.strptime(delivery.send.at, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
-    return max(published_at, wall - _EARLIEST_ZONE)
-
-
-def due_for(delivery: Scheduled, user: User, published_at: datetime, workspace: Workspace) -> datetime:
-    """Return when a user's message is due, UTC; at the publication if the user's time had passed by then."""
-    if not isinstance(delivery.send, SendAt):
-        return published_at
-    return max(published_at, _local(delivery.send, user.time_zone, workspace))
-
-
 def is_in_launch(campaign: Campaign, recipient: Recipient, now: datetime) -> bool:
     """Return whether a launch sends to a user: in the audience now, and never received the campaign before."""
     return not recipient.receipts and is_in_audience(campaign.audience, recipient.user, recipient.history, now)
@@ -90,11 +74,17 @@ def is_in_launch(campaign: Campaign, recipient: Recipient, now: datetime) -> boo
 def launch_user(
     launch: Launch, user_key: str, recipient: Recipient, catalogue: Catalogue, now: datetime
 ) -> tuple[Effect, ...]:
-    """Return the effects of adding a user to a launch: a follow-up that waits, or an enrolled control user (T4, W3)."""
+    """Return the effects of adding a user to a launch (T4).
+
+    That is a follow-up that waits, an enrolled control user (W3), or a user whose own time passed too long before the
+    publication (W5).
+    """
     assignment = assignment_of(launch.entry, recipient)
-    follow_up = _follow_up_of(launch, user_key, recipient.user, assignment, catalogue.workspace, now)
+    follow_up = _follow_up_of(launch, user_key, recipient.user, assignment, now)
     enrolled: tuple[Effect, ...] = ()
-    if assignment.control:
+    if launch.time.has_passed_for(recipient.user.time_zone):
+        follow_up = replace(follow_up, state=State.DROPPED, reason=Reason.STALE, decided_at=now)
+    elif assignment.control:
         state, reason = _evaluate_enrolment(follow_up, recipient, catalogue, now)
         follow_up = replace(follow_up, state=state, reason=reason, decided_at=now)
         enrolled = enrol(follow_up, recipient.user, now) if state is State.CONTROL else ()
@@ -108,12 +98,10 @@ def is_launched(follow_up: FollowUp) -> bool:
     return isinstance(item, Event) and item.name == NAME and follow_up.trigger.seq == 0
 
 
-def _follow_up_of(
-    launch: Launch, user_key: str, user: User, assignment: Assignment, workspace: Workspace, now: datetime
-) -> FollowUp:
+def _follow_up_of(launch: Launch, user_key: str, user: User, assignment: Assignment, now: datetime) -> FollowUp:
     entry = launch.entry
     content = content_for(newest_live(entry), assignment, user.id)
-    due_at = due_for(launch.delivery, user, launch.published_at, workspace)
+    due_at = launch.time.due_for(user.time_zone)
     event = Event.model_construct(id=None, user="", occurred_at=now, properties={}, type="event", name=NAME)
     return FollowUp(
         id=follow_up_id_of(entry.id, user_key, "", launch.id, 0),
@@ -133,7 +121,7 @@ def _follow_up_of(
 def _evaluate_enrolment(
     follow_up: FollowUp, recipient: Recipient, catalogue: Catalogue, now: datetime
 ) -> tuple[State, Reason]:
-    """Enrol a control user whom a message could reach on one channel, so that both groups are treated alike (W3).
+    """Enrol a control user whom a message could reach in time on one channel: both groups are treated alike (W3, D4).
 
     A rule that only delays a message delays no enrolment.
     """
@@ -142,10 +130,3 @@ def _evaluate_enrolment(
     if None in reasons:
         return State.CONTROL, Reason.CONTROL_GROUP
     return State.DROPPED, main_reason(reason for reason in reasons if reason is not None) or Reason.UNREACHABLE
-
-
-def _local(send: SendAt, user_zone: str | None, workspace: Workspace) -> datetime:
-    wall = datetime.strptime(send.at, "%Y-%m-%d %H:%M")
-    return local_instant(
-        wall.date(), wall.time(), resolve_zone(send.zone, user_zone=user_zone, company_zone=workspace.zone)
-    )

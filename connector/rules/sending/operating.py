@@ -6,39 +6,41 @@ from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
-from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.reasons import Reason, State
 from connector.rules.sending.deliveries import Delivery, DeliveryState, compute_outcome
 from connector.rules.sending.effects import ChangeFollowUp, change
 
 
 def refusal(follow_up: FollowUp | None) -> str | None:
-    """Return why an operator cannot move or end a follow-up; None while no message of it has been claimed.
+    """Return why an operator cannot move or end a follow-up; None while one of its messages is still to come.
 
-    What is being sent finishes, even if its other channels are held, as with a stop (P9).
+    What is being sent finishes; the other channels end or move, as with a stop (X1, P9).
     """
     if follow_up is None:
         return "there is no follow-up with this id"
     if not follow_up.is_open:
         return f"it has ended: {in_words(follow_up.state, follow_up.reason)}"
-    if not follow_up.can_be_cancelled:
-        return "one of its messages is being sent or was sent; the others follow the rules"
+    if not follow_up.can_be_ended:
+        return "its message is being sent or was sent; none is still to come"
     return None
 
 
-def is_cancelled(follow_up: FollowUp | None) -> bool:
-    """Return whether an operator ended the follow-up; cancelling it again changes nothing."""
-    return follow_up is not None and follow_up.reason is Reason.CANCELLED_BY_OPERATOR
+def is_cancelled(follow_up: FollowUp | None, deliveries: Collection[Delivery]) -> bool:
+    """Return whether an operator ended the follow-up, or the rest of it; cancelling it again changes nothing."""
+    reasons = [] if follow_up is None else [follow_up.reason, *(delivery.reason for delivery in deliveries)]
+    return Reason.CANCELLED_BY_OPERATOR in reasons
 
 
-def cancel_wait(follow_up: FollowUp, now: datetime) -> ChangeFollowUp:
-    """End a follow-up without sending, as of `now` (UTC). Its workflow requested the end, so it needs no signal."""
-    return change(follow_up, state=State.DROPPED, reason=Reason.CANCELLED_BY_OPERATOR, decided_at=now)
+def cancel_wait(follow_up: FollowUp, now: datetime) -> FollowUp:
+    """Return the follow-up as ended without sending what is still to come, as of `now` (UTC)."""
+    return drop(follow_up, Reason.CANCELLED_BY_OPERATOR, now, now)
 
 
 def move_wait(follow_up: FollowUp, to: datetime) -> ChangeFollowUp:
     """Let a follow-up wait until another instant (UTC), which ends a hold; `due_at` stays what it was."""
-    return change(follow_up, state=State.WAITING, next_at=to)
+    is_sending = follow_up.state is State.SENDING
+    return change(follow_up, state=State.SENDING if is_sending else State.WAITING, next_at=to)
 
 
 def in_words(state: str, reason: str | None) -> str:

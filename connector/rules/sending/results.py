@@ -7,22 +7,34 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.addresses import AddressMeaning
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception
 from connector.rules.model.interactions import LogEntry
-from connector.rules.model.reasons import Reason, State
-from connector.rules.model.users import User
+from connector.rules.model.reasons import Reason
+from connector.rules.model.users import User, address_of
 from connector.rules.sending.decisions import Decided, MessageDecision
-from connector.rules.sending.deliveries import OUT, Delivery, DeliveryState, DueMessage, build_receive_interaction
+from connector.rules.sending.deliveries import (
+    OUT,
+    Delivery,
+    DeliveryState,
+    DueMessage,
+    build_receive_interaction,
+    settle_or_go_on,
+    with_rest,
+)
 from connector.rules.sending.effects import (
     CancelFollowUp,
+    ChangeFollowUp,
     Effect,
     ForgetPushTokens,
     IngestInteraction,
     SaveReceipt,
+    StateAddress,
     WriteDelivery,
-    change,
     decide_delivery,
+    end_rest,
 )
+from connector.rules.sending.retries import describe_next_attempt
 from connector.rules.triggering.exceptions import is_cancelled_by
 from connector.rules.triggering.trigger_list import is_trigger
 
@@ -31,7 +43,9 @@ from connector.rules.triggering.trigger_list import is_trigger
 class SendResult:
     """The result of sending one message. `fault` is a code of ours; `provider_id` is the provider's id for it.
 
+    `detail` says more of the fault for people, without personal data: where a template failed, and why (W7).
     `is_reported`: a delivery report follows and makes the receipt (M4). `invalid_tokens` are push tokens to forget.
+    `meaning`: what a refusal says of the address, as a later report would.
     """
 
     state: DeliveryState
@@ -40,6 +54,8 @@ class SendResult:
     provider_id: str | None = None
     is_reported: bool = False
     invalid_tokens: tuple[str, ...] = ()
+    detail: str | None = None
+    meaning: AddressMeaning = AddressMeaning.NOTHING
 
     @property
     def may_be_reported(self) -> bool:
@@ -66,10 +82,14 @@ def decide_result(
         effects.append(ForgetPushTokens(follow_up.user_key, result.invalid_tokens))
     is_out = result.state in OUT
     delivery = due.with_state(result.state, result.reason, dispatched_at if is_out else None)
-    stored = due.delivery
+    stored, address = due.delivery, address_of(user, due.channel)
+    if stored is not None and address is not None and result.meaning is not AddressMeaning.NOTHING:
+        effects.append(StateAddress(follow_up.user_key, due.channel, address, result.meaning, now))
     if stored is None or is_settled(stored, result):
         return MessageDecision(Decided(stored or delivery), tuple(effects))
-    effects += decide_delivery(due, delivery, now, fault=result.fault, provider_id=result.provider_id)
+    effects += decide_delivery(
+        due, delivery, now, fault=result.fault, provider_id=result.provider_id, detail=result.detail
+    )
     if is_out:
         effects.append(SaveReceipt(follow_up, dispatched_at))
     if result.state is DeliveryState.SENT and not result.is_reported:
@@ -88,29 +108,41 @@ def is_settled(stored: Delivery, result: SendResult) -> bool:
 
 
 def decide_release(
-    due: DueMessage, claimed_at: datetime, fault: str, since: Sequence[LogEntry], catalogue: Catalogue, now: datetime
+    due: DueMessage,
+    claimed_at: datetime,
+    fault: str,
+    since: Sequence[LogEntry],
+    catalogue: Catalogue,
+    now: datetime,
+    *,
+    next_attempt_at: datetime | None = None,
 ) -> tuple[Effect, ...]:
     """Return what releasing a claim changes: nothing went out, so exceptions before the next attempt count (X1).
 
-    One that was ingested while the claim was held counts now. A claim that a later attempt recorded as lost stays so.
+    One that was ingested while the claim was held counts now, and ends the channels that are still to come; so does
+    what an operator did. A claim that a later attempt recorded as lost stays so.
 
     Args:
         claimed_at: when the claim to release was made, UTC; another attempt's claim stays.
-        since: the exceptions in the user's log since the trigger, at least, in event order; may be empty if
-            `due.is_another_out`.
+        since: the exceptions in the user's log since the trigger, at least, in event order.
+        next_attempt_at: when the message is tried again, UTC; None: not known, as of a launch, which goes in passes.
     """
     if due.delivery is None or due.delivery.state is not DeliveryState.CLAIMED or due.delivery.claimed_at != claimed_at:
         return ()
-    opened = WriteDelivery(due.follow_up, due.with_state(DeliveryState.OPEN), due.attempt, fault=fault)
-    if due.is_another_out:
-        return (opened,)
-    waits = change(due.follow_up, state=State.WAITING, dispatched_at=None)
-    by = _first_exception(waits.follow_up, since, catalogue)
-    return (
-        (opened, waits)
-        if by is None
-        else (opened, waits, CancelFollowUp(cancel_by_exception(waits.follow_up, by, now)))
-    )
+    if any(other.reason is Reason.CANCELLED_BY_OPERATOR for other in due.deliveries.values()):
+        dropped = due.with_state(DeliveryState.DROPPED, Reason.CANCELLED_BY_OPERATOR)
+        return decide_delivery(due, dropped, now, fault=fault)
+    opened = due.with_state(DeliveryState.OPEN)
+    deliveries = {**due.deliveries, due.channel: opened}
+    waits = with_rest(settle_or_go_on(due.follow_up, deliveries, now), deliveries)
+    detail = describe_next_attempt(due.attempt, next_attempt_at) if next_attempt_at is not None else None
+    write = WriteDelivery(due.follow_up, opened, due.attempt, fault=fault, detail=detail)
+    change = ChangeFollowUp(waits)
+    by = _first_exception(waits, since, catalogue)
+    if by is None:
+        return write, change
+    cancelled = cancel_by_exception(waits, by, now)
+    return *(end_rest(cancelled, now) or (write,)), change, CancelFollowUp(cancelled)
 
 
 def _first_exception(follow_up: FollowUp, since: Sequence[LogEntry], catalogue: Catalogue) -> LogEntry | None:

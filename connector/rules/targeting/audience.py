@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from connector.rules.model.conditions import Condition
+from connector.rules.model.json_values import json_equal, with_whole_numbers
 from connector.rules.model.predicates import (
     All,
     Any_,
@@ -18,8 +19,7 @@ from connector.rules.model.predicates import (
     PastInteraction,
     Predicate,
 )
-from connector.rules.model.users import User
-from connector.rules.targeting.matching import json_equal
+from connector.rules.model.users import User, attributes_with
 
 
 class History(Protocol):
@@ -33,7 +33,8 @@ class History(Protocol):
 def is_in_audience(predicate: Predicate, user: User | None, history: History, at: datetime) -> bool:
     """Return whether the predicate holds for the user's current attributes and the history strictly before `at` (UTC).
 
-    A user who was never described has no attributes.
+    Attributes have no history: they are the current ones whatever `at` is (A2). A user who was never described has
+    none, and profile fields are compared as attributes (A1).
     """
     if predicate == "everyone":
         return True
@@ -44,7 +45,7 @@ def is_in_audience(predicate: Predicate, user: User | None, history: History, at
     if isinstance(predicate, Not):
         return not is_in_audience(predicate.not_, user, history, at)
     if isinstance(predicate, AttributePredicate):
-        return matches_attribute(predicate, user.attributes if user else {})
+        return matches_attribute(predicate, attributes_with(user, predicate.attribute))
     condition = predicate.interacted if isinstance(predicate, Interacted) else predicate.did
     since = None if condition.within is None else at - condition.within
     return history.has_match(condition, since, at)
@@ -93,7 +94,9 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def compare_alike(value: Any, operand: Any) -> bool:
         for kind in (int | float, str):
             if isinstance(value, kind) and isinstance(operand, kind):
-                return not isinstance(value, bool) and not isinstance(operand, bool) and compare(value, operand)
+                if isinstance(value, bool) or isinstance(operand, bool):
+                    return False
+                return compare(with_whole_numbers(value), with_whole_numbers(operand))
         return False
 
     return compare_alike

@@ -54,20 +54,28 @@ may have them: there they mean nothing."""
 
 _ID_PREFIX = "client:"
 
+UNNAMED = _ID_PREFIX
+"""The id of a client's item that gets its id when it arrives, because it was reported without an id and a time."""
+
 _PROFILE_FIELDS = frozenset({"first_name", "time_zone"})
 """The fields that count as attributes; all others are addresses or consent."""
 
 
 def set_apart(item: Item) -> Item:
-    """Return a client's item, which has an id, with the id under which the log has it.
+    """Return a client's item with the id under which the log has it; one without an id is `UNNAMED`.
 
     With the id itself, a client could use up the id of its user's next order, and the server's report of it would be a
     duplicate that changes nothing (M6).
     """
-    own = f"{_ID_PREFIX}{item.id}"
+    own = UNNAMED if item.id is None else f"{_ID_PREFIX}{item.id}"
     if len(own) > MAX_TEXT_CHARACTERS:
         own = f"{_ID_PREFIX}{hashlib.sha256(own.encode()).hexdigest()}"
     return item.model_copy(update={"id": own})
+
+
+def own_id(logged_id: str | None) -> str | None:
+    """Return the client's own id of an item that got its id when it arrived."""
+    return None if logged_id is None else logged_id.removeprefix(_ID_PREFIX)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.interactions import CLICKS, Event, Interaction, InteractionType, Item
+from connector.rules.model.json_values import has_value
 
 T = InteractionType
 Robots = Literal["ignore", "count"]
@@ -72,7 +73,14 @@ def matches(item: Item, condition: Condition) -> bool:
         return False
     if not condition.where:
         return True
-    return all(json_equal(item.properties.get(name, _MISSING), value) for name, value in condition.where.items())
+    return all(has_value(item.properties, name, value) for name, value in condition.where.items())
+
+
+def is_narrowed(condition: InteractionCondition) -> bool:
+    """Return whether the condition may not match an item of its topic: it has a refinement or `where` (M1, M2)."""
+    refined = any(getattr(condition, name) is not None for name in ("button", "url", "alias", "page"))
+    is_one_of_several = condition.interaction in (T.OPEN_PUSH, T.PERFORM_CONVERSION_EVENT)
+    return bool(condition.where) or refined or is_one_of_several or condition.opens in ("human", "machine")
 
 
 def passes_robot_filter(item: Item, robots: Robots) -> bool:
@@ -83,14 +91,19 @@ def passes_robot_filter(item: Item, robots: Robots) -> bool:
 
 
 def has_same_properties(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
-    """Return whether each named property is equal in both; a missing one never is (X3)."""
-    return not names or all(
-        json_equal(properties.get(name, _MISSING), trigger.get(name, _MISSING_TOO)) for name in names
-    )
+    """Return whether each named property is equal in both; one that is missing or null never is (X3, M9)."""
+    return all(has_value(properties, name, trigger.get(name)) for name in names)
 
 
-_MISSING = object()
-_MISSING_TOO = object()
+def opens_of(properties: Mapping[str, Any]) -> Any:
+    """Return how an open of an email was classified: as a machine's if it is flagged as a robot's (M2); None: not."""
+    return "machine" if properties.get("robot") is True else properties.get("opens")
+
+
+def conversion_of(properties: Mapping[str, Any]) -> Any:
+    """Return which conversion was performed; the primary one if none is named (M1)."""
+    conversion = properties.get("conversion")
+    return PRIMARY_CONVERSION if conversion is None else conversion
 
 
 @lru_cache(maxsize=65536)
@@ -102,21 +115,10 @@ def _topic(type: InteractionType, campaign: str | None, card: str | None) -> Top
 def _matches_refinements(properties: Mapping[str, Any], condition: InteractionCondition) -> bool:
     for name in ("button", "url", "alias", "page"):
         value = getattr(condition, name)
-        if value is not None and not json_equal(properties.get(name, _MISSING), value):
+        if value is not None and not has_value(properties, name, value):
             return False
-    if condition.opens in ("human", "machine") and properties.get("opens") != condition.opens:
+    if condition.opens in ("human", "machine") and opens_of(properties) != condition.opens:
         return False
     if condition.interaction is T.PERFORM_CONVERSION_EVENT:
-        return bool(properties.get("conversion", PRIMARY_CONVERSION) == (condition.conversion or PRIMARY_CONVERSION))
+        return bool(conversion_of(properties) == (condition.conversion or PRIMARY_CONVERSION))
     return True
-
-
-def json_equal(left: Any, right: Any) -> bool:
-    """Return whether two JSON values are equal (X3): 1 and 1.0 are the same number, true is not 1."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(json_equal, left, right))
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(json_equal(value, right[name]) for name, value in left.items())
-    return bool(left == right)

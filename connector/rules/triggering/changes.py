@@ -30,12 +30,17 @@ class EndedFollowUp:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A trigger that starts no follow-up."""
+    """A trigger that starts no follow-up.
+
+    Args:
+        is_revised: whether it was refused before, for another reason, which this one replaces (T5).
+    """
 
     campaign: str
     key: str
     logged: LogEntry
     reason: Reason
+    is_revised: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,13 @@ TriggerOutcome = FollowUp | Reason | None
 class EvaluateTrigger(Protocol):
     """Evaluates an item as a trigger of one follow-on, user and key."""
 
-    def __call__(self, logged: LogEntry, blocking: FollowUp | None, has_begun: bool) -> TriggerOutcome:
+    def __call__(self, logged: LogEntry, blocking: FollowUp | None, has_passed: bool) -> TriggerOutcome:
         """Return what the item does as a trigger.
 
         Args:
             blocking: the open follow-up of the key at that point.
-            has_begun: whether the item began a follow-up before. Then only `blocking` is checked, because everything
-                else was decided on arrival.
+            has_passed: whether the item began a follow-up before, or was refused only because another one waited. Then
+                only `blocking` is checked, because everything else was decided on arrival (A2).
         """
         ...
 
@@ -75,9 +80,9 @@ class EvaluationScope:
     catalogue: Catalogue
     now: datetime
 
-    def refuse(self, logged: LogEntry, reason: Reason) -> Refusal:
+    def refuse(self, logged: LogEntry, reason: Reason, *, is_revised: bool = False) -> Refusal:
         """Return the refusal of a trigger of this key."""
-        return Refusal(self.campaign, self.key, logged, reason)
+        return Refusal(self.campaign, self.key, logged, reason, is_revised)
 
     def end_if_stopped(self, follow_up: FollowUp, t: datetime) -> FollowUp | None:
         """Return the follow-up as ended by the stop of its window if that was by `t`, else None (P9).
@@ -85,7 +90,7 @@ class EvaluationScope:
         The stop may not have ended the row yet: it does so page by page, and a trigger may arrive after the resume.
         """
         window = self.catalogue.entries[self.campaign].window(follow_up.window_id)
-        closed_at = window.closed_at if window is not None and follow_up.can_be_cancelled else None
+        closed_at = window.closed_at if window is not None and follow_up.can_be_ended else None
         if closed_at is None or is_before(t, closed_at):
             return None
         return drop(follow_up, Reason.STOPPED, self.now, closed_at)
@@ -95,7 +100,7 @@ class EvaluationScope:
 
         It may not have been evaluated at its due time: no worker was running, or its trigger arrived too late.
         """
-        stale = is_stale(follow_up.next_at, self.now, self.catalogue.workspace.stale_after)
-        if not stale or is_before(t, follow_up.next_at) or not follow_up.can_be_cancelled:
+        stale = is_stale(follow_up.next_at, self.now, self.catalogue.stale_after(self.campaign))
+        if not stale or is_before(t, follow_up.next_at) or not follow_up.can_be_superseded:
             return None
         return drop(follow_up, Reason.STALE, self.now, follow_up.next_at)

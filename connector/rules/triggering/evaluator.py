@@ -6,13 +6,14 @@ Ingest and `simulate` both evaluate through this. It reads no store: the caller 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.conditions import Condition
 from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.interactions import LogEntry
+from connector.rules.model.reasons import Reason
 from connector.rules.model.times import is_before, is_unordered, start_of_second
 from connector.rules.model.users import User
 from connector.rules.targeting.matching import LoggedType, logged_type_of, matches, topic_of
@@ -22,9 +23,11 @@ from connector.rules.triggering.changes import (
     EvaluateTrigger,
     EvaluationScope,
     NewFollowUp,
+    Refusal,
     TriggerOutcome,
 )
 from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.overtaken import KeyRefusals, RefusedTriggers, last_overtaken
 from connector.rules.triggering.replay import apply_in_order, apply_late
 from connector.rules.triggering.trigger_list import (
     TriggerFacts,
@@ -41,6 +44,7 @@ FollowUpKey = tuple[str, str]
 
 
 _NOTHING_LOADED = UserLog()
+_NOTHING_REFUSED = RefusedTriggers()
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,15 @@ class LogNeeds:
     Args:
         replayed: the types of items that bear on a replay, each from when on (UTC).
         history: the types of items on which audiences depend, each from when on; None: all.
+        overtaken: the follow-ons of which the triggers that in event order waited at `first` must be known, although
+            they were refused as `superseded`.
+        first: the time of the earliest late item, UTC; None if nothing is replayed.
     """
 
     replayed: Mapping[LoggedType, datetime]
     history: Mapping[LoggedType, datetime | None]
+    overtaken: frozenset[str] = frozenset()
+    first: datetime | None = None
 
     def __bool__(self) -> bool:
         return bool(self.replayed or self.history)
@@ -70,6 +79,7 @@ class UserState:
         log: what was loaded of the log for replays, the batch included.
         history: the log's items of the types that `Evaluator.log_needed` names for audiences, the batch included.
         generations: how many follow-ups each (campaign, user key, key, trigger) has begun.
+        refused: the refused triggers that a replay may take up again.
     """
 
     user: User
@@ -80,6 +90,7 @@ class UserState:
     log: UserLog = _NOTHING_LOADED
     history: Sequence[LogEntry] = ()
     generations: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
+    refused: RefusedTriggers = _NOTHING_REFUSED
 
 
 class LoggedHistory:
@@ -111,15 +122,17 @@ class Evaluator:
         replayed = self._replayed_follow_ons(state, late, items)
         first = start_of_second(min(logged.t for logged in late or items))
         types = {type: first for entry in replayed for type in entry.trigger_types | entry.exception_types}
+        overtaken = frozenset(entry.id for entry in replayed if entry.may_supersede)
         if not self._catalogue.needs_history:
-            return LogNeeds(types, {})
+            return LogNeeds(types, {}, overtaken, first if replayed else None)
         triggered = [
             entry
             for logged in items
             for entry in self._catalogue.listeners_of(logged.item)
             if entry.needs_history and self._triggered_key(logged, entry) is not None
         ]
-        return LogNeeds(types, _history_needed([*triggered, *replayed], min(logged.t for logged in items)))
+        history = _history_needed([*triggered, *replayed], min(logged.t for logged in items))
+        return LogNeeds(types, history, overtaken, first if replayed else None)
 
     def _replayed_follow_ons(
         self, state: UserState, late: Sequence[LogEntry], items: Sequence[LogEntry]
@@ -127,7 +140,7 @@ class Evaluator:
         """Return the follow-ons that the late ones among these items touch."""
         if not late:
             return []
-        names = {campaign for logged in late for campaign, _ in self._affected_keys(state.follow_ups, logged)}
+        names = {campaign for logged in late for campaign, _ in self._replayed_keys(state.follow_ups, logged)}
         types = {logged_type_of(logged.item) for logged in late}
         # Other items of the batch may begin follow-ups that late ones cancel.
         begun = {entry.id: entry for logged in items for entry in self._catalogue.listeners_of(logged.item)}
@@ -151,10 +164,11 @@ class Evaluator:
                 follow_ups = _with_changes(follow_ups, new_changes) if new_changes else follow_ups
         late_by_key: dict[FollowUpKey, list[LogEntry]] = {}
         for logged in late:
-            for key in self._affected_keys(follow_ups, logged):
+            for key in self._replayed_keys(follow_ups, logged):
                 late_by_key.setdefault(key, []).append(logged)
+        state = replace(state, refused=state.refused.with_refusals(c for c in changes if isinstance(c, Refusal)))
         for key, late_items in late_by_key.items():
-            new_changes = self._apply_late(state, follow_ups, key, late_items)
+            new_changes = self._apply_late(state, follow_ups, key, late_items, late[0].t)
             changes += new_changes
             follow_ups = _with_changes(follow_ups, new_changes)
         return changes
@@ -171,14 +185,16 @@ class Evaluator:
         return changes
 
     def _apply_late(
-        self, state: UserState, follow_ups: Sequence[FollowUp], key: FollowUpKey, late: Sequence[LogEntry]
+        self,
+        state: UserState,
+        follow_ups: Sequence[FollowUp],
+        key: FollowUpKey,
+        late: Sequence[LogEntry],
+        loaded_since: datetime,
     ) -> list[Change]:
         first = start_of_second(min(logged.t for logged in late))
-        concerned = [
-            p
-            for p in follow_ups
-            if (p.campaign, p.key) == key and (p.ended_at is None or p.ended_at >= first or p.trigger.t >= first)
-        ]
+        of_key = [follow_up for follow_up in follow_ups if (follow_up.campaign, follow_up.key) == key]
+        concerned = [p for p in of_key if p.ended_at is None or p.ended_at >= first or p.trigger.t >= first]
         items = {p.trigger.id: p.trigger for p in concerned}
         bearing = (logged for logged in state.log.entries if logged.t >= first and self._bears_on(logged, key))
         items |= {logged.id: logged for logged in (*bearing, *late)}
@@ -186,10 +202,34 @@ class Evaluator:
             list(items.values()),
             frozenset(logged.id for logged in late),
             concerned,
+            self._key_refusals(state, of_key, key, start_of_second(loaded_since), min(logged.t for logged in late)),
             self._trigger_evaluation(state, *key),
             EvaluationScope(*key, self._catalogue, self._now),
             state.log,
         )
+
+    def _key_refusals(
+        self,
+        state: UserState,
+        follow_ups: Sequence[FollowUp],
+        key: FollowUpKey,
+        loaded_since: datetime,
+        first: datetime,
+    ) -> KeyRefusals:
+        """Return the refused triggers of a key, and which of them waited at its first late item.
+
+        Args:
+            loaded_since: the time of the user's first late item, from which on the log was loaded.
+        """
+        reasons = {name: reason for (*of, name), reason in state.refused.reasons.items() if tuple(of) == key}
+        entry = self._catalogue.entries[key[0]]
+        if not entry.may_supersede:
+            return KeyRefusals(reasons, None)
+        state.log.require(entry.trigger_types, loaded_since, first)
+        known = [logged for logged in state.log.entries if reasons.get(logged.id) is Reason.SUPERSEDED]
+        known += [logged for place, logged in state.refused.overtaken.items() if place == key]
+        refusals = [Refusal(*key, logged, Reason.SUPERSEDED) for logged in known]
+        return KeyRefusals(reasons, last_overtaken(refusals, follow_ups, first).get(key))
 
     def _bears_on(self, logged: LogEntry, key: FollowUpKey) -> bool:
         """Return whether an item may begin or end follow-ups of this key."""
@@ -209,6 +249,22 @@ class Evaluator:
         cancelled = [(p.campaign, p.key) for p in revisable if is_cancelled_by(p, logged, self._catalogue)]
         return list(dict.fromkeys([*cancelled, *triggered]))
 
+    def _replayed_keys(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
+        """Return the (follow-on, key) pairs that a late item triggers or may cancel, each once.
+
+        An exception may also cancel what waited without a row, of which a later follow-up of the same key tells.
+        """
+        type, entries = logged_type_of(logged.item), self._catalogue.entries
+        touched = [
+            (p.campaign, p.key)
+            for p in follow_ups
+            if p.trigger.t > logged.t
+            and (entry := entries.get(p.campaign)) is not None
+            and entry.may_supersede
+            and type in entry.exception_types
+        ]
+        return list(dict.fromkeys([*self._affected_keys(follow_ups, logged), *touched]))
+
     def _triggered_key(self, logged: LogEntry, entry: Entry) -> str | None:
         """Return the key under which the item triggers the follow-on; None if it does not.
 
@@ -224,14 +280,14 @@ class Evaluator:
         entry = self._catalogue.entries[campaign]
         history = LoggedHistory(state.history)
 
-        def evaluate(logged: LogEntry, blocking: FollowUp | None, has_begun: bool) -> TriggerOutcome:
+        def evaluate(logged: LogEntry, blocking: FollowUp | None, has_passed: bool) -> TriggerOutcome:
             if self._triggered_key(logged, entry) != key:
                 return None
             received_at = state.receipts.get((campaign, state.user_key, key))
             facts = TriggerFacts(
                 logged, entry, self._catalogue, state.user, state.user_key, history, received_at, blocking
             )
-            refusal = check_single_wait(facts) if has_begun else evaluate_trigger(facts)
+            refusal = check_single_wait(facts) if has_passed else evaluate_trigger(facts)
             if refusal is not None:
                 return refusal
             generation = state.generations.get((campaign, state.user_key, key, logged.id), 0)

@@ -12,20 +12,34 @@ from connector.rules.targeting.matching import has_same_properties, matches, pas
 def is_cancelled_by(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
     """Return whether the item is an exception of the follow-up with t in [trigger, dispatch) (X1, X2).
 
-    The exceptions are those of the revision that the follow-up began with (P10). If a message was dispatched already,
-    True means that the exception is late (`late_exception`). A time in whole seconds means that second (M8), at the due
-    instant too; only times that are equal as given are both "exactly at the trigger's instant".
+    The exceptions are those of the revision that the follow-up began with (P10). Each channel has its own dispatch: if
+    some are still to come, True means that these end. If none is, the exception is late. A time in whole seconds means
+    that second (M8), at the due instant too; only times that are equal as given are both "exactly at the trigger's
+    instant".
     """
     return _is_in_time(follow_up, logged) and _is_exception(follow_up, logged, catalogue)
 
 
+def is_late_exception(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
+    """Return whether the item is an exception from before the dispatch of a message that went out (X1)."""
+    return (
+        follow_up.is_dispatched
+        and _is_before_dispatch(follow_up, logged)
+        and is_cancelled_by(follow_up, logged, catalogue)
+    )
+
+
 def _is_in_time(follow_up: FollowUp, logged: LogEntry) -> bool:
-    began, dispatched_at = follow_up.trigger.t, follow_up.dispatched_at
+    began = follow_up.trigger.t
     if logged.id == follow_up.trigger.id or is_before(logged.t, began) or is_at(logged.t, follow_up.next_at):
         return False
     if logged.t == began and not _has_trigger_target(follow_up, logged):
         return False
-    return follow_up.can_be_cancelled if dispatched_at is None else is_before(logged.t, dispatched_at)
+    return follow_up.can_be_ended or _is_before_dispatch(follow_up, logged)
+
+
+def _is_before_dispatch(follow_up: FollowUp, logged: LogEntry) -> bool:
+    return follow_up.dispatched_at is not None and is_before(logged.t, follow_up.dispatched_at)
 
 
 def _has_trigger_target(follow_up: FollowUp, logged: LogEntry) -> bool:

@@ -24,7 +24,8 @@ from connector.rules.triggering.changes import (
     NewFollowUp,
     TriggerOutcome,
 )
-from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.exceptions import is_cancelled_by, is_late_exception
+from connector.rules.triggering.overtaken import KeyRefusals, never_waited
 from connector.rules.triggering.user_log import UserLog
 
 
@@ -40,18 +41,16 @@ def apply_in_order(
     changes: list[Change] = _late_exceptions(logged, follow_ups, scope)
     if blocking is not None and (ended := scope.end_if_stopped(blocking, logged.t)) is not None:
         changes.append(EndedFollowUp(ended))
-        blocking = None
-    is_cancelled = (
-        blocking is not None and blocking.can_be_cancelled and is_cancelled_by(blocking, logged, scope.catalogue)
-    )
-    outcome = evaluate(logged, None if is_cancelled else blocking, False)
+        blocking = ended if ended.is_open else None
+    cancelled = _cancelled(blocking, logged, scope)
+    outcome = evaluate(logged, blocking if cancelled is None or cancelled.is_open else None, False)
     if blocking is not None and outcome is Reason.ALREADY_WAITING and (ended := scope.end_if_stale(blocking, logged.t)):
         changes.append(EndedFollowUp(ended))
         blocking, outcome = None, evaluate(logged, None, False)
     if blocking is not None and isinstance(outcome, FollowUp):
         changes.append(EndedFollowUp(supersede(blocking, scope.now, logged.t)))
-    elif blocking is not None and is_cancelled:
-        changes.append(EndedFollowUp(cancel_by_exception(blocking, logged, scope.now)))
+    elif cancelled is not None:
+        changes.append(EndedFollowUp(cancelled))
     if isinstance(outcome, FollowUp):
         changes.append(NewFollowUp(scope.end_if_stopped(outcome, scope.now) or outcome))
     elif isinstance(outcome, Reason):
@@ -63,31 +62,36 @@ def apply_late(
     items: Sequence[LogEntry],
     late: frozenset[str],
     follow_ups: Sequence[FollowUp],
+    refused: KeyRefusals,
     evaluate: EvaluateTrigger,
     scope: EvaluationScope,
     log: UserLog,
 ) -> list[Change]:
     """Replay one key's items in event order, and return how the stored follow-ups must change (T5).
 
-    Items before the first late one keep their outcome: of them, only the triggers of `follow_ups` are replayed. The
-    replay ends as soon as the same follow-up, or none, is open in it as in the store: from there on nothing differs. It
-    does not end within a second, because an item in whole seconds may cancel what begins later in it (M8).
+    The replay begins with what waited at the first late item: what is stored is the outcome of the earlier items. A
+    trigger that was refused or overtaken when it arrived takes its turn again. The replay ends as soon as the same
+    trigger waits in it as in the store, or none: from there on nothing differs. It does not end within a second,
+    because an item in whole seconds may cancel what begins later in it (M8).
 
     Args:
         items: what was loaded of the user's items that bear on this key, from the first late one on, and the triggers
             of `follow_ups`.
         late: the ids of the items that are evaluated for the first time.
         follow_ups: this key's follow-ups that had not ended before the first late item.
+        refused: this key's triggers that were refused.
         log: what was loaded of the user's log.
 
     Raises:
         LogIncomplete: the replay would need an item that was not loaded.
     """
     ordered = sorted(items, key=lambda logged: (logged.t, logged.seq))
-    replay = _Replay(ordered, late, follow_ups, evaluate, scope)
+    replay = _Replay(ordered, late, follow_ups, refused, evaluate, scope, log)
     reached = min(logged.t for logged in ordered if logged.id in late)
     log.require(replay.all_types, start_of_second(reached), reached)
     for logged in ordered:
+        if replay.is_before_first_late(logged):
+            continue
         if logged.t > reached:
             if logged.t > end_of_second(reached) and replay.is_as_stored(reached):
                 return replay.changes(reached)
@@ -104,7 +108,8 @@ def apply_late(
 class _Replay:
     """The replay of one key's items in event order. Settled follow-ups are fixed points of it; others may change.
 
-    `_blocking` is the follow-up that is open at the current point of the replay.
+    `_blocking` is the follow-up that is open at the current point of the replay, and `_stored_waiting` the trigger
+    without a row that waited there by what is stored: it was overtaken.
     """
 
     def __init__(
@@ -112,21 +117,42 @@ class _Replay:
         items: Sequence[LogEntry],
         late: frozenset[str],
         follow_ups: Sequence[FollowUp],
+        refused: KeyRefusals,
         evaluate: EvaluateTrigger,
         scope: EvaluationScope,
+        log: UserLog,
     ) -> None:
-        self._items, self._late, self._evaluate = items, late, evaluate
+        self._items, self._late, self._evaluate, self._log = items, late, evaluate, log
         self._scope, self._catalogue, self._now = scope, scope.catalogue, scope.now
-        self._entry = scope.catalogue.entries[scope.campaign]
-        self._first_late = min((i.t, i.seq) for i in items if i.id in late)
+        self._entry, self._refused = scope.catalogue.entries[scope.campaign], refused
+        self._first_late_place = min((i.t, i.seq) for i in items if i.id in late)
+        self._first_late = self._first_late_place[0]
         self._last_late_t = max(i.t for i in items if i.id in late)
         # A trigger can have several follow-ups. The open one, sorted last, replaces the others in these mappings.
         open_last = sorted(follow_ups, key=lambda follow_up: follow_up.is_open)
         self._settled = {p.trigger.id: p for p in open_last if p.is_settled}
-        self._stored = {p.trigger.id: p for p in open_last if not p.is_settled}
-        self._blocking: FollowUp | None = None
+        self._stored = {p.trigger.id: p for p in open_last if not p.is_settled and self._can_change(p)}
+        self._stored_waiting: str | None = None
+        self._blocking = self._blocking_at_first_late()
         self._ended: list[FollowUp] = []
         self._refusals: list[Change] = []
+        self._rests: dict[str, Change] = {}
+
+    def _can_change(self, follow_up: FollowUp) -> bool:
+        """Return whether the follow-up was open at the first late item, or began later."""
+        return follow_up.trigger.t > self._first_late or follow_up.was_open_at(self._first_late)
+
+    def _blocking_at_first_late(self) -> FollowUp | None:
+        stored = [p for p in self._stored.values() if p.was_open_at(self._first_late)]
+        if stored:
+            return reopen(stored[-1])
+        if self._refused.overtaken is None:
+            return None
+        begun = self._evaluate(self._refused.overtaken, None, True)
+        if not isinstance(begun, FollowUp):
+            return None
+        self._stored_waiting = begun.trigger.id
+        return begun
 
     @property
     def all_types(self) -> frozenset[LoggedType]:
@@ -137,26 +163,34 @@ class _Replay:
         """Return which items can change the state at the current point, of those that are not late.
 
         An exception only matters to an open follow-up. A trigger is refused while one is open, except that it may
-        restart it, or find that it is stale.
+        supersede it, be overtaken itself, or find that it is stale.
         """
         if self._blocking is None:
             return self._entry.trigger_types
-        if self._entry.may_restart or self._scope.end_if_stale(self._blocking, self._now) is not None:
+        if self._entry.may_supersede or self._scope.end_if_stale(self._blocking, self._now) is not None:
             return self.all_types
         return self._entry.exception_types
+
+    def is_before_first_late(self, logged: LogEntry) -> bool:
+        """Return whether the item's outcome is stored already: the replay begins after it."""
+        return (logged.t, logged.seq) < self._first_late_place
 
     def is_as_stored(self, t: datetime) -> bool:
         """Return whether, after all items until `t`, late ones included, the state is the stored one of that time."""
         if t < self._last_late_t:
             return False
         stored = [trigger for trigger, follow_up in self._stored.items() if follow_up.was_open_at(t)]
+        if not stored and self._stored_waiting is not None:
+            stored = [self._stored_waiting]
         return stored == ([] if self._blocking is None else [self._blocking.trigger.id])
 
     def apply(self, logged: LogEntry) -> None:
         """Evaluate the next item in event order."""
+        self._pass_stored(logged)
         self._end_blocking(self._scope.end_if_stopped, logged.t)
         if logged.id in self._late:
             self._refusals += _late_exceptions(logged, list(self._settled.values()), self._scope)
+            self._cancel_rests(logged)
         if logged.id in self._settled:
             self._apply_settled(self._settled[logged.id])
             return
@@ -166,13 +200,27 @@ class _Replay:
             outcome = self._outcome_of(logged, None)
         if isinstance(outcome, FollowUp):
             self._supersede_blocking(logged)
-            self._begin(outcome if self._is_kept(logged) else self._cancelled_at_once(outcome))
+            self._supersede_rests(logged)
+            self._begin(self._cancelled_at_once(outcome))
         elif is_cancelled and self._blocking is not None:
-            if not self._is_kept(logged) or self._blocking.trigger.id in self._stored:
-                self._ended.append(cancel_by_exception(self._blocking, logged, self._now))
+            self._ended.append(cancel_by_exception(self._blocking, logged, self._now))
             self._blocking = None
-        if isinstance(outcome, Reason) and logged.id in self._late:
-            self._refusals.append(self._scope.refuse(logged, outcome))
+        if isinstance(outcome, Reason):
+            self._refuse(logged, outcome)
+
+    def _pass_stored(self, logged: LogEntry) -> None:
+        """Keep up which trigger without a row waits by what is stored: until another one begins."""
+        stored = self._stored.get(logged.id)
+        if logged.id in self._settled or (stored is not None and not never_waited(stored)):
+            self._stored_waiting = None
+        elif stored is None and self._refused.is_overtaken(logged.id):
+            self._stored_waiting = logged.id
+
+    def _refuse(self, logged: LogEntry, reason: Reason) -> None:
+        """Refuse a late trigger, or give one that has been refused before its new reason."""
+        is_revised = self._refused.reasons.get(logged.id, reason) is not reason and logged.id not in self._stored
+        if logged.id in self._late or is_revised:
+            self._refusals.append(self._scope.refuse(logged, reason, is_revised=is_revised))
 
     def changes(self, until: datetime | None) -> list[Change]:
         """Return the difference between the outcome of the replay and the stored follow-ups.
@@ -206,9 +254,9 @@ class _Replay:
         ends += [
             EndedFollowUp(supersede(left, self._now, left.trigger.t))
             for left in stored.values()
-            if not _never_waited(left)
+            if not never_waited(left)
         ]
-        return [*ends, *begins, *self._refusals]
+        return [*ends, *self._rests.values(), *begins, *self._refusals]
 
     def _stored_until(self, until: datetime | None) -> dict[str, FollowUp]:
         """Return the stored follow-ups that had ended by `until`, by trigger; None: all."""
@@ -219,19 +267,20 @@ class _Replay:
         }
 
     def _begun(self, follow_up: FollowUp) -> list[Change]:
-        """Return the change of a follow-up without a row; a late trigger that was superseded is refused, once (T2)."""
+        """Return the change of a follow-up without a row; a trigger that was superseded is refused, once (T2)."""
         if follow_up.reason != Reason.SUPERSEDED:
             return [NewFollowUp(follow_up)]
-        is_late = follow_up.trigger.id in self._late
-        return [self._scope.refuse(follow_up.trigger, Reason.SUPERSEDED)] if is_late else []
+        trigger, reason = follow_up.trigger, Reason.SUPERSEDED
+        is_revised = self._refused.reasons.get(trigger.id, reason) is not reason
+        is_news = trigger.id in self._late or is_revised
+        return [self._scope.refuse(trigger, reason, is_revised=is_revised)] if is_news else []
 
     def _outcome_of(self, logged: LogEntry, blocking: FollowUp | None) -> TriggerOutcome:
         stored = self._stored.get(logged.id)
-        if self._is_kept(logged):
-            if stored is None or _never_waited(stored):
-                return self._superseded_outcome(logged, blocking)
-            return self._kept(stored)
-        outcome = self._evaluate(logged, blocking or self._settled_blocking(logged), stored is not None)
+        takes_turn = stored is not None or self._refused.takes_turn(logged.id)
+        if not takes_turn and (known := self._refused.reasons.get(logged.id)) is not None:
+            return known
+        outcome = self._evaluate(logged, blocking or self._settled_blocking(logged), takes_turn)
         if not isinstance(outcome, FollowUp) or stored is None:
             return outcome
         return reopen(stored) if stored.is_open else outcome
@@ -244,11 +293,27 @@ class _Replay:
                 return None if has_cancelled else follow_up
         return None
 
+    def _cancel_rests(self, logged: LogEntry) -> None:
+        """End the channels that are still to come of a follow-up that was partly sent, if the item cancels it (X1)."""
+        for settled in list(self._settled.values()):
+            if (cancelled := _cancelled(settled, logged, self._scope)) is not None:
+                self._end_rest(cancelled)
+
+    def _supersede_rests(self, trigger: LogEntry) -> None:
+        """End the channels that are still to come of a follow-up that was partly sent: a trigger restarts it (X1)."""
+        for settled in list(self._settled.values()):
+            if settled.can_be_superseded and settled.was_open_at(trigger.t):
+                self._end_rest(supersede(settled, self._now, trigger.t))
+
+    def _end_rest(self, ended: FollowUp) -> None:
+        self._settled[ended.trigger.id] = ended
+        self._rests[ended.id] = EndedFollowUp(ended)
+
     def _apply_settled(self, settled: FollowUp) -> None:
         """Pass the trigger of a settled follow-up: the blocking one is superseded by it, or should not have begun."""
         blocking = self._blocking
         if blocking is not None and self._was_due_before(blocking, settled):
-            return
+            return  # nothing of the blocking one has gone out yet, and it is decided at once
         if blocking is None or not self._refuses(blocking, settled):
             self._supersede_blocking(settled.trigger)
             return
@@ -257,9 +322,13 @@ class _Replay:
         self._blocking = None
 
     def _was_due_before(self, follow_up: FollowUp, settled: FollowUp) -> bool:
-        """Return whether a late follow-up was due before a settled one began: it is then decided at once (D4)."""
-        is_late = follow_up.trigger.id in self._late
-        return is_late and not settled.is_open and not is_before(settled.trigger.t, follow_up.due_at)
+        """Return whether a follow-up without a row was due before a settled one began: it is decided at once (D4).
+
+        Unless the later trigger is an exception too: an old message never goes out after a newer one then.
+        """
+        if settled.is_open or is_before(settled.trigger.t, follow_up.due_at) or follow_up.trigger.id in self._stored:
+            return False
+        return not is_cancelled_by(follow_up, settled.trigger, self._catalogue)
 
     def _refuses(self, follow_up: FollowUp, later: FollowUp) -> bool:
         """Return whether the follow-up would refuse the trigger of a later one instead of being superseded by it."""
@@ -270,31 +339,6 @@ class _Replay:
             return False
         return isinstance(self._evaluate(trigger, follow_up, True), Reason)
 
-    def _is_kept(self, logged: LogEntry) -> bool:
-        """Return whether the item is before the first late one, so that its outcome stays."""
-        return (logged.t, logged.seq) < self._first_late
-
-    def _kept(self, stored: FollowUp) -> FollowUp:
-        """Return the stored follow-up as it began: open, or cancelled at its trigger's instant (X2)."""
-        exception = next((item for item in self._items if item.id == stored.exception_id), None)
-        if exception is None:
-            return reopen(stored)
-        at_once = (exception.t, exception.seq) < (stored.trigger.t, stored.trigger.seq)
-        return stored if at_once else reopen(stored)
-
-    def _superseded_outcome(self, logged: LogEntry, blocking: FollowUp | None) -> FollowUp | None:
-        """Return the follow-up of a late trigger that a trigger with a row superseded: it has no row itself (T2).
-
-        None for every other trigger without a row, which was refused and stays refused.
-        """
-        outcome = self._evaluate(logged, blocking, logged.id in self._stored)
-        if not isinstance(outcome, FollowUp):
-            return None
-        place = (logged.t, logged.seq)
-        later = [p for p in (*self._stored.values(), *self._settled.values()) if place < (p.trigger.t, p.trigger.seq)]
-        is_superseded = any(is_before(p.trigger.t, outcome.due_at) and not self._refuses(outcome, p) for p in later)
-        return outcome if is_superseded else None
-
     def _cancelled_at_once(self, follow_up: FollowUp) -> FollowUp:
         """Apply an exception that is earlier in the order of the replay, and still not before the trigger.
 
@@ -302,6 +346,8 @@ class _Replay:
         (M8).
         An exception that is also a trigger of this key does not count: this follow-up superseded the item's own (T3).
         """
+        t = follow_up.trigger.t
+        self._log.require(self._entry.exception_types, start_of_second(t), t)
         for item in self._items:
             if (
                 (item.t, item.seq) < (follow_up.trigger.t, follow_up.trigger.seq)
@@ -337,12 +383,15 @@ def _late_exceptions(logged: LogEntry, follow_ups: Sequence[FollowUp], scope: Ev
     return [
         LateException(follow_up, logged)
         for follow_up in follow_ups
-        if follow_up.is_dispatched and is_cancelled_by(follow_up, logged, scope.catalogue)
+        if is_late_exception(follow_up, logged, scope.catalogue)
     ]
 
 
-def _never_waited(follow_up: FollowUp) -> bool:
-    return follow_up.reason == Reason.SUPERSEDED and follow_up.exception_at == follow_up.trigger.t
+def _cancelled(follow_up: FollowUp | None, logged: LogEntry, scope: EvaluationScope) -> FollowUp | None:
+    """Return the follow-up as ended by the item, wholly or for its channels still to come; None if it is not."""
+    if follow_up is None or not follow_up.can_be_ended or not is_cancelled_by(follow_up, logged, scope.catalogue):
+        return None
+    return cancel_by_exception(follow_up, logged, scope.now)
 
 
 def _end_of(follow_up: FollowUp) -> tuple[State, Reason | None, str | None, datetime | None]:

@@ -11,10 +11,10 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.model.campaigns import ActionBased, Campaign
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Item, LogEntry
+from connector.rules.model.json_values import json_key
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.times import is_before
 from connector.rules.model.users import User
-from connector.rules.model.values import canonical_json
 from connector.rules.targeting.assignment import assign, content_for
 from connector.rules.targeting.audience import History, is_in_audience
 from connector.rules.targeting.eligibility import is_eligible_again
@@ -78,12 +78,12 @@ def is_trigger(item: Item, entry: Entry, t: datetime, catalogue: Catalogue) -> b
 
 
 def compute_key(item: Item, entry: Entry, t: datetime) -> str:
-    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (T2)."""
+    """Return the item's key for this follow-on: '' if the follow-on has none, else canonical JSON (T2, M9)."""
     published = entry.published
     follow_on = entry.follow_on(entry.revision_at(t) or (published[0] if published else None))
     if follow_on is None or follow_on.key is None:
         return ""
-    return canonical_json(item.properties.get(follow_on.key.removeprefix("properties.")))
+    return json_key(item.properties.get(follow_on.key.removeprefix("properties.")))
 
 
 def check_first_publication(facts: TriggerFacts) -> Reason | None:
@@ -143,7 +143,7 @@ def check_single_wait(facts: TriggerFacts) -> Reason | None:
     blocking = facts.in_the_way
     if blocking is None:
         return None
-    restarts = facts.follow_on.retrigger == "restart" and blocking.can_be_cancelled
+    restarts = facts.follow_on.retrigger == "restart" and blocking.can_be_superseded
     return None if restarts else Reason.ALREADY_WAITING
 
 

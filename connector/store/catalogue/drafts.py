@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import insert, select
 
 from connector.rules.model.campaigns import AnyDefinition, Publishable, Workspace
+from connector.rules.model.errors import Source
 from connector.rules.publishing.drafting import DraftChange, SavedDefinition, as_written, draft_changes, get_kind
 from connector.store.catalogue.current import lock_head, raise_version
 from connector.store.engine.bulk import in_set, upsert
@@ -15,21 +17,29 @@ from connector.store.engine.transaction import Transaction
 from connector.store.tables import entries, revisions
 
 
-async def save_drafts(tx: Transaction, definitions: Sequence[AnyDefinition], now: datetime) -> list[DraftChange]:
+async def save_drafts(
+    tx: Transaction,
+    definitions: Sequence[AnyDefinition],
+    now: datetime,
+    sources: Mapping[str, Source] = MappingProxyType({}),
+) -> list[DraftChange]:
     """Save definitions in bulk, all or none; what is live does not change until it is published (P10).
 
     The catalogue's version is raised once if anything changed. The number of statements does not depend on how many
     definitions there are.
 
+    Args:
+        sources: where definitions were read from, by id; the workspace by ''.
+
     Returns:
         One `DraftChange` for each definition, in their order.
 
     Raises:
-        OrderRefused: something is archived (P9), was of the other kind before (M5), or is given twice.
+        OrderRefused: for the reasons of `draft_changes`.
     """
     head = await lock_head(tx, now)
     ids = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
-    changes = draft_changes(definitions, await _load_newest(tx, ids), head.version, head.definition)
+    changes = draft_changes(definitions, await _load_newest(tx, ids), head.version, head.definition, sources)
     changed = [(d, change) for d, change in zip(definitions, changes, strict=True) if change.change != "unchanged"]
     if changed:
         settings = next((as_written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)

@@ -167,8 +167,5 @@ async def _write_launches(
             for id in launched
         ]
         await tx.execute(insert_into(tx, launches).on_conflict_do_nothing(), rows)
-    changes: dict[str, Any] = {"changed_in": after.version}
-    if verb in ("publish", "resume"):
-        changes["kept_up_at"] = at
     where = (tx.in_workspace(launches), in_set(tx, launches.c.campaign, ids), launches.c.ended_at.is_(None))
-    await tx.execute(update(launches).where(*where).values(**changes))
+    await tx.execute(update(launches).where(*where).values(changed_in=after.version))

@@ -16,6 +16,7 @@ from connector.rules.sending.deliveries import (
     DeliveryState,
     receive_id,
     settle_follow_up,
+    with_rest,
 )
 from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
@@ -25,7 +26,7 @@ from connector.store.follow_ups.follow_ups import update_follow_ups
 from connector.store.tables import deliveries, interactions, user_aliases
 from connector.store.users.marks import make_pseudonym
 
-_DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "provider_id")
+_DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "detail", "provider_id")
 """The columns that a decision about a delivery changes."""
 
 
@@ -75,6 +76,15 @@ async def load_deliveries_by_follow_up(
     return by_follow_up
 
 
+async def load_rests(tx: Transaction, follow_ups: Sequence[FollowUp]) -> list[FollowUp]:
+    """Return follow-ups with what is still to come of those that were partly sent (X1); reads nothing without any."""
+    partly = [follow_up.id for follow_up in follow_ups if follow_up.is_open and follow_up.dispatched_at is not None]
+    if not partly:
+        return list(follow_ups)
+    records = await load_deliveries_by_follow_up(tx, partly)
+    return [with_rest(one, {record.channel: record for record in records.get(one.id, ())}) for one in follow_ups]
+
+
 async def load_past_sends(
     tx: Transaction, user_keys: Collection[str], since: datetime, *, but: str | None = None
 ) -> dict[str, list[PastSend]]:
@@ -115,6 +125,7 @@ async def write_deliveries(tx: Transaction, written: Sequence[WriteDelivery]) ->
             "decided_at": one.decided_at,
             "attempt": one.attempt,
             "fault": one.fault,
+            "detail": one.detail,
             "provider_id": await _provider_id(tx, one),
         }
         for one in written
@@ -205,5 +216,6 @@ def _record(row: RowMapping) -> DeliveryRecord:
         user=row.get("external_id") or "",
         decided_at=row["decided_at"],
         fault=row["fault"],
+        detail=row["detail"],
         provider_id=row["provider_id"],
     )

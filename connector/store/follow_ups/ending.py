@@ -6,15 +6,16 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, exists, select, update
 
-from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
+from connector.rules.sending.effects import end_rest
 from connector.rules.sending.operating import cut_short
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up
+from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import end_follow_ups, follow_up_from_row
 from connector.store.follow_ups.receipts import ReceiptKey, receipt_key, save_receipts
 from connector.store.tables import deliveries, entries, follow_ups, launches, publications
@@ -23,13 +24,17 @@ from connector.store.users.users import lock_users
 _CANCELLABLE = (State.WAITING.value, State.HELD.value)
 
 
-async def find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) -> dict[str, str]:
+async def find_stopped(
+    tx: Transaction, campaigns: Collection[str], limit: int, *, partly_sent_after: str | None = None
+) -> dict[str, str]:
     """Return at most `limit` follow-ups that wait in closed windows, with the keys of their users (P9).
 
     Follow-ups of a launch are included only if its campaign is archived: a stop pauses the launch.
 
     Args:
         campaigns: the campaigns whose windows; empty: all of the workspace, which reads every follow-up that waits.
+        partly_sent_after: return the open ones of which a message was claimed instead, by their ids, from the one after
+            this id on; what is being sent of them stays.
     """
     is_paused = exists().where(
         launches.c.workspace == follow_ups.c.workspace,
@@ -41,10 +46,13 @@ async def find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) 
     statement = (
         select(follow_ups.c.id, follow_ups.c.user_key)
         .join(publications, publications.c.window_id == follow_ups.c.window_id)
-        .where(tx.in_workspace(follow_ups), follow_ups.c.state.in_(_CANCELLABLE))
-        .where(publications.c.closed_at.is_not(None), follow_ups.c.dispatched_at.is_(None), ~is_paused)
+        .where(tx.in_workspace(follow_ups), publications.c.closed_at.is_not(None), ~is_paused)
         .limit(limit)
     )
+    if partly_sent_after is None:
+        statement = statement.where(*_is_waiting())
+    else:
+        statement = statement.where(*_is_partly_sent(), follow_ups.c.id > partly_sent_after).order_by(follow_ups.c.id)
     if campaigns:
         statement = statement.where(in_set(tx, follow_ups.c.campaign, campaigns))
     return {row.id: row.user_key for row in await tx.execute(statement)}
@@ -53,26 +61,64 @@ async def find_stopped(tx: Transaction, campaigns: Collection[str], limit: int) 
 async def end_stopped(tx: Transaction, stopped: Mapping[str, str]) -> int:
     """End those of these follow-ups that still wait, as of the instant at which their window closed; return how many.
 
-    A follow-up with a message that is being sent is left, even if its other channels are held. The users are locked
-    first, in sorted order, as ingesting and sending lock them (guarantee 3).
+    The users are locked first, in sorted order, as ingesting and sending lock them (guarantee 3).
 
     Args:
         stopped: found by `find_stopped` before this transaction. A closed window is never opened again.
     """
     await lock_users(tx, set(stopped.values()))
-    closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
     ended = await tx.execute(
         update(follow_ups)
-        .where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, stopped))
-        .where(follow_ups.c.state.in_(_CANCELLABLE), follow_ups.c.dispatched_at.is_(None))
+        .where(tx.in_workspace(follow_ups), in_set(tx, follow_ups.c.id, stopped), *_is_waiting())
         .values(
             state=State.DROPPED.value,
             reason=Reason.STOPPED.value,
-            decided_at=closed_at.scalar_subquery(),
+            decided_at=_closed_at(),
             ended_outside=True,
         )
     )
     return ended.rowcount
+
+
+async def end_partly_sent(tx: Transaction, stopped: Mapping[str, str]) -> int:
+    """End what is still to come of those of these follow-ups that were partly sent, as `end_stopped` does (X1, P9)."""
+    await lock_users(tx, set(stopped.values()))
+    table = follow_ups.c
+    statement = select(follow_ups, _closed_at().label("closed_at"))
+    where = (tx.in_workspace(follow_ups), in_set(tx, table.id, stopped), *_is_partly_sent())
+    rows = {row["id"]: row for row in (await tx.execute(statement.where(*where))).mappings()}
+    loaded = await load_rests(tx, [follow_up_from_row(row) for row in rows.values()])
+    ended = [
+        drop(follow_up, Reason.STOPPED, closed_at, closed_at)
+        for follow_up in loaded
+        if follow_up.can_be_ended and (closed_at := rows[follow_up.id]["closed_at"]) is not None
+    ]
+    await write_deliveries(tx, [write for one in ended for write in end_rest(one, one.exception_at or tx.now)])
+    await end_follow_ups(tx, ended)
+    return len(ended)
+
+
+async def end_partly_sent_of(tx: Transaction, user_key: str, reason: Reason, now: datetime) -> None:
+    """End what is still to come of a locked user's follow-ups that were partly sent (X1)."""
+    where = (tx.in_workspace(follow_ups), follow_ups.c.user_key == user_key, *_is_partly_sent())
+    rows = (await tx.execute(select(follow_ups).where(*where))).mappings()
+    loaded = await load_rests(tx, [follow_up_from_row(row) for row in rows])
+    ended = [drop(follow_up, reason, now, now) for follow_up in loaded if follow_up.can_be_ended]
+    await write_deliveries(tx, [write for one in ended for write in end_rest(one, now)])
+    await end_follow_ups(tx, ended)
+
+
+def _is_waiting() -> tuple[ColumnElement[bool], ...]:
+    return follow_ups.c.state.in_(_CANCELLABLE), follow_ups.c.dispatched_at.is_(None)
+
+
+def _is_partly_sent() -> tuple[ColumnElement[bool], ...]:
+    return follow_ups.c.state.in_(OPEN_STATES), follow_ups.c.dispatched_at.is_not(None)
+
+
+def _closed_at() -> ScalarSelect[datetime | None]:
+    closed_at = select(publications.c.closed_at).where(publications.c.window_id == follow_ups.c.window_id)
+    return closed_at.scalar_subquery()
 
 
 async def find_open(tx: Transaction, ids: Collection[str]) -> dict[str, str]:

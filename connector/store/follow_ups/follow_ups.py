@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select, updat
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
-from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.model.reasons import NOTED, OPEN_STATES, Reason, State
 from connector.rules.sending import launching
 from connector.rules.triggering.changes import LateException, Refusal
 from connector.store.engine.bulk import as_table, in_set, insert_rows
@@ -124,7 +124,8 @@ async def update_follow_ups(tx: Transaction, changed: Collection[FollowUp]) -> N
 async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow_closed: bool = False) -> None:
     """Give stored follow-ups their new end, from outside their workflows, which the outbox then signals.
 
-    Those that are going out, or went out, stay as they are.
+    Those that are going out, or went out, stay as they are; of one that was partly sent the channels end that are still
+    to come (X1).
 
     Args:
         workflow_closed: their workflows are closed: there is nothing to signal, and what was going out ends too.
@@ -139,8 +140,11 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow
     if workflow_closed:
         statement = statement.where(table.state.in_(OPEN_STATES)).values(values)
     else:
-        is_changeable = [table.state != state.value for state in _KEPT_BY_EVALUATION]
-        statement = statement.where(*is_changeable).values(values | {"ended_outside": True})
+        partly = [follow_up.id for follow_up in ended if follow_up.rest is not None]
+        is_changeable = and_(*(table.state != state.value for state in _KEPT_BY_EVALUATION))
+        if partly:
+            is_changeable = or_(is_changeable, and_(in_set(tx, table.id, partly), table.state.in_(OPEN_STATES)))
+        statement = statement.where(is_changeable).values(values | {"ended_outside": True})
     await tx.execute(statement)
 
 
@@ -226,6 +230,6 @@ def _decision(user_key: str, change: Refusal | LateException) -> dict[str, Any]:
         "key": subject.key,
         "interaction_id": change.logged.id,
         "t": change.logged.t,
-        "state": State.REFUSED.value if is_refusal else "noted",
+        "state": State.REFUSED.value if is_refusal else NOTED,
         "reason": change.reason.value if isinstance(change, Refusal) else Reason.LATE_EXCEPTION.value,
     }

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, literal, or_, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
 from connector.rules.sending.rates import RateWindow
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import deliveries, follow_ups, launches, users
+from connector.store.tables import Instant, deliveries, follow_ups, launches, users
 
 _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "cursor", "paged_at", "ended_at")
 
@@ -24,7 +24,7 @@ class LaunchRow:
 
     `begun_at` is when its audience began to be gathered, by the database's clock: users created since are not in it.
     `cursor` is the last user who was evaluated; `paged_at` is when all had been. `kept_up_at` is when the launch was
-    last at work, or was resumed: whoever waited for their turn until then did not wait too long (D4).
+    last at work: whoever waited for their turn until then did not wait too long (D4).
     """
 
     launch_id: str
@@ -52,6 +52,12 @@ async def load_launch(tx: Transaction, launch_id: str, *, for_update: bool = Fal
     statement = select(launches).where(tx.in_workspace(launches), launches.c.launch_id == launch_id)
     row = (await tx.execute(statement.with_for_update() if for_update else statement)).mappings().one_or_none()
     return None if row is None else _launch(row)
+
+
+async def find_launches(tx: Transaction, campaigns: Collection[str]) -> dict[str, LaunchRow]:
+    """Return the launches of these campaigns, by campaign."""
+    statement = select(launches).where(tx.in_workspace(launches), in_set(tx, launches.c.campaign, campaigns))
+    return {row["campaign"]: _launch(row) for row in (await tx.execute(statement)).mappings()}
 
 
 async def update_launch(tx: Transaction, launch_id: str, **values: Any) -> None:
@@ -110,7 +116,7 @@ async def load_due_rows(
     table = follow_ups.c
     statement = (
         select(table.user_key, table.id, table.channels)
-        .where(*_open_rows_of(tx, launch), table.user_key > after)
+        .where(*is_open_row(tx, launch), table.user_key > after)
         .order_by(table.user_key)
         .limit(limit)
     )
@@ -119,24 +125,42 @@ async def load_due_rows(
     return [DueRow(row.user_key, row.id, tuple(row.channels)) for row in await tx.execute(statement)]
 
 
-async def restart_waits(tx: Transaction, ids: Collection[str], kept_up_at: datetime) -> None:
-    """Let follow-ups wait from `kept_up_at` on: what they waited while the launch was at work, or paused, is forgiven.
+async def load_overdue_rows(tx: Transaction, launch: LaunchRow, before: datetime, limit: int) -> list[DueRow]:
+    """Return follow-ups of a launch that have waited since before an instant (UTC): not counting what the launch itself
+    kept them waiting, unless a provider put them off."""
+    table = follow_ups.c
+    statement = (
+        select(table.user_key, table.id, table.channels)
+        .where(*is_open_row(tx, launch), waits_since(tx, launch) < before)
+        .order_by(table.user_key)
+        .limit(limit)
+    )
+    return [DueRow(row.user_key, row.id, tuple(row.channels)) for row in await tx.execute(statement)]
 
-    So they do not become stale by waiting for their turn (D4). One that a provider put off has had its turn.
+
+def waits_since(tx: Transaction, launch: LaunchRow) -> ColumnElement[datetime]:
+    """Return the instant from which on the wait of a launch's follow-up counts (D4), as `restart_waits` makes it."""
+    is_behind = and_(follow_ups.c.next_at < launch.kept_up_at, ~_was_tried(tx))
+    return case((is_behind, literal(launch.kept_up_at, Instant)), else_=follow_ups.c.next_at)
+
+
+async def restart_waits(tx: Transaction, ids: Collection[str], kept_up_at: datetime) -> None:
+    """Let follow-ups wait from `kept_up_at` on, so that they do not become stale by waiting for their turn (D4).
+
+    One that a provider put off has had its turn.
     """
     table = follow_ups.c
-    was_tried = exists().where(tx.in_workspace(deliveries), deliveries.c.follow_up_id == table.id)
     await tx.execute(
         update(follow_ups)
         .where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids), _is_open())
-        .where(table.next_at < kept_up_at, ~was_tried)
+        .where(table.next_at < kept_up_at, ~_was_tried(tx))
         .values(next_at=kept_up_at)
     )
 
 
 async def find_earliest_wait(tx: Transaction, launch: LaunchRow) -> datetime | None:
     """Return the first instant (UTC) that an open follow-up of the launch waits for; None if none is open."""
-    statement = select(func.min(follow_ups.c.next_at)).where(*_open_rows_of(tx, launch))
+    statement = select(func.min(follow_ups.c.next_at)).where(*is_open_row(tx, launch))
     find_earliest_wait: datetime | None = (await tx.execute(statement)).scalar_one()
     return find_earliest_wait
 
@@ -158,7 +182,12 @@ def _is_open() -> ColumnElement[bool]:
     return follow_ups.c.state.in_([literal(s.value, literal_execute=True) for s in State if s in OPEN_STATES])
 
 
-def _open_rows_of(tx: Transaction, launch: LaunchRow) -> tuple[ColumnElement[bool], ...]:
+def _was_tried(tx: Transaction) -> ColumnElement[bool]:
+    return exists().where(tx.in_workspace(deliveries), deliveries.c.follow_up_id == follow_ups.c.id)
+
+
+def is_open_row(tx: Transaction, launch: LaunchRow) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition for the follow-ups of a launch that have not ended."""
     table = follow_ups.c
     return (
         tx.in_workspace(follow_ups),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import RowMapping, func, literal, select, true, update
 
-from connector.rules.model.reasons import State
+from connector.rules.model.reasons import OPEN_STATES, State
 from connector.store.engine.transaction import Transaction, clock, database_now
 from connector.store.tables import Instant, follow_ups, launches
 
@@ -37,13 +37,17 @@ async def find_to_start(
 
 
 async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
-    """Return follow-ups that ended from outside and whose workflows do not know yet, the oldest end first."""
+    """Return follow-ups that ended from outside and whose workflows do not know yet, the oldest end first.
+
+    One that was partly sent may still have a message that is being sent: it ends with the result.
+    """
     table = follow_ups.c
     statement = (
         select(table.id, table.campaign, table.user_key, table.state, table.reason)
         .where(
             tx.in_workspace(follow_ups),
             table.ended_outside,
+            table.state.not_in(OPEN_STATES),
             table.started_at.is_not(None),
             table.signalled_at.is_(None),
         )

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import func, literal, select
 
-from connector.rules.model.users import canonical_address
+from connector.rules.model.addresses import canonical_address
 from connector.rules.sending.deliveries import DeliveryRecord
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
@@ -35,8 +35,9 @@ async def find_holders(tx: Transaction, channel: str, addresses: Collection[str]
     """Return the current ids of the users who have these addresses on email or sms, by (channel, canonical address)."""
     if not addresses:
         return {}
-    # The database's lower case may know fewer letters than ours.
-    wanted = {canonical_address(channel, address) for address in addresses} | {address.lower() for address in addresses}
+    canonical = {canonical_address(channel, address) for address in addresses}
+    # The database's lower case may know more letters than ASCII's.
+    wanted = canonical | {address.lower() for address in canonical}
     column = users.c.email if channel == "email" else users.c.phone
     compared = func.lower(column) if channel == "email" else bare_number(column)
     where = (tx.in_workspace(users), in_set(tx, compared, wanted))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, func, literal, select, tuple_, update
 
-from connector.rules.model.users import canonical_address
+from connector.rules.model.addresses import canonical_address
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.rules.provider_events.attribution import Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements

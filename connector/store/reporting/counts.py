@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import case, func, select, union_all
 
-from connector.rules.model.reasons import State
+from connector.rules.model.reasons import Reason, State
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import decisions, follow_ups
+from connector.store.tables import decisions, deliveries, follow_ups
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,20 @@ async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list
         parts.append(part if campaign is None else part.where(table.c.campaign == campaign))
     rows = await tx.execute(union_all(*parts))
     return sorted((Count(*row) for row in rows), key=lambda count: (count.campaign, count.state, count.reason or ""))
+
+
+async def count_template_faults(tx: Transaction, campaign: str, limit: int = 20) -> list[tuple[str, int]]:
+    """Count the messages of a campaign whose template failed (W7), by place and problem, the most frequent first."""
+    table, count = deliveries.c, func.count().label("count")
+    statement = (
+        select(table.detail, count)
+        .where(tx.in_workspace(deliveries), table.campaign == campaign, table.detail.is_not(None))
+        .where(table.reason == Reason.TEMPLATE_FAILED.value)
+        .group_by(table.detail)
+        .order_by(count.desc(), table.detail)
+        .limit(limit)
+    )
+    return [(detail, number) for detail, number in await tx.execute(statement)]
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,17 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    and_,
+    case,
     false,
+    func,
     null,
     select,
     type_coerce,
 )
 
-from connector.rules.model.reasons import State
-from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.model.reasons import NOTED, OPEN_STATES, State
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
@@ -31,9 +34,11 @@ from connector.store.tables import Instant, decisions, deliveries, follow_ups, u
 class FollowUpListing:
     """One follow-up, or one refused trigger, in its present state. Times are UTC; `key` is '' if it is not set.
 
-    `channels` are those on which a message went out. If the user was erased, `user` is None, `trigger` is `erased`, and
-    `key` is the row's own id, or '' of a refusal. `is_launched` is true for a follow-up of a launch, which has no
-    workflow of its own. A refusal has neither `id`, `due_at`, `next_at` nor `exception`.
+    `channels` are those on which a message went out, and `tried` the messages that are tried again (W6). If the user
+    was erased, `user` is None, `trigger` is `erased`, and `key` is the row's own id, or '' of a refusal.
+    `is_launched` is true for a follow-up of a launch, which has no workflow of its own. A refusal has neither `id`,
+    `due_at`, `next_at` nor `exception`. A late exception is its own `exception`, and has the `trigger` and
+    `due_at` of the follow-up that had been sent.
     """
 
     user_key: str
@@ -51,6 +56,7 @@ class FollowUpListing:
     exception: str | None
     decided_at: datetime | None
     channels: tuple[str, ...] = ()
+    tried: tuple[DeliveryRecord, ...] = ()
 
 
 async def list_follow_ups(
@@ -64,22 +70,23 @@ async def list_follow_ups(
     """Load the follow-ups that match all of these, newest trigger first, at most `limit`.
 
     Args:
-        state: `refused` lists the triggers that the rules refused; no other value does, for they began no follow-up.
+        state: `refused` lists the triggers that the rules refused, and `noted` the late exceptions; no other value
+            does, for they began no follow-up.
     """
-    table = decisions if state == State.REFUSED else follow_ups
+    table = decisions if state in (State.REFUSED, NOTED) else follow_ups
     statement = _columns_of(table).where(tx.in_workspace(table)).limit(limit)
     for column, value in ((table.c.campaign, campaign), (table.c.user_key, user_key), (table.c.state, state)):
         if value is not None:
             statement = statement.where(column == value)
     listings = [FollowUpListing(*row) for row in await tx.execute(statement)]
-    channels = await _load_sent_channels(tx, [listing.id for listing in listings if listing.id is not None])
-    return [replace(listing, channels=tuple(channels.get(listing.id or "", ()))) for listing in listings]
+    messages = await _load_messages(tx, [listing.id for listing in listings if listing.id is not None])
+    return [_with_messages(listing, messages.get(listing.id or "", ())) for listing in listings]
 
 
 def _columns_of(table: Table) -> Select[Any]:
     """Return the query for the fields of `FollowUpListing` up to `decided_at`, newest first."""
-    is_refusals = table is decisions
-    t = table.c.t if is_refusals else table.c.triggered_at
+    is_decisions = table is decisions
+    t = table.c.t if is_decisions else table.c.triggered_at
     user = (
         select(user_aliases.c.external_id)
         .where(user_aliases.c.workspace == table.c.workspace, user_aliases.c.user_key == table.c.user_key)
@@ -89,31 +96,46 @@ def _columns_of(table: Table) -> Select[Any]:
     )
     return select(
         table.c.user_key,
-        false() if is_refusals else is_launched(),
+        false() if is_decisions else is_launched(),
         _or_null(table, "id", String),
         table.c.campaign,
         user,
-        table.c.interaction_id if is_refusals else table.c.trigger_id,
+        func.coalesce(_of_sent("trigger_id"), table.c.interaction_id) if is_decisions else table.c.trigger_id,
         table.c.key,
-        t,
-        _or_null(table, "due_at", Instant),
+        func.coalesce(_of_sent("triggered_at"), t) if is_decisions else t,
+        _of_sent("due_at") if is_decisions else table.c.due_at,
         _or_null(table, "next_at", Instant),
         table.c.state,
         table.c.reason,
-        _or_null(table, "exception_id", String),
+        case((table.c.state == NOTED, table.c.interaction_id)) if is_decisions else table.c.exception_id,
         table.c.decided_at,
     ).order_by(t.desc())
+
+
+def _of_sent(name: str) -> Any:
+    """Return a column of the follow-up for which an exception was too late: of its key, the first sent after it."""
+    sent, late = follow_ups.c, decisions.c
+    is_of_key = and_(*(sent[one] == late[one] for one in ("workspace", "campaign", "user_key", "key")))
+    of_key = select(sent[name]).where(late.state == NOTED, is_of_key, sent.dispatched_at > late.t)
+    return of_key.order_by(sent.dispatched_at).limit(1).correlate(decisions).scalar_subquery()
 
 
 def _or_null(table: Table, name: str, kind: Any) -> Column[Any] | Any:
     return table.c[name] if name in table.c else type_coerce(null(), kind).label(name)
 
 
-async def _load_sent_channels(tx: Transaction, follow_up_ids: Sequence[str]) -> dict[str, list[str]]:
-    channels: dict[str, list[str]] = {}
+async def _load_messages(tx: Transaction, follow_up_ids: Sequence[str]) -> dict[str, list[DeliveryRecord]]:
+    """Load the messages of follow-ups that went out, or are tried again, by follow-up."""
+    messages: dict[str, list[DeliveryRecord]] = {}
     if follow_up_ids:
         table = deliveries.c
-        is_sent = table.state == DeliveryState.SENT.value
-        for record in await find_deliveries(tx, in_set(tx, table.follow_up_id, follow_up_ids), is_sent):
-            channels.setdefault(record.follow_up_id, []).append(record.channel)
-    return channels
+        is_shown = table.state.in_((DeliveryState.SENT.value, DeliveryState.OPEN.value))
+        for record in await find_deliveries(tx, in_set(tx, table.follow_up_id, follow_up_ids), is_shown):
+            messages.setdefault(record.follow_up_id, []).append(record)
+    return messages
+
+
+def _with_messages(listing: FollowUpListing, messages: Sequence[DeliveryRecord]) -> FollowUpListing:
+    sent = tuple(message.channel for message in messages if message.state is DeliveryState.SENT)
+    tried = tuple(message for message in messages if message.state is DeliveryState.OPEN)
+    return replace(listing, channels=sent, tried=tried if listing.state in OPEN_STATES else ())

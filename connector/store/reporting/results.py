@@ -104,8 +104,10 @@ def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
 def _steps_in_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
     log = interactions.c
     letter = func.coalesce(log.properties["conversion"].as_string(), PRIMARY_CONVERSION)
-    is_by_people = or_(log.topic != T.OPEN_EMAIL, log.properties["opens"].as_string() == "human")
-    is_counted = true() if robots == "count" else ~_is_robot(tx, log.properties)
+    is_robot = _is_robot(tx, log.properties)
+    is_human = and_(log.properties["opens"].as_string() == "human", ~is_robot)  # as in `matching.opens_of`
+    is_by_people = or_(log.topic != T.OPEN_EMAIL, is_human)
+    is_counted = true() if robots == "count" else ~is_robot
     return select(
         log.user_key,
         _flag(log.topic == T.ENROLL_IN_CONTROL_GROUP, "enrolled"),

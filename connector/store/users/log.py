@@ -190,24 +190,6 @@ async def is_logged(tx: Transaction, user_key: str, item_id: str) -> bool:
     return (await tx.execute(statement.limit(1))).one_or_none() is not None
 
 
-async def count_interactions(tx: Transaction, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Count the logged interactions by (target, type), in one statement (P4)."""
-    if not pairs:
-        return {}
-    table = interactions.c
-    statement = (
-        select(table.target, table.topic, func.count())
-        .where(
-            tx.in_workspace(interactions),
-            table.target.in_({target for target, _ in pairs}),
-            table.topic.in_({topic for _, topic in pairs}),
-        )
-        .group_by(table.target, table.topic)
-    )
-    counts = {(target, topic): count for target, topic, count in await tx.execute(statement)}
-    return {pair: counts[pair] for pair in pairs if pair in counts}
-
-
 async def count_users(tx: Transaction, types: Collection[LoggedType], since: datetime) -> int:
     """Count the users who have an entry of one of these types in their log since an instant (UTC)."""
     statement = select(func.count(func.distinct(interactions.c.user_key))).where(_has_type(tx, types, since))

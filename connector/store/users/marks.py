@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from sqlalchemy import select
 
-from connector.rules.model.users import canonical_address
+from connector.rules.model.addresses import canonical_address, earlier_forms
 from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.mark_secrets import make_mark
 from connector.store.engine.transaction import Transaction
@@ -28,7 +28,8 @@ Address = tuple[str, str]
 async def mark_erased(tx: Transaction, ids: Iterable[str], addresses: Iterable[Address], now: datetime) -> None:
     """Mark these ids and addresses as erased; those that are marked already stay as they are."""
     secret = (await tx.mark_secrets.load(tx.connection))[0]
-    texts = [*map(_id_text, ids), *(_address_text(*address) for address in addresses)]
+    canonical = ((channel, canonical_address(channel, address)) for channel, address in addresses)
+    texts = [*map(_id_text, ids), *(_address_text(*address) for address in canonical)]
     rows = [
         {"workspace": tx.workspace, "mark": make_mark(secret, text), "erased_at": now} for text in sorted(set(texts))
     ]
@@ -49,7 +50,12 @@ async def find_erased(
         return set(), set()
     of_ids = await _by_mark(tx, {_id_text(id): id for id in ids})
     canonical = {(channel, canonical_address(channel, address)) for channel, address in addresses}
-    of_addresses = await _by_mark(tx, {_address_text(*address): address for address in canonical})
+    forms = {
+        _address_text(channel, form): (channel, address)
+        for channel, address in canonical
+        for form in earlier_forms(channel, address)
+    }
+    of_addresses = await _by_mark(tx, forms)
     table = erased_users.c
     where = (tx.in_workspace(erased_users), in_set(tx, table.mark, [*of_ids, *of_addresses]))
     found = set((await tx.execute(select(table.mark).where(*where))).scalars())
@@ -84,9 +90,9 @@ def _id_text(external_id: str) -> str:
     return hashlib.sha256(external_id.encode(errors="surrogatepass")).hexdigest()
 
 
-def _address_text(channel: str, address: str) -> str:
+def _address_text(channel: str, form: str) -> str:
     """Return what the mark of an address is made of; the colon keeps it apart from the hash of an id."""
-    return f"{channel}:{canonical_address(channel, address)}"
+    return f"{channel}:{form}"
 
 
 def _provider_text(provider_id: str) -> str:

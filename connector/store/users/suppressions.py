@@ -7,7 +7,7 @@ from operator import itemgetter
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, literal, or_, select, update
 
-from connector.rules.model.users import canonical_address
+from connector.rules.model.addresses import canonical_address
 from connector.rules.provider_events.consent import AddressStatement
 from connector.store.engine.bulk import upsert
 from connector.store.engine.transaction import Transaction
@@ -48,7 +48,7 @@ async def save_address_statements(
     rows = [
         {
             "on_channel": statement.channel,
-            "reported_address": _comparable(statement.channel, statement.address),
+            "reported_address": canonical_address(statement.channel, statement.address),
             "is_suppressed": statement.is_suppressed,
             "at": statement.at,
             "key": user_keys.get(statement.address),
@@ -76,7 +76,7 @@ async def erase_addresses(tx: Transaction, user_key: str, addresses: Collection[
     """
     table = dead_addresses.c
     of_user = [
-        and_(table.channel == channel, table.address == func.lower(literal(_comparable(channel, address))))
+        and_(table.channel == channel, table.address == func.lower(literal(canonical_address(channel, address))))
         for channel, address in sorted(addresses)
     ]
     for condition in (table.user_key == user_key, *of_user):
@@ -84,11 +84,6 @@ async def erase_addresses(tx: Transaction, user_key: str, addresses: Collection[
         await tx.execute(delete(dead_addresses).where(tx.in_workspace(dead_addresses), condition, ~is_held))
     where = (tx.in_workspace(dead_addresses), table.user_key == user_key)
     await tx.execute(update(dead_addresses).where(*where).values(user_key=None))
-
-
-def _comparable(channel: str, address: str) -> str:
-    """Return a number without separators; the database lowers the case of an email."""
-    return canonical_address(channel, address) if channel == "sms" else address
 
 
 def _is_suppressed(channel: str) -> ColumnElement[bool]:

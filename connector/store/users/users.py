@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, exists, literal, or_, select, update
 
 from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.users import SuppressedAddresses, User
+from connector.rules.model.users import SuppressedAddresses, User, without_profile_fields
 from connector.store.engine.bulk import as_table, in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import erased_users, user_aliases, users
@@ -219,7 +219,7 @@ def _user(row: Mapping[str, Any] | RowMapping) -> User:
         push_tokens=tuple(row["push_tokens"]),
         time_zone=row["time_zone"],
         first_name=row["first_name"],
-        attributes=row["attributes"],
+        attributes=without_profile_fields(row["attributes"]),
         consent=row["consent"],
     )
 

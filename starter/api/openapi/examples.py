@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.rules.model.users import User
 from starter.api.openapi import views
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
@@ -150,9 +149,11 @@ EXAMPLES: Mapping[str, Example] = {
         view=views.EntryView,
     ),
     "users-replace_user": Example(
-        {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=User
+        {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=views.DescribedUserView
     ),
-    "users-change_user": Example({"id": "u-17"}, body={"attributes": {"tier": "gold"}}, answer=_ADA, view=User),
+    "users-change_user": Example(
+        {"id": "u-17"}, body={"attributes": {"tier": "gold"}}, answer=_ADA, view=views.DescribedUserView
+    ),
     "users-read_user": Example({"id": "u-17"}, answer=_ADA, view=views.UserView),
     "interactions-take_interactions": Example(
         body={
@@ -168,7 +169,6 @@ EXAMPLES: Mapping[str, Example] = {
                     "id": "evt-2",
                     "user": "u-18",
                     "type": "make_purchase",
-                    "occurred_at": _AT,
                     "properties": {"product": "shoe-1", "price": 90, "currency": "EUR"},
                 },
                 {"id": "evt-3", "user": "u-18", "type": "event", "name": "cart_updated", "occurred_at": "noon"},
@@ -207,6 +207,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "reason": None,
                     "decided_at": None,
                     "channels": [],
+                    "waits": f"waits until {_SEND_AT}",
                 }
             ]
         },
@@ -231,6 +232,9 @@ EXAMPLES: Mapping[str, Example] = {
             "control": dict.fromkeys(_COUNTS, 0) | {"converted": {}},
             "receivers": {**_COUNTS, "uplift": {}},
             "variants": [],
+            "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
+            "template_faults": [],
+            "retried": [],
         },
         view=views.ResultsView,
     ),
@@ -293,6 +297,11 @@ EXAMPLES: Mapping[str, Example] = {
     "segment-import_history": Example(body=SEGMENT_BATCH, answer={"success": True}),
     "webhooks-take_events": Example({"provider": "sendgrid"}, body=_SENDGRID),
     "campaigns-stop": _order_example("stop", body={}),
+    "campaigns-preview_resume": Example(
+        _REMINDER,
+        answer={"changed": ["cart-reminder"], "unchanged": [], "warnings": [], "launches": []},
+        view=views.ResumePreviewView,
+    ),
     "campaigns-resume": _order_example("resume", body={}),
     "campaigns-archive": _order_example("archive", body={}),
     "users-split": Example({"id": "visitor-5"}, answer={"id": "visitor-5", "split_from": "u-17"}),

@@ -65,6 +65,7 @@ _EXTRA_STATUSES: dict[str, set[int]] = {
     "campaigns-publish": {404, 409, 504},
     "campaigns-stop": {404, 409, 504},
     "campaigns-resume": {404, 409, 504},
+    "campaigns-preview_resume": {404, 409},
     "campaigns-archive": {404, 409, 504},
     "campaigns-read_results": {404},
     "inbox-read_inbox": {404, 410},

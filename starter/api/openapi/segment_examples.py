@@ -115,6 +115,11 @@ _SUCCESS = {
                 },
             },
         },
+        "warnings": {
+            "type": "array",
+            "description": "What is wrong with accepted traits: sentences; of a batch, with the message's place.",
+            "items": {"type": ["string", "object"]},
+        },
     },
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {

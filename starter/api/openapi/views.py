@@ -37,11 +37,15 @@ class ErrorView(ResponseModel):
 
 
 class ItemView(ResponseModel):
-    """The result of one item: `accepted` items are stored durably; `fault` explains an `invalid` one."""
+    """The result of one item: `accepted` items are stored durably; `fault` explains an `invalid` one.
+
+    `warnings` says which addresses of an accepted user description are none.
+    """
 
     id: str | None
     status: Literal["accepted", "duplicate", "invalid"]
     fault: str | None = None
+    warnings: list[str] = []
 
 
 class IngestView(ResponseModel):
@@ -77,6 +81,12 @@ class UserView(User):
     consent_statements: dict[str, ConsentStatementView] = Field(default_factory=dict)
     unreachable: dict[str, str] = Field(default_factory=dict)
     joins: list[JoinView] = Field(default_factory=list)
+
+
+class DescribedUserView(User):
+    """A user; `warnings` says which of the given addresses is none."""
+
+    warnings: list[str] = Field(default_factory=list)
 
 
 class SplitView(ResponseModel):
@@ -127,8 +137,30 @@ class ReceiptView(ResponseModel):
     warnings: list[str]
 
 
+class LaunchForecastView(ResponseModel):
+    """Numbers of users; without `is_exact` there are more than were counted."""
+
+    campaign: str
+    at_once: int
+    stale: int
+    later: int
+    is_exact: bool
+
+
+class ResumePreviewView(ResponseModel):
+    """What resuming would change, and what its launches would do with users who got no message yet."""
+
+    changed: list[str]
+    unchanged: list[str]
+    warnings: list[str]
+    launches: list[LaunchForecastView]
+
+
 class FollowUpView(ResponseModel):
-    """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time."""
+    """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time.
+
+    `waits`, of an open one: "waits until …", or "due for 9 s; attempt 5 at …; last: http_503".
+    """
 
     id: str | None
     workflow_id: str | None
@@ -143,6 +175,7 @@ class FollowUpView(ResponseModel):
     reason: Reason | None
     decided_at: datetime | None
     channels: list[str]
+    waits: str | None = None
     exception: str | None = None
 
 
@@ -175,6 +208,32 @@ class VariantView(ComparedView):
     variant: str | None
 
 
+class FollowUpCountView(ResponseModel):
+    """The number of follow-ups, or of refused triggers, in one state for one reason."""
+
+    state: State | Literal["noted"]
+    reason: Reason | None
+    count: int
+
+
+class TemplateFaultView(ResponseModel):
+    """The number of messages that one error of a template kept from being sent."""
+
+    fault: str
+    count: int
+
+
+class RetriedView(ResponseModel):
+    """The messages of one channel that are due and tried again after the same fault of their provider."""
+
+    campaign: str
+    channel: str
+    fault: str
+    count: int
+    due_since: datetime
+    due_for: str
+
+
 class ResultsView(ResponseModel):
     """The results of a campaign or card."""
 
@@ -183,6 +242,9 @@ class ResultsView(ResponseModel):
     control: CountsView
     receivers: ComparedView
     variants: list[VariantView]
+    follow_ups: list[FollowUpCountView]
+    template_faults: list[TemplateFaultView]
+    retried: list[RetriedView]
 
 
 class ActorView(ResponseModel):
@@ -216,6 +278,13 @@ class AuditView(ResponseModel):
     next: int | None
 
 
+class RetriedChannelView(ResponseModel):
+    """A channel whose messages are due and tried again, and the last fault of its provider."""
+
+    channel: str
+    fault: str
+
+
 class ReadinessView(ResponseModel):
     """`degraded`: interactions are accepted, and their follow-ups start when the rest is back."""
 
@@ -223,6 +292,7 @@ class ReadinessView(ResponseModel):
     database: Literal["ok", "unreachable"]
     temporal: Literal["ok", "unreachable"]
     worker: Literal["polling", "none"]
+    retried: list[RetriedChannelView] | None = None
     note: str | None = None
 
 

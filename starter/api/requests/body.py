@@ -7,10 +7,11 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from connector.definitions.faults import describe_faults
+from connector.ingest.batch_text import read_batch_text
 from connector.rules.model.errors import DefinitionError
+from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.rules.model.values import storage_problem
 from starter.api.requests.decompression import declared_length, read_decompressed
 from starter.api.requests.errors import ApiError
@@ -34,9 +35,24 @@ def parse_json(body: bytes) -> Any:
     if not body:
         return None
     try:
-        return from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise ApiError(400, "invalid_json", f"the body is not JSON: {error}") from None
+        return read_json_text(body)
+    except JsonInvalid as fault:
+        raise ApiError(400, "invalid_json", f"the body {fault}") from None
+
+
+def parse_items(body: bytes) -> Any:
+    """Parse JSON as `parse_json` does, but such that an item that cannot be read leaves the others readable."""
+    if not body:
+        return None
+    try:
+        return read_batch_text(body)
+    except JsonInvalid as fault:
+        raise ApiError(400, "invalid_json", f"the body {fault}") from None
+
+
+async def read_items(request: Request) -> dict[str, Any]:
+    """Return the body as a JSON object that holds items, which are read by `parse_items`. Raises ApiError."""
+    return _object(parse_items(await read_decompressed(request, MAX_BODY_BYTES)))
 
 
 async def read_object(request: Request) -> dict[str, Any]:
@@ -67,6 +83,7 @@ def validate(model: type[Model], data: Mapping[str, Any]) -> Model:
 
 
 Description = Annotated[dict[str, Any], Depends(read_description)]
+ItemsObject = Annotated[dict[str, Any], Depends(read_items)]
 JsonObject = Annotated[dict[str, Any], Depends(read_object)]
 JsonOptions = Annotated[dict[str, Any], Depends(read_options)]
 

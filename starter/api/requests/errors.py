@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
+from connector.rules.model.validation import describe_problem
 from connector.store.engine.outages import StoreUnavailable
 from connector.store.users.users import UserErased
 from connector.temporal.client import TemporalUnavailable
@@ -98,7 +99,7 @@ def _refused(error: OrderRefused) -> ApiError:
 
 def _invalid_parameter(error: RequestValidationError) -> ApiError:
     """Convert a fault of a query or path parameter; the first element of its location names which, and is dropped."""
-    return _invalid([Fault(".".join(map(str, fault["loc"][1:])), fault["msg"]) for fault in error.errors()])
+    return _invalid([Fault(".".join(map(str, fault["loc"][1:])), describe_problem(fault)) for fault in error.errors()])
 
 
 _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {

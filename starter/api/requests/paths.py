@@ -14,6 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from starter.api.requests.errors import ApiError
 
+SDK_PATHS = {
+    "/v1/t": "/v1/track",
+    "/v1/i": "/v1/identify",
+    "/v1/p": "/v1/page",
+    "/v1/s": "/v1/screen",
+    "/v1/g": "/v1/group",
+    "/v1/a": "/v1/alias",
+    "/v1/b": "/v1/batch",
+}
+"""The paths of Segment's SDKs for browsers and phones: other names of the same routes, for the same callers."""
+
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
@@ -27,7 +38,8 @@ class EncodedPaths:
         """Handle one request; 422 if its path cannot be decoded without loss."""
         if scope["type"] == "http":
             try:
-                scope["path"] = _canonical_path(scope["raw_path"])
+                path = _canonical_path(scope["raw_path"])
+                scope["path"] = SDK_PATHS.get(path, path)
             except ValueError:
                 return await _undecodable().response()(scope, receive, send)
         await self._app(scope, receive, send)

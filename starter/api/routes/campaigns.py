@@ -13,6 +13,7 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Publishable, Workspace
+from connector.store.engine.database import LONG_SECONDS
 from connector.templating.threads import run_in_thread
 from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.order_keys import OrderKeyHere
@@ -25,7 +26,8 @@ from starter.api.requests.options import OrderOptions, PublishOptions
 from starter.operations.drafts import save_definitions
 from starter.operations.order_keys import OrderKey
 from starter.operations.orders import order_now
-from starter.operations.results import load_results
+from starter.operations.preview import preview_resume, view_resume
+from starter.operations.results import load_outcomes, load_results
 from starter.operations.views import view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -73,6 +75,18 @@ async def resume(
     return await _order(context, actor, "resume", id, validate(OrderOptions, options), key)
 
 
+@router.get("/{id}/resume", dependencies=_READS, name="preview_resume")
+async def read_resume(id: str, context: ContextHere) -> dict[str, Any]:
+    """Return what resuming it now would do, and change nothing: to how many users of a launch it sends at once (P9).
+
+    `launches` has, for a scheduled original: `at_once`, the users who would get the message now; `stale`, those whose
+    time is more than `stale_after` past, who would get none; `later`, those whose time is still to come.
+    """
+    await _entry(context, id)
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
+        return view_resume(await preview_resume(tx, [id]))
+
+
 @router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_OPTIONS)
 async def archive(
     id: str, options: JsonOptions, key: OrderKeyHere, context: ContextHere, actor: ActorHere
@@ -87,9 +101,10 @@ async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
 
     Each user counts once per step. `uplift` has, by conversion, the receivers' rate against the control group's, the
     difference with its 95% confidence interval (`low` to `high`, Newcombe's) and the relative uplift; it is null if
-    either group is empty.
+    either group is empty. `follow_ups` counts the follow-ups by state and reason, and the refused triggers.
     """
-    return {"id": id, **await load_results(context, await _entry(context, id))}
+    entry = await _entry(context, id)
+    return {"id": id, **await load_results(context, entry), **await load_outcomes(context, entry)}
 
 
 async def _order(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
-from connector.rules.model.reasons import State
+from connector.store.engine.transaction import database_now
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
 from starter.api.access.scopes import Scope, needs
@@ -16,6 +16,10 @@ from starter.operations.views import view_follow_up
 router = APIRouter(tags=["follow-ups"])
 
 MAX_LIMIT = 1000
+ListedState = Literal[
+    "waiting", "held", "sending", "sent", "excepted", "dropped", "control", "failed", "refused", "noted"
+]
+"""A state of follow-ups (`State`), or the pseudo-state of late exceptions."""
 Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 
 
@@ -24,13 +28,16 @@ async def read_follow_ups(
     context: ContextHere,
     campaign: Word = None,
     user: Word = None,
-    state: State | None = None,
+    state: ListedState | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
 ) -> dict[str, Any]:
-    """List follow-ups, newest trigger first; `state=refused` lists refused triggers instead.
+    """List follow-ups, newest trigger first; `state=refused` lists refused triggers instead, `noted` late exceptions.
+
+    A late exception has its id as `exception`, and the trigger of the follow-up that had been sent.
 
     `reason` is null if a message was sent or the follow-up waits. `workflow_id` is the workflow in Temporal, for the
-    `exception` signal; it is null for refusals and for messages of a launch.
+    `exception` signal; it is null for refusals and for messages of a launch. An open follow-up has `waits`: until when,
+    or for how long it is due, with its next attempt and the last fault of its provider.
     """
     async with context.database.read(context.workspace) as tx:
         stored = None if user is None else await find_user(tx, user)
@@ -43,4 +50,11 @@ async def read_follow_ups(
             state=state,
             limit=limit,
         )
-    return {"follow_ups": [view_follow_up(context.workspace, listed) for listed in found]}
+        now = await database_now(tx)
+    entries = (await context.cache.at_least(context.database)).entries
+    stopped = {listed.campaign for listed in found if entries[listed.campaign].state == "stopped"}
+    return {
+        "follow_ups": [
+            view_follow_up(context.workspace, listed, now, is_stopped=listed.campaign in stopped) for listed in found
+        ]
+    }

@@ -12,7 +12,7 @@ from connector.rules.targeting.client_reports import MAX_CLIENT_ITEMS, ClientRep
 from starter.api.access.reports import LimitsHere
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
-from starter.api.requests.body import JsonObject
+from starter.api.requests.body import ItemsObject
 from starter.api.requests.errors import ApiError
 from starter.api.requests.metrics import interactions_ingested
 
@@ -24,7 +24,7 @@ router = APIRouter(tags=["interactions"])
     name="take_interactions",  # part of the operation id, which generated clients use
     openapi_extra=describe_body("Interactions"),
 )
-async def ingest_interactions(limits: LimitsHere, body: JsonObject, context: ContextHere) -> Response:
+async def ingest_interactions(limits: LimitsHere, body: ItemsObject, context: ContextHere) -> Response:
     """Ingest interactions and events. An `accepted` item is stored durably; repeating it changes nothing.
 
     The response has one result per item, in their order: `accepted`, `duplicate`, or `invalid` with its fault. `users`

@@ -26,12 +26,14 @@ async def alive() -> dict[str, str]:
 async def ready(context: ContextHere) -> JSONResponse:
     """Return 200 if interactions are accepted, else 503, with the state of every part."""
     found = await check_readiness(context)
-    body = {
+    body: dict[str, object] = {
         "status": found.status,
         "database": found.outage or "ok",
         "temporal": "ok" if found.temporal else "unreachable",
         "worker": "polling" if found.worker else "none",
     }
+    if found.retried:
+        body["retried"] = [{"channel": channel, "fault": fault} for channel, fault in found.retried]
     if found.note:
         body["note"] = found.note
     return JSONResponse(body, 503 if found.outage else 200)

@@ -20,6 +20,7 @@ from connector.app.context import AppContext
 from connector.rules.model.audit import Actor
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.joining import Joiner, JoinRoute
+from connector.rules.model.values import replace_surrogates
 from connector.rules.targeting.client_reports import MAX_CLIENT_ITEMS, ClientReports
 from connector.segment.envelope import KINDS
 from connector.segment.mapping import SegmentMapping, read_mapping
@@ -28,7 +29,7 @@ from starter.api.access.reports import limits_of
 from starter.api.access.scopes import Scope, caller_of, needs, needs_or_client
 from starter.api.context import ContextHere
 from starter.api.openapi.segment_examples import ANSWERS, batch_body, message_body
-from starter.api.requests.body import parse_json
+from starter.api.requests.body import parse_items, parse_json
 from starter.api.requests.decompression import read_decompressed
 from starter.api.requests.errors import HANDLED_ERRORS, ApiError, as_api_error
 from starter.api.requests.metrics import interactions_ingested, segment_messages
@@ -112,7 +113,7 @@ async def read_message(request: Request) -> Any:
 
 async def read_batch(request: Request) -> Mapping[str, Any]:
     """Read the body of a batch, which has a list of messages. Raises ApiError."""
-    body = parse_json(await read_decompressed(request, MAX_BATCH_BYTES, too_large=400))
+    body = parse_items(await read_decompressed(request, MAX_BATCH_BYTES, too_large=400))
     if not isinstance(body, Mapping) or not isinstance(body.get("batch"), list):
         raise ApiError(400, "invalid", 'the body must be {"batch": [...]}, a list of messages')
     _check_number(body["batch"], MAX_MESSAGES)
@@ -193,8 +194,10 @@ async def _ingest_one(kind: str, message: Any, sender: Sender) -> JSONResponse:
     if fault := ingested.faults.get(0):
         if ingested.forbidden:
             raise ApiError(403, "forbidden", fault, details={"missing": [Scope.MANAGE.value]})
-        raise ApiError(400, "invalid", fault[:MAX_FAULT_CHARACTERS])
-    return JSONResponse({"success": True})
+        raise ApiError(400, "invalid", _shown(fault))
+    return JSONResponse(
+        {"success": True, **({"warnings": [*map(_shown, ingested.warnings[0])]} if ingested.warnings else {})}
+    )
 
 
 async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sender) -> JSONResponse:
@@ -202,27 +205,42 @@ async def _ingest_batch(body: Mapping[str, Any], route: JoinRoute, sender: Sende
     if sender.limits is not None:
         _check_number(messages, MAX_CLIENT_ITEMS)
     fit = [_unless_too_large(message) for message in messages]
-    ingested = await sender.ingest(fit, route, shared=shared if isinstance(shared, Mapping) else {})
+    shared = shared if isinstance(shared, Mapping) else {}
+    ingested = await sender.ingest(fit, route, shared=shared, sent_at=body.get("sentAt"))
     for index, (message, fitting) in enumerate(zip(messages, fit, strict=True)):
         if fitting is not message:
             ingested.faults[index] = f"is larger than {MAX_MESSAGE_BYTES} bytes"
     _count([_kind_of(message) for message in messages], ingested, sender.context)
-    rejected = [_rejection(messages[index], index, fault) for index, fault in sorted(ingested.faults.items())]
-    return JSONResponse({"success": True, **({"rejected": rejected} if rejected else {})})
+    rejected = [
+        {**_place_of(messages[index], index), "fault": replace_surrogates(fault[:MAX_FAULT_CHARACTERS])}
+        for index, fault in sorted(ingested.faults.items())
+    ]
+    warned = [
+        {
+            **_place_of(messages[index], index),
+            "warnings": [replace_surrogates(one[:MAX_FAULT_CHARACTERS]) for one in of],
+        }
+        for index, of in sorted(ingested.warnings.items())
+    ]
+    lists = {"rejected": rejected, "warnings": warned}
+    return JSONResponse({"success": True, **{name: listed for name, listed in lists.items() if listed}})
 
 
 def _unless_too_large(message: Any) -> Any:
-    """Return the message; None if it is too large by itself."""
-    return message if len(to_json(message)) <= MAX_MESSAGE_BYTES else None
+    """Return the message; None if it is too large by itself. One that cannot be written is refused for that later."""
+    try:
+        return message if len(to_json(message)) <= MAX_MESSAGE_BYTES else None
+    except ValueError:
+        return message
 
 
-def _rejection(message: Any, index: int, fault: str) -> dict[str, Any]:
+def _shown(text: str) -> str:
+    return replace_surrogates(text[:MAX_FAULT_CHARACTERS])
+
+
+def _place_of(message: Any, index: int) -> dict[str, Any]:
     given = message.get("messageId") if isinstance(message, Mapping) else None
-    return {
-        "index": index,
-        "messageId": given if isinstance(given, str) else None,
-        "fault": fault[:MAX_FAULT_CHARACTERS],
-    }
+    return {"index": index, "messageId": replace_surrogates(given) if isinstance(given, str) else None}
 
 
 def _kind_of(message: Any) -> str:

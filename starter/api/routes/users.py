@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from connector.rules.model.addresses import address_warnings
 from connector.rules.model.audit import Actor
 from connector.rules.model.consent import ConsentSource, ConsentStatement, read_statements
 from connector.rules.model.users import User
@@ -30,8 +31,8 @@ from starter.operations.joins import IdUnknown, NotJoined, split_user
 router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
 
-_READ_ONLY = ("consent_statements", "unreachable", "joins")
-"""What `GET` shows beside the profile."""
+_READ_ONLY = ("consent_statements", "unreachable", "joins", "warnings")
+"""What responses show beside the profile."""
 
 UserId = Annotated[
     str,
@@ -55,7 +56,8 @@ async def replace_user(
     was stated with its time; `{"state": "subscribed", "effective_at": …}` does, if it is not older. A bare
     `unsubscribed` always applies.
 
-    The response is the user as stored if the key also has `read`, else the profile as sent.
+    The response is the user as stored if the key also has `read`, else the profile as sent. `warnings` says which of
+    the given addresses is none: it is stored, and messages to it are dropped as unreachable.
     """
     user = validate(User, {**_without_id(body, id), "id": id})
     operator = _operator(caller, actor, body)
@@ -65,7 +67,7 @@ async def replace_user(
         await save_user(tx, user, now, stated)
         stored = await find_user(tx, id)
     shown = stored.user if stored is not None and caller.has_scope(Scope.READ) else user
-    return shown.model_dump(mode="json")
+    return shown.model_dump(mode="json") | _warnings_of(body)
 
 
 @router.patch("/{id}", openapi_extra=describe_body("User"))
@@ -76,7 +78,7 @@ async def change_user(
 
     An unknown user is created. At most 256 KB of attributes in total; larger existing ones must not grow.
 
-    The response is the whole user if the key also has `read`, else `{"id": …}`.
+    The response is the whole user if the key also has `read`, else `{"id": …}`; `warnings` as of `PUT`.
     """
     changes = _without_id(body, id)
     validate(User, {**changes, "id": id})
@@ -87,7 +89,8 @@ async def change_user(
     if stored is None:
         raise not_found(f"the user {id}")
     # `ingest` alone does not read: an empty change must not be a way to do so.
-    return stored.user.model_dump(mode="json") if caller.has_scope(Scope.READ) else {"id": id}
+    shown = stored.user.model_dump(mode="json") if caller.has_scope(Scope.READ) else {"id": id}
+    return shown | _warnings_of(changes)
 
 
 @router.get("/{id}", dependencies=[Depends(needs(Scope.READ))])
@@ -157,6 +160,11 @@ def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:
     if body.get("id", id) != id:
         raise ApiError(422, "invalid", f"the body's id differs from the path's, {id!r}; leave it out of the body")
     return {name: value for name, value in body.items() if name not in ("id", *_READ_ONLY)}
+
+
+def _warnings_of(changes: dict[str, Any]) -> dict[str, list[str]]:
+    warnings = list(address_warnings(changes))
+    return {"warnings": warnings} if warnings else {}
 
 
 def _operator(caller: Caller, actor: Actor, body: dict[str, Any]) -> Actor | None:

@@ -40,6 +40,7 @@ ROUTES: dict[str, set[Scope]] = {
     "POST /v1/campaigns/{id}/publish": {MANAGE},
     "POST /v1/campaigns/{id}/stop": {MANAGE},
     "POST /v1/campaigns/{id}/resume": {MANAGE},
+    "GET /v1/campaigns/{id}/resume": {READ},
     "POST /v1/campaigns/{id}/archive": {MANAGE},
     "GET /v1/follow-ups": {READ},
     "GET /metrics": {READ},

@@ -41,7 +41,7 @@ RECEIVED = "Push Notification Received"
 
 async def send(api: httpx.AsyncClient, *messages: Any, path: str = "batch") -> dict[str, Any]:
     """One batch, which must be answered 200."""
-    answer = await api.post(f"/v1/{path}", json={"batch": list(messages), "sentAt": at(0)})
+    answer = await api.post(f"/v1/{path}", json={"batch": list(messages)})
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
     assert told["success"] is True
@@ -290,7 +290,7 @@ async def test_single_calls_that_cannot_be_taken(
 @pytest.mark.parametrize("path", ["batch", "import"])
 @pytest.mark.parametrize(
     "body",
-    [b"", b"null", b"[]", b"{}", b'{"batch": {}}', b'{"batch": null}', b'{"batch": [', b'{"batch": [NaN]}', b"[" * 1000]
+    [b"", b"null", b"[]", b"{}", b'{"batch": {}}', b'{"batch": null}', b'{"batch": [', b'{"batch": [nan]}', b"[" * 1000]
 )  # fmt: skip
 async def test_batches_that_cannot_be_read(api: httpx.AsyncClient, path: str, body: bytes) -> None:
     """400 as a whole."""

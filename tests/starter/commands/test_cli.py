@@ -104,7 +104,7 @@ def test_apply_says_what_is_new(connector: Connector, data: Path, folder: Path) 
     code, out, err = connector("apply", str(folder))
     assert code == 0
     assert "3 new, 0 edited, 0 unchanged" in out
-    assert "warning: f: " in err
+    assert "carts.yaml:9: f: delivery.exceptions" in err
     (folder / "workspace.yaml").write_text("workspace: default\n")
     code, out, _ = connector("apply", str(folder), "--json")
     saved = {one["id"]: one["change"] for one in json.loads(out)["saved"]}
@@ -173,6 +173,15 @@ def test_interact_takes_a_file(connector: Connector, data: Path, through: str, m
     assert (code, out) == (1, "1 accepted, 1 duplicate, 2 invalid\n")
     assert "line 3: invalid: the line is not JSON" in err
     assert "line 4: invalid: type: 'unknown'" in err
+
+
+def test_interact_takes_a_mark_and_names_other_encodings(connector: Connector, data: Path) -> None:
+    """A byte order mark is skipped; a byte that is not UTF-8 is a fault of its line, not a crash."""
+    good, bad = json.dumps(buy("a", 1)).encode(), json.dumps(buy("b", 1), ensure_ascii=False).encode() + b"\xff"
+    (data / "lines.jsonl").write_bytes(b"\xef\xbb\xbf" + good + b"\r\n" + bad + b"\n")
+    code, out, err = connector("interact", "--file", str(data / "lines.jsonl"))
+    assert (code, out) == (1, "1 accepted, 0 duplicate, 1 invalid\n")
+    assert "line 2: invalid: the line is not JSON, at column" in err
 
 
 def test_interact_in_json_gives_a_line_an_item(connector: Connector, data: Path) -> None:

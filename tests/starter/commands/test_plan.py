@@ -36,7 +36,9 @@ def edit(folder: Path, before: str, after: str) -> None:
 def test_new_ones_and_their_order(connector: Connector, data: Path, folder: Path) -> None:
     """P5: several paths; follow-ons first; nothing is saved."""
     code, out, err = connector("plan", str(folder / "o.yaml"), str(folder / "f.yaml"))
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert f"warning: {folder}/f.yaml:6: f: messages.push: push has no provider" in err
+    assert f"warning: {folder}/f.yaml:1: f: audience: nobody is in its audience now" in err
     assert "new     campaign  f   1         -" in out
     assert "2 new, 0 edited, 0 unchanged" in out
     assert "publish would take effect in this order: f, o" in out
@@ -74,9 +76,9 @@ def test_a_refusal(connector: Connector, data: Path, folder: Path) -> None:
     code, out, err = connector("plan", str(folder))
     assert code == 1
     assert "2 new, 0 edited, 0 unchanged" in out
-    assert err == (
-        "publish would be refused:\n  f: its exceptions can never happen: without a delay it sends at once; "
-        "add `delay`, or remove them\n"
+    assert err.endswith(
+        f"publish would be refused:\n  {folder}/f.yaml:5: f: delivery.exceptions: its exceptions can never happen: "
+        "without a delay it sends at once; add `delay`, or remove them\n"
     )
 
 
@@ -86,7 +88,7 @@ def test_missed_launches_may_be_allowed(connector: Connector, data: Path, folder
     assert connector("plan", str(folder / "o.yaml"))[0] == 1
     code, _, err = connector("plan", str(folder / "o.yaml"), "--allow-missed")
     assert code == 0
-    assert err.startswith("warning: the draft follow-on f listens to o")
+    assert err.startswith("warning: f: delivery.trigger[0]: the draft follow-on f listens to o")
 
 
 def test_what_apply_would_refuse(connector: Connector, data: Path, folder: Path) -> None:
@@ -119,7 +121,9 @@ def test_in_json(connector: Connector, data: Path, folder: Path) -> None:
     (folder / "w.yaml").write_text("workspace: default\nzone: Europe/Berlin\n")
     code, out, _ = connector("plan", str(folder), "--json")
     assert code == 0
-    assert json.loads(out) == {
+    plan = json.loads(out)
+    assert [said for said in plan.pop("warnings") if "messages.push" not in said and "audience" not in said] == []
+    assert plan == {
         "changes": [
             {
                 "id": "default",
@@ -144,9 +148,22 @@ def test_in_json(connector: Connector, data: Path, folder: Path) -> None:
         "elsewhere": [],
         "order": ["f", "o"],
         "refusals": [],
-        "warnings": [],
         "waits": [],
+        "texts": [],
     }
+
+
+def test_how_many_segments_a_text_has(connector: Connector, data: Path, folder: Path) -> None:
+    """3GPP TS 23.040: each segment is charged for; what a template's values add is not known."""
+    body = "Grüße, {{ user.first_name }}: https://shop.example/sale €"
+    edit(folder, "{push: {title: Still there?, body: Hi}}", f"{{sms: {{body: '{body}'}}}}")
+    out = connector("plan", str(folder))[1]
+    assert (
+        "f, messages.sms: 1 segment (GSM-7, 37 septets, 1 link at the length sent); the template's values add to it"
+        in out
+    )
+    [text] = json.loads(connector("plan", str(folder), "--json")[1])["texts"]
+    assert (text["campaign"], text["segments"], text["depends_on_values"]) == ("f", 1, True)
 
 
 def test_without_a_store(connector: Connector, folder: Path, tmp_path: Path) -> None:
@@ -173,4 +190,5 @@ def test_apply_tells_what_publish_will_refuse(connector: Connector, data: Path, 
     code, out, err = connector("apply", str(folder))
     assert code == 0
     assert "2 new, 0 edited, 0 unchanged" in out
-    assert "warning: publishing f will be refused: its exceptions can never happen" in err
+    refused = f"warning: publishing f will be refused: {folder}/f.yaml:5: delivery.exceptions"
+    assert f"{refused}: its exceptions can never happen" in err

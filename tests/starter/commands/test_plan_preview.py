@@ -59,7 +59,8 @@ async def test_an_empty_store(installation: Installation) -> None:
     """P3, P5: everything is new, and follow-ons come first."""
     seen = await look(installation, ORIGINAL, G, F)
     assert (seen.order[-1], sorted(seen.order)) == ("o", ["f", "g", "o"])
-    assert (seen.refusals, seen.warnings, seen.waits) == ([], [], [])
+    assert (seen.refusals, seen.waits) == ([], [])
+    assert [said for said in seen.warnings if "nobody is in its audience now" not in said] == []
     assert {one.change for one in seen.definitions} == {"new"}
 
 
@@ -87,7 +88,11 @@ async def test_what_has_been_missed_is_counted(installation: Installation) -> No
     await installation.publish(ORIGINAL)
     await installation.ingest(push("a", 1, "anna"), push("b", 2, "ben"))
     seen = await look(installation, F)
-    assert seen.warnings == ["o is active already: what has happened does not start f; 2 receive_push have been missed"]
+    assert seen.warnings == [
+        "f: delivery.trigger[0]: o is active already: what has happened does not start f; "
+        "2 receive_push have been missed",
+        "f: audience: 0 of the 2 users in its audience can be reached now: push 0",
+    ]
 
 
 async def test_every_refusal_at_once(installation: Installation) -> None:
@@ -99,7 +104,7 @@ async def test_every_refusal_at_once(installation: Installation) -> None:
     seen = await look(installation, circle, lost, warned, ORIGINAL)
     told = ("names the campaign nobody, which does not exist", "can never happen", "a → a is a cycle")
     assert [said for said, words in zip(seen.refusals, told, strict=True) if words not in said] == []
-    assert ["programs open every mail" in said for said in seen.warnings] == [True]
+    assert len([said for said in seen.warnings if "programs open every mail" in said]) == 1
     assert sorted(seen.order) == ["a", "b", "c", "o"]
 
 

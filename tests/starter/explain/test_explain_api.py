@@ -7,6 +7,8 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.rules.model.users import User
+from connector.store.reporting.counts import count_template_faults
+from starter.explain.explanation import Explanation, render_text
 from tests.support.builders import ABANDONED, ALIAS, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
 from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
@@ -129,6 +131,29 @@ async def test_messages_and_what_dropped_them(context: AppContext, api: httpx.As
     assert capped["looked_at"][0]["value"] == {"cap": "at most 1 push in 7 days", "sent": [f"push at {_utc(1)}"]}
 
 
+async def test_template_that_failed(context: AppContext, api: httpx.AsyncClient) -> None:
+    """W7: channel, field, line and error are shown as JSON, as text, and counted by `status`."""
+    installation = Installation(context.database)
+    harness = SendHarness(installation, FakeChannel())
+    await harness.save_user()
+    text = {"push": {"title": "a", "body": "Hi\n{{ 1 | divided_by: user.zero }}"}}
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, messages=text))
+    await installation.ingest(push("p1", 0))
+    await harness.send(minutes=1)
+    explained = await _explained(api)
+    (chapter,) = explained["campaigns"][0]["chapters"]
+    problem = "push.body, line 2: divided_by: can't divide by 0"
+    assert (chapter["state"], chapter["reason"]) == ("dropped", "template_failed")
+    assert [(fact["name"], fact["value"]) for fact in chapter["looked_at"]] == [
+        ("fault", "template_fault"),
+        ("detail", problem),
+    ]
+    assert [(m["fault"], m["detail"]) for m in chapter["messages"]] == [("template_fault", problem)]
+    assert f"      {problem}" in render_text(Explanation.model_validate(explained))
+    async with context.database.read("default") as tx:
+        assert await count_template_faults(tx, "f") == [(problem, 1)]
+
+
 async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClient) -> None:
     """T1: when the user received it, and from when again; a late exception is told with what it was too late for."""
     installation = Installation(context.database)
@@ -148,7 +173,10 @@ async def test_a_receipt_that_is_known(context: AppContext, api: httpx.AsyncClie
     sent, late, again = (await _explained(api))["campaigns"][0]["chapters"]
     assert (sent["state"], sent["decided_at"]) == ("sent", _utc(5))
     assert (late["interaction"]["id"], late["state"], late["reason"]) == ("late", "noted", "late_exception")
-    assert late["looked_at"][0]["value"] == _utc(5)
+    assert [late["looked_at"][place]["value"] for place in (0, -1)] == [_utc(5), "late"]
+    [noted] = (await api.get("/v1/follow-ups", params={"state": "noted"})).json()["follow_ups"]
+    assert (noted["trigger"], noted["exception"], noted["reason"]) == ("p1", "late", "late_exception")
+    assert (noted["triggered_at"], noted["due_at"]) == (sent["interaction"]["happened_at"], _utc(5))
     assert again["reason"] == "not_eligible_again"
     facts = {fact["name"]: fact["value"] for fact in again["looked_at"]}
     assert facts == {"received_at": _utc(5), "eligible_again": "after 1 day", "again_from": _utc(5 + 24 * 60)}

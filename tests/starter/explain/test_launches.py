@@ -1,9 +1,15 @@
 """What a launch sends, as lists and `explain` show it: the made event `launch`, and no interaction of anybody's."""
 
+import re
+from datetime import timedelta
+
 import httpx
 import pytest
 
 from connector.app.context import AppContext
+from connector.channels.protocol import OutgoingMessage, TryLater
+from connector.rules.model.users import User
+from tests.support.builders import now
 from tests.support.installation import Installation
 from tests.support.launch_harness import NOW, LaunchHarness
 
@@ -66,3 +72,51 @@ async def test_explained_dropped_user(harness: LaunchHarness, api: httpx.AsyncCl
     [story] = (await api.get("/v1/users/u1/explain", params={"campaign": "o"})).json()["campaigns"]
     [chapter] = story["chapters"]
     assert (chapter["state"], chapter["reason"]) == ("dropped", "stopped")
+
+
+async def test_explained_local_time_that_has_passed(context: AppContext, api: httpx.AsyncClient) -> None:
+    """W5: the evidence names the user's time and the publication, not how late a worker was."""
+    harness = LaunchHarness(Installation(context.database))
+    await harness.people(User(id="u0", push_tokens=("t",), time_zone="Etc/UTC"))
+    passed = (now() - timedelta(hours=3)).replace(second=0, microsecond=0)
+    await harness.publish(send={"at": f"{passed:%Y-%m-%d %H:%M}", "zone": "user"})
+    await harness.work(NOW)
+    [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
+    [chapter] = story["chapters"]
+    assert (chapter["state"], chapter["reason"], chapter["due_at"]) == (
+        "dropped",
+        "stale",
+        f"{passed:%Y-%m-%dT%H:%M:%SZ}",
+    )
+    assert [fact["name"] for fact in chapter["looked_at"]] == ["time", "published_at", "limit"]
+    assert chapter["looked_at"][2]["value"] == "1 hour"
+
+
+async def test_explained_pause(harness: LaunchHarness, api: httpx.AsyncClient) -> None:
+    """P9: while the campaign is stopped the evidence says so; after the resume it does not."""
+    for verb, names in (("stop", ["stopped_at"]), ("resume", [])):
+        await harness.installation.order(verb, "o")
+        [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
+        [chapter] = story["chapters"]
+        assert (chapter["state"], [fact["name"] for fact in chapter["looked_at"]]) == ("waiting", names)
+        listed = (await api.get("/v1/follow-ups", params={"campaign": "o", "limit": 1})).json()["follow_ups"]
+        for words in (chapter["words"], listed[0]["waits"]):
+            assert (words == "is paused: the campaign is stopped") == (verb == "stop")
+
+
+async def test_explained_outage_of_a_provider(context: AppContext, api: httpx.AsyncClient) -> None:
+    """W6: while a provider is away the user of a launch is said to be due, with the last fault."""
+    harness = LaunchHarness(Installation(context.database))
+    await harness.crowd(1)
+    await harness.publish()
+
+    async def away(_message: OutgoingMessage) -> None:
+        raise TryLater("http_503")
+
+    harness.channel.meanwhile = away
+    await harness.work(now())
+    [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
+    [chapter] = story["chapters"]
+    assert re.fullmatch(r"due for \d+ s; last: http_503", chapter["words"])
+    shown = (await api.get("/v1/campaigns/o/results")).json()["retried"]
+    assert [(one["channel"], one["fault"], one["count"]) for one in shown] == [("push", "http_503", 1)]
