@@ -111,7 +111,7 @@ class ProviderHttpClient:
 
 
 def check_provider_status(name: str, answer: ProviderResponse, now: datetime) -> None:
-    """Check that a response is not about the provider's own state.
+    """Raise an error if a response concerns the state of the provider instead of the message.
 
     Args:
         name: the prefix of error codes.

@@ -31,7 +31,8 @@ def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -
 
 
 def _merge_words(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the details with one for a word that is none of several sets of words, which pydantic reports by set."""
+    """Return the details with one entry for each unknown word, for which pydantic reports one entry per set of
+    words."""
     merged: list[ErrorDetails] = []
     for detail in details:
         last = merged[-1] if merged else None

@@ -1,7 +1,7 @@
 """Explain YAML that cannot be read, in one sentence each: the line, what is wrong there, and what would be right.
 
-The library reports where it gave up, which is often a line later; what people usually get wrong is looked for in the
-lines around it.
+The library reports the place at which it gave up, often a line after the mistake; the usual mistakes are therefore
+searched for in the lines around that place.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ _LIQUID = re.compile(r"\{\{|\{%")
 _NO_SPACE = re.compile(r"^\s*(?:- +)?(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s/].*)$")
 _MAX_SHOWN = 60
 _FIRST = "FIRST"
-"""Stands for the first character of a value."""
+"""The placeholder for the first character of a value."""
 
 
 @dataclass(frozen=True)
 class _Mistake:
-    """Where reading failed. `line` counts from 0, like `lines`; `opened_at` is the line of what was being read."""
+    """The place at which reading failed. `line` counts from 0, like `lines`; `opened_at` is the line of the construct
+    that was being read."""
 
     lines: Sequence[str]
     line: int

@@ -1,7 +1,8 @@
 """Comparisons in conditions, as Liquid's reference implementation makes them; the library departs from it.
 
-A missing value equals `nil` and `blank`, and is not `empty` (Shopify/liquid, issue 642). What has no order is neither
-smaller nor larger, and what has no parts contains nothing; a text and a number have no common order, which is an error.
+A missing value equals `nil` and `blank`, and is not `empty` (Shopify/liquid, issue 642). A value without an order is
+neither smaller nor larger, and a value without parts contains nothing. A text and a number have no common order:
+comparing them is an error.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _is_blank(value: object) -> bool:
 
 
 class _ItselfIfBlank(Expression):
-    """Stands for `blank` in a comparison: the value that it is compared with if that is blank, else another one."""
+    """The operand `blank` of a comparison: equal to the other operand if that is blank, else to nothing."""
 
     __slots__ = ("other",)
 
@@ -94,7 +95,7 @@ class _ItselfIfBlank(Expression):
 
 
 class _OnlyIf(Expression):
-    """An operand: its value if that has one of these types, else a missing one."""
+    """An operand whose value is missing unless it has one of these types."""
 
     __slots__ = ("operand", "types")
 

@@ -1,7 +1,7 @@
 """The filters `date` and `time_zone`: the same text on every worker, whatever its clock, zone and locale.
 
 A template is rendered as of a `RenderMoment`: `now` is its instant, and times are shown in its zone, the company's,
-unless the template names another. What is read as a time follows Liquid's reference implementation.
+unless the template names another. Which values are times follows Liquid's reference implementation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HOURS_OF_ABBREVIATIONS = {
 
 @dataclass(frozen=True)
 class RenderMoment:
-    """As of when (UTC) a template is rendered, and the company's zone."""
+    """The instant (UTC) as of which a template is rendered, and the company's zone."""
 
     now: datetime
     zone: str

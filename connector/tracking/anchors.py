@@ -27,7 +27,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class MailParts:
-    """What is found in a mail's source.
+    """The parts of a mail's source.
 
     Args:
         anchors: the links in their order.

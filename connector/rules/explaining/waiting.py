@@ -1,4 +1,4 @@
-"""What an open follow-up waits for, in words: its instant, or what keeps a due message from going out (W6)."""
+"""Describe what an open follow-up waits for: its due time, or the fault that delays a due message (W6)."""
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ class FollowUp:
     def was_open_at(self, t: datetime) -> bool:
         """Return whether, by event time, it had begun by `t`, an item's time, and had not ended.
 
-        An end by another item is in the order of their times; one by a dispatch or a drop is at an instant (M8).
+        An end by another item is compared in the order of the two times; an end by a dispatch or a drop is an instant
+        (M8).
         """
         if self.ended_at is None or t < self.trigger.t:
             return t >= self.trigger.t

@@ -45,7 +45,7 @@ def closest_match(word: str, candidates: Iterable[str]) -> str | None:
 
 
 def _own_words(error: Mapping[str, Any]) -> str:
-    """Return what a validator of ours says."""
+    """Return the message of one of this project's validators."""
     if isinstance((error.get("ctx") or {}).get("error"), UnicodeError):
         return "has half of a character, like \\ud83d; write the whole character"
     return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -68,7 +68,7 @@ def _one_of(word: Any, expected: str) -> str:
 
 
 def quote_it(written: str) -> str:
-    """Return what is said of a number or boolean where text is needed."""
+    """Return the problem of a number or boolean that should be text, as it was written."""
     return f'{QUOTE_IT}"{written}"'
 
 

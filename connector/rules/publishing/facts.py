@@ -1,7 +1,7 @@
 """The facts that an order is checked against besides the catalogue, and what has to be looked up for them.
 
-All are optional: what was not looked up is not checked. Only the sources of definitions and the counts are exact; what
-was learnt from a sample says so.
+All facts are optional: a fact that was not looked up is not checked. Only the sources of definitions and the counts are
+exact; facts from a sample are marked as such.
 """
 
 from __future__ import annotations

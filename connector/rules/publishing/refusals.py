@@ -189,7 +189,7 @@ def never_delivers(one: Publication) -> Iterator[Fault]:
 
 
 _SCHEDULE_CHECKS: tuple[Check, ...] = (delay_beyond_end, never_runs, empty_hours, inside_quiet_hours)
-"""The checks that say more precisely than `never_delivers` why a schedule delivers nothing."""
+"""The checks that name the cause more precisely than `never_delivers`."""
 
 SETTINGS_CHECKS: tuple[Check, ...] = (inside_quiet_hours, never_delivers, capped_to_nothing)
 """The checks that depend on the workspace's settings."""

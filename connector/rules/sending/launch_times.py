@@ -1,4 +1,5 @@
-"""The time of a scheduled original: when it is due for whom, and for whom it has passed (D3, P9, W5)."""
+"""The time of a scheduled original: when each user's message is due, and for which users the time has passed (D3, P9,
+W5)."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ class SendTime:
 
     @property
     def has_passed_everywhere(self) -> bool:
-        """Whether the time has passed for whatever user, wherever they are, so that nobody gets the message (W5)."""
+        """Whether the time has passed in every time zone, so that no user gets the message (W5)."""
         if not isinstance(self.send, SendAt) or not self.is_local:
             return False
         return self.published_at - _wall_clock(self.send).replace(tzinfo=UTC) > _LATEST_ZONE + MAX_PASSED
@@ -96,12 +97,12 @@ class LaunchForecast:
 
 
 def share_of_zone(time: SendTime, user_zone: str | None, now: datetime, stale_after: timedelta) -> Share:
-    """Return what becomes of the users of a zone who are added to a launch at `now` (UTC)."""
+    """Return the share of the users of a zone who are added to a launch at `now` (UTC)."""
     return "stale" if time.has_passed_for(user_zone) else share_of_wait(time.due_for(user_zone), now, stale_after)
 
 
 def share_of_wait(waits_for: datetime, now: datetime, stale_after: timedelta) -> Share:
-    """Return what becomes at `now` (UTC) of a message that has waited for an instant, not counting its own pause."""
+    """Return the share at `now` (UTC) of a message that has waited for an instant, without its own pause."""
     if is_stale(waits_for, now, stale_after):
         return "stale"
     return "at_once" if waits_for <= now else "later"

@@ -1,4 +1,4 @@
-"""Retries: when a message is tried again whose provider surely did not accept it (W6)."""
+"""Schedule the next attempt at a message that its provider certainly did not accept (W6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from connector.rules.model.values import format_instant
 
 FIRST_PAUSE, MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
-"""The pause after the first attempt, which doubles with each further one, and the longest pause."""
+"""The pause after the first attempt, which doubles with each further attempt, and the longest pause."""
 
 
 def next_attempt_at(attempt: int, failed_at: datetime, retry_after: timedelta | None) -> datetime:

@@ -252,7 +252,8 @@ class Evaluator:
     def _replayed_keys(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """Return the (follow-on, key) pairs that a late item triggers or may cancel, each once.
 
-        An exception may also cancel what waited without a row, of which a later follow-up of the same key tells.
+        An exception may also cancel a trigger that waited without a row; a later follow-up of the same key shows that
+        there may be such a trigger.
         """
         type, entries = logged_type_of(logged.item), self._catalogue.entries
         touched = [

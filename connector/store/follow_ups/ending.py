@@ -34,7 +34,7 @@ async def find_stopped(
     Args:
         campaigns: the campaigns whose windows; empty: all of the workspace, which reads every follow-up that waits.
         partly_sent_after: return the open ones of which a message was claimed instead, by their ids, from the one after
-            this id on; what is being sent of them stays.
+            this id on; messages that are being sent stay.
     """
     is_paused = exists().where(
         launches.c.workspace == follow_ups.c.workspace,
