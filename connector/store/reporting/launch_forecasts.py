@@ -13,7 +13,7 @@ from connector.rules.model.campaigns import Workspace
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.launch_times import LaunchForecast, Share, send_time, share_of_zone
 from connector.rules.targeting.audience import is_in_audience
-from connector.rules.triggering.evaluator import LoggedHistory
+from connector.rules.triggering.user_log import LoggedHistory
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import LaunchRow, find_launches, is_open_row, waits_since

@@ -28,8 +28,7 @@ from connector.rules.targeting.matching import (
     matches,
     passes_robot_filter,
 )
-from connector.rules.triggering.evaluator import LoggedHistory
-from connector.rules.triggering.user_log import UserLog
+from connector.rules.triggering.user_log import LoggedHistory, UserLog
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import interactions, users
