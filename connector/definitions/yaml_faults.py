@@ -114,27 +114,27 @@ def _unclosed_quotes(mistake: _Mistake) -> _Explained:
 
 
 def _liquid(mistake: _Mistake) -> _Explained:
-    return _value_that(mistake, lambda value: bool(_LIQUID.search(value)), "a text with {{ }} or {% %} is quoted")
+    return _explain_value(mistake, lambda value: bool(_LIQUID.search(value)), "a text with {{ }} or {% %} is quoted")
 
 
 def _colon(mistake: _Mistake) -> _Explained:
-    return _value_that(mistake, lambda value: ": " in value or value.endswith(":"), "a text with a colon is quoted")
+    return _explain_value(mistake, lambda value: ": " in value or value.endswith(":"), "a text with a colon is quoted")
 
 
 def _special_beginning(mistake: _Mistake) -> _Explained:
-    said = f"a text that begins with {_FIRST} is quoted"
-    return _value_that(mistake, lambda value: value[0] in "@`%*&!,}]?|>-", said)
+    problem = f"a text that begins with {_FIRST} is quoted"
+    return _explain_value(mistake, lambda value: value[0] in "@`%*&!,}]?|>-", problem)
 
 
-def _value_that(mistake: _Mistake, is_wrong: Callable[[str], bool], said: str) -> _Explained:
-    """Return what is said of an unquoted value in the line of the failure, if it is wrong in this way."""
+def _explain_value(mistake: _Mistake, is_wrong: Callable[[str], bool], problem: str) -> _Explained:
+    """Return the problem of an unquoted value in the line of the failure; None if the value is right."""
     match = _KEY.match(mistake.text)
     value = (match["value"] or "") if match else ""
     if match is None or not value or value[0] in "\"'" or not is_wrong(value):
         return None
     if value[0] in "{[" and not value.startswith(("{{", "{%")):
         return None
-    return mistake.line, f"{said.replace(_FIRST, value[0])}: {match['key']}: {quoted(value)}"
+    return mistake.line, f"{problem.replace(_FIRST, value[0])}: {match['key']}: {quoted(value)}"
 
 
 def _quote_within(mistake: _Mistake) -> _Explained:

@@ -23,7 +23,7 @@ class Rest:
         channels: those whose message has been neither claimed nor decided.
         final: the state and the reason with which the follow-up ends if they send nothing; None while the result of a
             claimed message is not known.
-        ended_by: what has ended them; None: nothing has.
+        ended_by: the reason for which the channels were ended; None: they can still be sent.
     """
 
     channels: tuple[str, ...]
@@ -155,7 +155,7 @@ def drop(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> Fo
 
 
 def _end(follow_up: FollowUp, state: State, reason: Reason, now: datetime, at: datetime) -> FollowUp:
-    """Return the follow-up as ended; one that was partly sent keeps what went out, and ends as that says (X1).
+    """Return the follow-up as ended; if it was partly sent, its sent messages decide its final state (X1).
 
     It stays open while the result of a claimed message is not known.
     """
