@@ -106,7 +106,8 @@ class LaunchSender:
     async def take_chunk(
         self, tx: Transaction, catalogue: Catalogue, launch: LaunchRow, after: str, now: datetime
     ) -> Chunk:
-        """Take the next rows after a user key that are due, as many as the rates grant; all of them if archived.
+        """Take the next due rows after a user key, as many as the rates grant; all due rows if the campaign is
+        archived.
 
         Each row takes one of `per_minute` and one place on each of its channels. The launch counts as at work at `now`
         (UTC). Rows that have become stale come first.

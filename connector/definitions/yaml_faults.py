@@ -1,4 +1,4 @@
-"""Explain YAML that cannot be read, in one sentence each: the line, what is wrong there, and what would be right.
+"""Explain YAML that cannot be read, in one sentence each: the line, the problem, and the correction.
 
 The library reports the place at which it gave up, often a line after the mistake; the usual mistakes are therefore
 searched for in the lines around that place.
@@ -48,7 +48,7 @@ class _Mistake:
 
 
 def explain_syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
-    """Return the line, from 1, at which to look, and what is wrong there."""
+    """Return the line, from 1, of a mistake, and the problem there."""
     mark = error.problem_mark or error.context_mark
     opened = error.context_mark or mark
     if mark is None or opened is None:
@@ -65,13 +65,13 @@ def explain_syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
 
 
 def explain_character(error: yaml.reader.ReaderError) -> str:
-    """Return what is wrong with a character that YAML does not allow."""
+    """Return the problem of a character that YAML does not allow."""
     code = error.character if isinstance(error.character, int) else ord(str(error.character)[:1] or "\0")
     return f"has the control character U+{code:04X}, which YAML does not allow; remove it"
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotes, as it can stand in YAML; a long one is shortened."""
+    """Return a text in quotes, as YAML accepts it; a long text is shortened."""
     shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
     return f"'{shown}'" if '"' in shown else f'"{shown}"'
 
@@ -148,7 +148,7 @@ def _quote_within(mistake: _Mistake) -> _Explained:
 
 
 def _flow(mistake: _Mistake) -> _Explained:
-    """Return what is wrong within braces or brackets."""
+    """Return the problem within braces or brackets; None if there is none."""
     if "flow" not in mistake.context:
         return None
     is_at_end = not any(line.strip() for line in mistake.lines[mistake.line :])
@@ -215,7 +215,7 @@ def _no_colon(mistake: _Mistake) -> _Explained:
 
 
 def _indentation(mistake: _Mistake) -> _Explained:
-    """Return what is wrong with the indentation of the line, by the lines before it."""
+    """Return the problem of the line's indentation, by the lines before it."""
     if not _KEY.match(mistake.text) and not mistake.text.strip().startswith("-"):
         return None
     width = len(mistake.text) - len(mistake.text.lstrip(" "))

@@ -119,7 +119,7 @@ def _read(value: Any, moment: RenderMoment) -> datetime | date | None:
 
 
 def _read_text(text: str, moment: RenderMoment) -> datetime | date | None:
-    """Return what a text means: `now` and `today`, seconds since 1970, or a written date or time."""
+    """Return the time that a text means: `now` and `today`, seconds since 1970, or a written date or time."""
     if text.lower() in ("now", "today"):
         return moment.now
     if _DIGITS.fullmatch(text):
@@ -138,7 +138,7 @@ def _parse(text: str, today: date) -> datetime | date | None:
     """Return a written date, or a time, which has a zone if the text has one.
 
     The year, and the date of a text that has only a time, are today's. A text is parsed with two different defaults,
-    which shows what it does not say.
+    which shows the parts that it leaves out.
     """
     first = _parse_with(text, datetime(today.year, 1, 1))
     second = _parse_with(text, datetime(today.year, 12, 2, 1))

@@ -170,7 +170,8 @@ def _raw(text: str, *, environment: Environment) -> str:
 
 
 def _joining(join: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the library's `join` for items as they are written elsewhere: a missing one is nothing, true is `true`."""
+    """Return the library's `join` for items as they are written elsewhere: a missing item is nothing, true is
+    `true`."""
 
     @with_environment
     @sequence_filter

@@ -302,7 +302,7 @@ def test_the_bytes_are_the_same_everywhere() -> None:
         ("<!-- <body> --><BODY\n bgcolor=x><p>x</p>", "<!-- <body> --><BODY\n bgcolor=x>"),
     ],
 )  # fmt: skip
-def test_where_a_preheader_stands(html: str, before: str) -> None:
+def test_the_position_of_a_preheader(html: str, before: str) -> None:
     """It is the first text of the body; a mail without one keeps its document type first."""
     done = add_preheader(html, "Nur <b>heute</b> & morgen")
     assert done.startswith(before + '<div style="display:none;')
@@ -409,7 +409,7 @@ def test_values_of_headers_are_templates() -> None:
         (None, {"X-Tag": "Frühling"}, "X-Tag", "Frühling"),
     ],
 )  # fmt: skip
-def test_headers_of_providers_stand_beside_the_delivery(
+def test_headers_of_providers_are_beside_the_delivery(
     provider: Any, headers: dict[str, str], name: str, value: str
 ) -> None:
     """SendGrid, Mailgun and SES read one header each, so the campaign's values and the delivery's id are in the same one."""

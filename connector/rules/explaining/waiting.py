@@ -24,9 +24,9 @@ def describe_wait(
     """Describe what an open follow-up waits for, as of `now` (UTC).
 
     Args:
-        next_at: the time that it waits for; once that has passed, its messages are due.
-        messages: those that were attempted.
-        is_paused: it belongs to a launch of a stopped campaign (P9).
+        next_at: the time that the follow-up waits for; once that has passed, its messages are due.
+        messages: the messages that were attempted.
+        is_paused: whether the follow-up belongs to a launch of a stopped campaign (P9).
     """
     if state == State.SENDING:
         return describe_state(state)

@@ -99,7 +99,7 @@ def address_problem(channel: str, text: str) -> str | None:
 
 
 def address_warnings(changes: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the addresses in changes of a profile, a sentence each; the addresses are not quoted."""
+    """Yield the problem of each address in changes of a profile, a sentence each; the addresses are not quoted."""
     for field_name, channel in ADDRESS_FIELDS.items():
         value = changes.get(field_name)
         text = "" if value is None else str(value)

@@ -25,7 +25,7 @@ QUOTE_IT = "must be text; quote it: "
 
 
 def describe_problem(error: Mapping[str, Any]) -> str:
-    """Return what is wrong and what would be right, as a clause that follows the key; it may quote the value.
+    """Return the problem and the correction, as a clause that follows the key; the clause may quote the value.
 
     Args:
         error: one of `ValidationError.errors()`.

@@ -59,7 +59,7 @@ class Profiles:
 
 @dataclass(frozen=True)
 class Reach:
-    """How many of the users that were looked at are in an audience, and can be reached: by any channel, and by each."""
+    """The numbers of sampled users who are in an audience, and who can be reached: by any channel, and by each."""
 
     in_audience: int
     reachable: int
@@ -146,7 +146,7 @@ def past_conditions(campaign: Campaign) -> Conditions:
 
 @dataclass(frozen=True)
 class PublishQuestions:
-    """What has to be looked up for the facts of an order on these campaigns.
+    """The look-ups for the facts of an order on these campaigns.
 
     Args:
         missed: the conditions of which the logged interactions are counted, by `condition_key` (P4).

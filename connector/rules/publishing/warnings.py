@@ -34,7 +34,8 @@ _UNENCODED = re.compile(r"\|\s*(raw|safe)\b")
 
 
 def audience_requires_trigger(one: Publication) -> Iterator[Fault]:
-    """Warn of an audience that requires the trigger: it is evaluated before it, so the first one is missed (P8)."""
+    """Warn of an audience that requires the trigger: it is evaluated before the trigger, so the first is missed
+    (P8)."""
     triggers = {topic_of_condition(condition) for condition in one.follow_on.trigger} if one.follow_on else set()
     for key, condition in _required(one.campaign.audience, "audience"):
         if topic_of_condition(condition) in triggers:

@@ -14,7 +14,7 @@ from connector.rules.model.schedules import SendAt
 from connector.rules.timing.delays import is_stale, local_instant, resolve_zone
 
 MAX_PASSED = timedelta(hours=1)
-"""How long before the publication a user's own time may have passed, for the message to be sent at once (W5)."""
+"""The longest time since a user's own time, at the publication, for which the message is sent at once (W5)."""
 
 _EARLIEST_ZONE, _LATEST_ZONE = timedelta(hours=14), timedelta(hours=12)
 """The zone in which a date begins first, ahead of UTC, and the one in which it begins last, behind UTC."""
@@ -71,7 +71,7 @@ SHARES: tuple[Share, ...] = get_args(Share)
 
 @dataclass(frozen=True)
 class LaunchForecast:
-    """What a publication or a resume does with users who did not get a scheduled original yet, in numbers of users.
+    """The effect of a publication or a resume on users who did not get a scheduled original yet, in numbers of users.
 
     `at_once`: their time has come. `stale`: it passed too long ago, so that they get no message (W5, P9). `later`: it
     is still to come. Without `is_exact` there are more users than were counted.

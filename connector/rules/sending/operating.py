@@ -33,7 +33,7 @@ def is_cancelled(follow_up: FollowUp | None, deliveries: Collection[Delivery]) -
 
 
 def cancel_wait(follow_up: FollowUp, now: datetime) -> FollowUp:
-    """Return the follow-up as ended without sending what is still to come, as of `now` (UTC)."""
+    """Return the follow-up as ended without sending its remaining messages, as of `now` (UTC)."""
     return drop(follow_up, Reason.CANCELLED_BY_OPERATOR, now, now)
 
 

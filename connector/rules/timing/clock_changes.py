@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from connector.rules.timing.delays import find_clock_change
 
 HORIZON = timedelta(days=2 * 366)
-"""How far ahead changes are looked up."""
+"""The time for which changes are looked up."""
 _SAMPLING = timedelta(days=7)
 """The clocks of no zone change twice within this time."""
 _DAY = timedelta(days=1)

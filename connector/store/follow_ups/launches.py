@@ -20,7 +20,7 @@ _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "c
 
 @dataclass(frozen=True)
 class LaunchRow:
-    """How far a launch has come. Instants are UTC.
+    """The progress of a launch. Instants are UTC.
 
     `begun_at` is when its audience began to be gathered, by the database's clock: users created since are not in it.
     `cursor` is the last user who was evaluated; `paged_at` is when all had been. `kept_up_at` is when the launch was

@@ -23,13 +23,13 @@ from connector.store.users.users import load_users
 
 _PAGE_SIZE = 2_000
 _MAX_EVALUATED = 50_000
-"""How many users' attributes are compared with an audience: an order waits for it."""
+"""The maximum number of users whose attributes are compared with an audience, because an order waits for it."""
 
 
 async def forecast_launches(
     tx: Transaction, entries: Sequence[Entry], workspace: Workspace, now: datetime
 ) -> dict[str, LaunchForecast]:
-    """Return what an order at `now` (UTC) does with the users of launches, by campaign.
+    """Return the forecasts of an order's launches at `now` (UTC), by campaign.
 
     A launch that has begun and is not paused goes on as it is, and is missing.
 

@@ -148,7 +148,7 @@ class LaunchForecastView(ResponseModel):
 
 
 class ResumePreviewView(ResponseModel):
-    """What resuming would change, and what its launches would do with users who got no message yet."""
+    """The changes of a resume, and the effect of its launches on users who got no message yet."""
 
     changed: list[str]
     unchanged: list[str]

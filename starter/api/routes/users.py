@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
 
 _READ_ONLY = ("consent_statements", "unreachable", "joins", "warnings")
-"""What responses show beside the profile."""
+"""The keys of responses beside the profile."""
 
 UserId = Annotated[
     str,
