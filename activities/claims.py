@@ -46,7 +46,7 @@ from connector.wire import SendOutcome
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed message, with all that rendering it needs.
+    """A claimed message, with everything that rendering needs.
 
     `dispatched_at` is when it was claimed, UTC; `zone` is the company's.
     """

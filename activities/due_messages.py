@@ -11,7 +11,7 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.sending.decisions import ERASED_RECIPIENT, Recipient, has_assignments
 from connector.rules.sending.deliveries import DueMessage, delivery_id
-from connector.rules.triggering.evaluator import LoggedHistory
+from connector.rules.triggering.user_log import LoggedHistory
 from connector.store.engine.group_commit import SingleRequest
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_past_sends

@@ -42,7 +42,7 @@ class Publisher:
     """Carries out the orders of one workspace.
 
     Args:
-        changed: called when there may be something for the outbox, so that it looks at once.
+        changed: called when the outbox may have work, so that the outbox starts at once.
         providers: the channels that have a provider; None: not known.
     """
 

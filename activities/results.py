@@ -59,7 +59,7 @@ class NothingSent(AttemptEnd):
 
     @property
     def next_attempt_at(self) -> datetime:
-        """When Temporal makes the next attempt, UTC."""
+        """The time of the next attempt, UTC."""
         return next_attempt_at(self.attempt.number, self.attempt.now + self.took, self.retry_after)
 
 

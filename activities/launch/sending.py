@@ -42,8 +42,8 @@ _MIN_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
 class Chunk:
     """The rows of a launch to send to next. `not_before` (UTC) is set instead if a rate is used up until then.
 
-    `is_stale`: the launch was interrupted or paused for so long that these rows are to be dropped (D4, P9, W4); they
-    take no place of any rate. `minute` is the launch's own window with these rows; `windows` are those of channels with
+    `is_stale`: these rows are dropped, because the launch was interrupted or paused for too long (D4, P9, W4); they use
+    no place of any rate. `minute` is the launch's own window with these rows; `windows` are those of channels with
     a rate, in which each row has a place.
     """
 
@@ -106,7 +106,8 @@ class LaunchSender:
     async def take_chunk(
         self, tx: Transaction, catalogue: Catalogue, launch: LaunchRow, after: str, now: datetime
     ) -> Chunk:
-        """Take the next rows after a user key that are due, as many as the rates grant; all of them if archived.
+        """Take the next due rows after a user key, as many as the rates grant; all due rows if the campaign is
+        archived.
 
         Each row takes one of `per_minute` and one place on each of its channels. The launch counts as at work at `now`
         (UTC). Rows that have become stale come first.
@@ -136,8 +137,8 @@ class LaunchSender:
     ) -> tuple[LaunchRow, Sequence[DueRow]]:
         """Return rows that are stale because of a pause, or else because of an outage; none while the launch keeps up.
 
-        What is stale after a pause was so at the resume (P9): for all others the pause does not count, so that in the
-        launch that is returned they wait from the resume on.
+        A row that is stale after a pause was stale already at the resume (P9). For all other rows the pause does not
+        count: in the launch that is returned, they wait from the resume on.
         """
         stale_after = catalogue.stale_after(launch.campaign)
         resumed_at = catalogue.entries[launch.campaign].windows[-1].opened_at
@@ -263,7 +264,7 @@ def from_the_start(page: LaunchPage) -> LaunchPage:
 
 
 def _step_after_stale(tried: AttemptSummary, page: LaunchPage, now: datetime) -> LaunchStep:
-    """Begin a pass over those who are left; after a pause if an earlier attempt has a row in hand."""
+    """Begin a pass over the remaining users, after a pause if an earlier attempt still holds a row."""
     next_page = from_the_start(page)
     if tried.paused:
         return LaunchStep(phase="paused", next_page=next_page)

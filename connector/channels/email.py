@@ -1,6 +1,6 @@
 """Send email over SMTP (RFC 5321): one connection per message, TLS and authentication by the settings.
 
-The stage that the session reached decides what a failure means. Before DATA nothing was sent; from DATA on, a lost
+The stage that the session reached decides the meaning of a failure. Before DATA nothing was sent; from DATA on, a lost
 reply may belong to a mail that was sent; a 5xx reply refuses this message, a 4xx reply refuses it for now. A failure
 before the envelope concerns the server or the settings, never the message, so it is transient whatever the reply; so is
 a 5xx reply that refuses the sender, the credentials, or a quota of the account (W6).

@@ -24,7 +24,8 @@ MAX_RETRY_AFTER = timedelta(hours=1)
 # A kept connection that has just died would turn a message that was not sent into an unknown outcome.
 NO_KEEPALIVE = httpx.Limits(max_connections=None, max_keepalive_connections=0)
 _MAX_RESPONSE_BYTES = 64 * 1024
-_NOT_ACCEPTED = frozenset({408, 425, 429, 503})
+NOT_ACCEPTED = frozenset({408, 425, 429, 503})
+"""The statuses by which a provider certainly did not accept a request, for now."""
 
 
 class RequestProgress:
@@ -111,7 +112,7 @@ class ProviderHttpClient:
 
 
 def check_provider_status(name: str, answer: ProviderResponse, now: datetime) -> None:
-    """Check that a response is not about the provider's own state.
+    """Raise an error if a response concerns the state of the provider instead of the message.
 
     Args:
         name: the prefix of error codes.
@@ -121,7 +122,7 @@ def check_provider_status(name: str, answer: ProviderResponse, now: datetime) ->
         TryLater: 408, 425, 429 or 503, with the requested wait. OutcomeUnknown: any other 5xx.
     """
     code = f"{name}_http_{answer.status}"
-    if answer.status in _NOT_ACCEPTED:
+    if answer.status in NOT_ACCEPTED:
         raise TryLater(code, retry_after=read_retry_after(answer.retry_after, now))
     if answer.status >= 500:
         raise OutcomeUnknown(code)

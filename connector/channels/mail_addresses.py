@@ -45,7 +45,7 @@ def read_mailbox(text: str, field: str) -> Mailbox:
     """Return the mailbox of a field, with or without a name.
 
     Raises:
-        Rejected: it is not exactly one mailbox; quotes nothing of it.
+        Rejected: the field is not exactly one mailbox; the error quotes nothing of the field.
     """
     line = check_line(text, field)
     match = _WITH_NAME.fullmatch(line) or _WITH_COMMENT.fullmatch(line) or _BARE.fullmatch(line)
@@ -59,7 +59,7 @@ def read_mailbox(text: str, field: str) -> Mailbox:
 
 
 def read_recipient(text: str | None) -> Mailbox:
-    """Return the bare address of a user. Raises Rejected if there is none, or if it is anything else."""
+    """Return the bare address of a user. Raises Rejected if the user has none, or has anything but one bare address."""
     if not text:
         raise Rejected("no_address", "the user has no email address")
     match = _BARE.fullmatch(check_line(text, "to"))

@@ -5,8 +5,8 @@ SendError
 ├── TryLater        the provider did not accept the message and certainly did not send it: retry after `retry_after`
 └── OutcomeUnknown  the response was lost; the message may have been sent, so a retry could send it twice
 
-Only what a provider says of this message or this address is `Rejected`. What concerns the provider, the account, the
-credentials, the sender or a quota passes, or is put right by an operator: `TryLater` (W6).
+`Rejected` is only for faults of this message or this address. A fault of the provider, the account, the credentials,
+the sender or a quota ends by itself or is fixed by an operator: `TryLater` (W6).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Rejected(SendError):
 
     Args:
         invalid_tokens: as in `Accepted`.
-        meaning: what the refusal says of the recipient's address.
+        meaning: the meaning of the refusal for the recipient's address.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ from connector.settings.providers import SmtpProvider
 class _DeliveryHeader:
     """A provider's header for the delivery id.
 
-    `write` returns its value with what the campaign wrote into the same header, None if nothing.
+    `write` takes the id and the campaign's value of the same header (None: not set), and returns the value to send.
     """
 
     name: str

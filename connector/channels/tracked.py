@@ -111,7 +111,7 @@ class TrackedChannel:
         self._channel, self._tracker, self._clock = channel, tracker, clock
 
     async def send(self, message: OutgoingMessage) -> Accepted:
-        """Send the message with tracked links. Raises what the channel raises."""
+        """Send the message with tracked links. Raises the errors of the channel."""
         at = datetime.fromtimestamp(self._clock(), UTC)
         is_large = message.longest_text > LARGE_CHARACTERS
         track = partial(self._tracker.track, message, at)

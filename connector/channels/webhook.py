@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from connector.channels.http_client import NO_KEEPALIVE, RequestProgress, read_retry_after
+from connector.channels.http_client import NO_KEEPALIVE, NOT_ACCEPTED, RequestProgress, read_retry_after
 from connector.channels.networks import Network, may_reach
 from connector.channels.protocol import Accepted, OutgoingMessage, Rejected, TryLater
 from connector.settings.signing import WebhookSigner
@@ -31,7 +31,7 @@ from connector.settings.signing import WebhookSigner
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host name and port, best first; raises OSError if there are none."""
 
-_TRANSIENT = frozenset({401, 402, 403, 407, 408, 421, 425, 429})
+_TRANSIENT = NOT_ACCEPTED | {401, 402, 403, 407, 421}
 """Credentials, payment, a proxy's credentials, time, a wrong connection, replay protection, load: not the message."""
 _RESERVED_HEADERS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "expect"}

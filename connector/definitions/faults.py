@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from connector.definitions.yaml_text import join_path
 from connector.rules.model.errors import MAX_FAULTS, Fault
-from connector.rules.model.validation import closest_match, describe_problem
+from connector.rules.model.nearest import nearest
+from connector.rules.model.validation import describe_problem
 from connector.rules.model.values import WORD
 
 
@@ -31,7 +32,8 @@ def describe_faults(error: ValidationError, model: type[BaseModel], data: Any) -
 
 
 def _merge_words(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the details with one for a word that is none of several sets of words, which pydantic reports by set."""
+    """Return the details with one entry for each unknown word, for which pydantic reports one entry per set of
+    words."""
     merged: list[ErrorDetails] = []
     for detail in details:
         last = merged[-1] if merged else None
@@ -76,7 +78,7 @@ def _problem(detail: ErrorDetails, correction: str | None, model: type[BaseModel
 
 
 def _likely_key(detail: ErrorDetails, model: type[BaseModel]) -> str | None:
-    return closest_match(str(detail["loc"][-1]), _keys(_models_at(detail["loc"][:-1], model)))
+    return nearest(str(detail["loc"][-1]), _keys(_models_at(detail["loc"][:-1], model)))
 
 
 def _keys(models: Iterable[type[BaseModel]]) -> list[str]:

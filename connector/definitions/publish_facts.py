@@ -23,7 +23,7 @@ from connector.templating.variables import used_variables
 _FACTS_SECONDS = 5.0
 """The deadline of the look-up: no order waits longer for its warnings."""
 _MAX_ANALYSED = 50
-"""Templates are analysed for so many campaigns of an order at most."""
+"""The maximum number of campaigns of an order whose templates are analysed."""
 _NOT_LOOKED_UP = (
     "the database did not answer in time: nothing was compared with what was reported and with what is known of users"
 )

@@ -14,7 +14,7 @@ from connector.definitions.faults import describe_faults
 from connector.definitions.yaml_text import MAX_DEPTH, Document, read_documents
 from connector.rules.model.campaigns import DEFINITION_KINDS, AnyDefinition, Campaign, Card, Workspace
 from connector.rules.model.errors import DefinitionError, Fault, Source
-from connector.rules.model.validation import closest_match
+from connector.rules.model.nearest import nearest
 from connector.templating.checking import check_templates
 from connector.templating.links import check_links
 
@@ -196,7 +196,7 @@ def _shape_faults(data: Any) -> list[Fault]:
     if not isinstance(data, dict):
         return [Fault("", f"{expected}; this is a {_TYPE_NAMES.get(type(data), 'text')}")]
     if not any(word in data for word in DEFINITION_KINDS):
-        corrections = [(key, match) for key in data if (match := closest_match(str(key), DEFINITION_KINDS))]
+        corrections = [(key, match) for key in data if (match := nearest(str(key), DEFINITION_KINDS))]
         return [
             Fault(str(key), f"unknown key; did you mean {match}? {expected}") for key, match in corrections[:1]
         ] or [Fault("", expected)]

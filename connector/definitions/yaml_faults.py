@@ -1,7 +1,7 @@
-"""Explain YAML that cannot be read, in one sentence each: the line, what is wrong there, and what would be right.
+"""Explain YAML that cannot be read, in one sentence each: the line, the problem, and the correction.
 
-The library reports where it gave up, which is often a line later; what people usually get wrong is looked for in the
-lines around it.
+The library reports the place at which it gave up, often a line after the mistake; the usual mistakes are therefore
+searched for in the lines around that place.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ _LIQUID = re.compile(r"\{\{|\{%")
 _NO_SPACE = re.compile(r"^\s*(?:- +)?(?P<key>[A-Za-z_][\w-]*):(?P<value>[^\s/].*)$")
 _MAX_SHOWN = 60
 _FIRST = "FIRST"
-"""Stands for the first character of a value."""
+"""The placeholder for the first character of a value."""
 
 
 @dataclass(frozen=True)
 class _Mistake:
-    """Where reading failed. `line` counts from 0, like `lines`; `opened_at` is the line of what was being read."""
+    """The place at which reading failed. `line` counts from 0, like `lines`; `opened_at` is the line of the construct
+    that was being read."""
 
     lines: Sequence[str]
     line: int
@@ -47,7 +48,7 @@ class _Mistake:
 
 
 def explain_syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
-    """Return the line, from 1, at which to look, and what is wrong there."""
+    """Return the line, from 1, of a mistake, and the problem there."""
     mark = error.problem_mark or error.context_mark
     opened = error.context_mark or mark
     if mark is None or opened is None:
@@ -64,13 +65,13 @@ def explain_syntax(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
 
 
 def explain_character(error: yaml.reader.ReaderError) -> str:
-    """Return what is wrong with a character that YAML does not allow."""
+    """Return the problem of a character that YAML does not allow."""
     code = error.character if isinstance(error.character, int) else ord(str(error.character)[:1] or "\0")
     return f"has the control character U+{code:04X}, which YAML does not allow; remove it"
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotes, as it can stand in YAML; a long one is shortened."""
+    """Return a text in quotes, as YAML accepts it; a long text is shortened."""
     shown = text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
     return f"'{shown}'" if '"' in shown else f'"{shown}"'
 
@@ -113,27 +114,27 @@ def _unclosed_quotes(mistake: _Mistake) -> _Explained:
 
 
 def _liquid(mistake: _Mistake) -> _Explained:
-    return _value_that(mistake, lambda value: bool(_LIQUID.search(value)), "a text with {{ }} or {% %} is quoted")
+    return _explain_value(mistake, lambda value: bool(_LIQUID.search(value)), "a text with {{ }} or {% %} is quoted")
 
 
 def _colon(mistake: _Mistake) -> _Explained:
-    return _value_that(mistake, lambda value: ": " in value or value.endswith(":"), "a text with a colon is quoted")
+    return _explain_value(mistake, lambda value: ": " in value or value.endswith(":"), "a text with a colon is quoted")
 
 
 def _special_beginning(mistake: _Mistake) -> _Explained:
-    said = f"a text that begins with {_FIRST} is quoted"
-    return _value_that(mistake, lambda value: value[0] in "@`%*&!,}]?|>-", said)
+    problem = f"a text that begins with {_FIRST} is quoted"
+    return _explain_value(mistake, lambda value: value[0] in "@`%*&!,}]?|>-", problem)
 
 
-def _value_that(mistake: _Mistake, is_wrong: Callable[[str], bool], said: str) -> _Explained:
-    """Return what is said of an unquoted value in the line of the failure, if it is wrong in this way."""
+def _explain_value(mistake: _Mistake, is_wrong: Callable[[str], bool], problem: str) -> _Explained:
+    """Return the problem of an unquoted value in the line of the failure; None if the value is right."""
     match = _KEY.match(mistake.text)
     value = (match["value"] or "") if match else ""
     if match is None or not value or value[0] in "\"'" or not is_wrong(value):
         return None
     if value[0] in "{[" and not value.startswith(("{{", "{%")):
         return None
-    return mistake.line, f"{said.replace(_FIRST, value[0])}: {match['key']}: {quoted(value)}"
+    return mistake.line, f"{problem.replace(_FIRST, value[0])}: {match['key']}: {quoted(value)}"
 
 
 def _quote_within(mistake: _Mistake) -> _Explained:
@@ -147,7 +148,7 @@ def _quote_within(mistake: _Mistake) -> _Explained:
 
 
 def _flow(mistake: _Mistake) -> _Explained:
-    """Return what is wrong within braces or brackets."""
+    """Return the problem within braces or brackets; None if there is none."""
     if "flow" not in mistake.context:
         return None
     is_at_end = not any(line.strip() for line in mistake.lines[mistake.line :])
@@ -214,7 +215,7 @@ def _no_colon(mistake: _Mistake) -> _Explained:
 
 
 def _indentation(mistake: _Mistake) -> _Explained:
-    """Return what is wrong with the indentation of the line, by the lines before it."""
+    """Return the problem of the line's indentation, by the lines before it."""
     if not _KEY.match(mistake.text) and not mistake.text.strip().startswith("-"):
         return None
     width = len(mistake.text) - len(mistake.text.lstrip(" "))

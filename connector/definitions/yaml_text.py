@@ -200,7 +200,7 @@ class _DocumentBuilder:
 
 
 def _problem_of_key(key: str) -> str | None:
-    """Return what is wrong with a key's characters."""
+    """Return the problem of a key's characters; None if there is none."""
     if found := next((character for character in key if character in ODD_SPACES), None):
         return f"has the character U+{ord(found):04X}, which looks like a space and is none; write a space"
     if found := next((character for character in key if character in "“”„‟‘’«»"), None):

@@ -1,9 +1,10 @@
 """Read the JSON of a batch such that one bad item of a batch does not make the others unreadable.
 
 RFC 8259, section 8.2, leaves it open what a reader does with an unpaired surrogate, and SDKs that cut texts send them.
-The strict reader refuses the whole text. If it does, this one reads again, and leaves in its place whatever no database
-can store: a lone surrogate stands for an unpaired one, for a byte that is not UTF-8 and for an invalid escape; infinite
-numbers for `NaN`, `Infinity` and endless digits. `storage_problem` then refuses the item that holds it, and only that.
+The strict reader refuses the whole text. If it does, this reader reads the text again and keeps each unreadable part as
+a value that no database can store: a lone surrogate for an unpaired one, for a byte that is not UTF-8 and for an
+invalid escape; an infinite number for `NaN`, `Infinity` and endless digits. `storage_problem` then refuses only the
+item that holds such a value.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _MAX_DIGITS = 4300
 """Python converts no more digits to an integer, because that takes quadratic time."""
 
 _MAX_DEPTH = 250
-"""What is nested more deeply is left out; `storage_problem` refuses an item of much less."""
+"""Parts that are nested more deeply are left out; `storage_problem` refuses an item of far fewer levels."""
 
 _MAX_DEEP_CHARACTERS = 2 * 1024 * 1024
 """A longer text that is nested too deeply is refused as a whole: its brackets are counted in Python."""
@@ -29,10 +30,11 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]+|[\]}]+', re.DOTALL)
 
 
 def read_batch_text(body: bytes | str) -> Any:
-    """Return the JSON value of a text, with what makes a part of it unreadable in its place.
+    """Return the JSON value of a text; its unreadable parts are values that `storage_problem` refuses.
 
     Raises:
-        JsonInvalid: it is not JSON even so; the message is the strict reader's, and quotes nothing of the text.
+        JsonInvalid: the tolerant reader cannot read the text either; the message is the strict reader's, and quotes
+            nothing of the text.
     """
     try:
         return read_json_text(body)

@@ -13,9 +13,9 @@ from connector.rules.model.reasons import Reason
 from connector.rules.model.users import User
 from connector.rules.sending.effects import end_rest
 from connector.rules.triggering.changes import Change, EndedFollowUp, LateException, NewFollowUp, Refusal
-from connector.rules.triggering.evaluator import Evaluator, LogNeeds, UserState
+from connector.rules.triggering.evaluator import Evaluator, UserState
 from connector.rules.triggering.overtaken import RefusedTrigger
-from connector.rules.triggering.user_log import LogIncomplete, UserLog
+from connector.rules.triggering.user_log import LogIncomplete, LogNeeds, UserLog
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import (

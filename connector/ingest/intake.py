@@ -42,8 +42,8 @@ class ItemResult:
     """The result of one item or description.
 
     Args:
-        fault: what is wrong with an invalid one, and what would be right.
-        warnings: what is wrong with the addresses of an accepted description (`address_warnings`).
+        fault: the problem of an invalid item or description, and the correction.
+        warnings: the problems of the addresses of an accepted description (`address_warnings`).
     """
 
     status: Status

@@ -74,7 +74,7 @@ def parse_item(data: Any) -> Item:
     Without `occurred_at`, or with null, the item happens when it arrives (`settle_arrival`).
 
     Raises:
-        InvalidItem: what is wrong with which field, and what would be right.
+        InvalidItem: names the field, its problem, and the correction.
     """
     if isinstance(data, Interaction | Event):
         return data

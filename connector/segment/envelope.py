@@ -148,11 +148,11 @@ def _timestamp(raw: Mapping[str, Any]) -> Any:
 
 
 def _sender_clock(raw: Mapping[str, Any], sent_at: Any) -> datetime | None:
-    """Return what the sender's clock showed when the message was sent, UTC; None if its time is not to be corrected.
+    """Return the time by the sender's clock when the message was sent, UTC; None if its time needs no correction.
 
     Segment corrects the device's clock by it: timestamp = receivedAt - (sentAt - originalTimestamp). A message that has
-    both times was corrected by whoever forwards it. One without a `messageId` keeps its time, of which its id is made:
-    `sentAt` differs between attempts.
+    both times was corrected by whoever forwards it. A message without a `messageId` keeps its time, because its id is
+    derived from that: `sentAt` differs between attempts.
     """
     is_corrected = raw.get("timestamp") is not None and raw.get("originalTimestamp") is not None
     if is_corrected or _timestamp(raw) is None or raw.get("messageId") in (None, ""):

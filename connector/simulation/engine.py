@@ -41,11 +41,11 @@ class Peers(Protocol):
     """The processes that play the other users of the same timeline."""
 
     def missed(self, own: Counter[str]) -> Counter[str]:
-        """Return what follow-ons have missed by now in all processes, by `condition_key`."""
+        """Return the counts of missed interactions in all processes so far, by `condition_key`."""
         ...
 
     def launched(self, own: Counter[tuple[str, Share]]) -> Counter[tuple[str, Share]]:
-        """Return what an order's launches do with users in all processes, as `SimulatedLauncher` counts it."""
+        """Return the forecasts of an order's launches over all processes, as `SimulatedLauncher` counts them."""
         ...
 
     def begun(self, own: Mapping[str, SortKey]) -> Sequence[str]:

@@ -56,7 +56,7 @@ class SimulatedLauncher:
                 self._go_on(name, rank, now)
 
     def count_shares(self, launches: Sequence[Entry]) -> Counter[tuple[str, Share]]:
-        """Count what an order that takes effect now does with users, by campaign and share.
+        """Count the users whom an order that takes effect now reaches, by campaign and share.
 
         Args:
             launches: the scheduled originals of the order, as they are after it.
@@ -94,7 +94,7 @@ class SimulatedLauncher:
             launch.window = window
 
     def _shares(self, entry: Entry) -> Iterator[Share]:
-        """Yield what an order does with each user whom a launch has still to reach."""
+        """Yield the share of each user whom a launch has still to reach."""
         world, launch = self._world, self._launches.get(entry.id)
         now, stale_after = world.clock, newest_live(entry).stale_after(world.catalogue.workspace)
         if launch is not None and launch.has_begun:
@@ -141,7 +141,7 @@ class SimulatedLauncher:
         self._world.schedule(user, follow_up, max(due_at, self._world.clock), follow_up.channels)
 
     def _go_on(self, campaign: str, rank: int, now: datetime) -> None:
-        """Let what fell due while the campaign was stopped fall due now; what is stale by now stays so (P9).
+        """Make messages that fell due while the campaign was stopped due now; stale messages stay stale (P9).
 
         `rank` is the campaign's in the order.
         """

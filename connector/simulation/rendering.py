@@ -40,7 +40,7 @@ class Rendering:
         variables: Callable[[], Mapping[str, Any]],
         moment: RenderMoment,
     ) -> SendResult:
-        """Return sent, or why the channel's message does not render; `user` is what the variables have of the user."""
+        """Return sent, or why the channel's message does not render; `user` has the values of the user's variables."""
         paths = self._paths_of(content, channel)
         if paths is None:
             return _result(content, channel, variables(), moment)

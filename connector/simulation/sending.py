@@ -25,7 +25,7 @@ from connector.rules.sending.effects import (
 )
 from connector.rules.sending.results import decide_result
 from connector.rules.timing.caps import PastSend
-from connector.rules.triggering.evaluator import LoggedHistory
+from connector.rules.triggering.user_log import LoggedHistory
 from connector.simulation.rendering import Rendering
 from connector.simulation.sort_keys import SortKey
 from connector.simulation.users import SimulatedUser

@@ -23,8 +23,9 @@ from connector.rules.model.campaigns import AnyDefinition
 from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
 from connector.rules.model.interactions import Item
 from connector.rules.model.json_text import read_json_text
+from connector.rules.model.nearest import suggestion
 from connector.rules.model.printable import escape_line
-from connector.rules.model.validation import closest_match, describe_problem
+from connector.rules.model.validation import describe_problem
 from connector.rules.model.values import EARLIEST, Instant
 
 ORDER_KINDS = ("publish", "stop", "resume", "archive")
@@ -181,8 +182,7 @@ def _kind_of(data: Mapping[str, Any]) -> str:
     allowed = {"at", *_KINDS, *(["allow_missed"] if "publish" in data else [])}
     unknown = [name for name in data if name not in allowed]
     if unknown:
-        meant = closest_match(unknown[0], allowed)
-        right = f"did you mean {meant}?" if meant else f"a line has at and one of {', '.join(_KINDS)}"
+        right = suggestion(unknown[0], allowed, f"a line has at and one of {', '.join(_KINDS)}")
         raise ValueError(f"unknown key {unknown[0]!r}; {right}")
     if len(kinds) != 1:
         raise ValueError(f"needs exactly one of {', '.join(_KINDS)}; it has {', '.join(kinds) or 'none'}")

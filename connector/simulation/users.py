@@ -83,7 +83,7 @@ class SimulatedUser:
         return sorted(selected, key=lambda follow_up: follow_up.trigger.t)
 
     def with_rest(self, follow_up: FollowUp) -> FollowUp:
-        """Return an open follow-up with what is still to come of it if it was partly sent (X1)."""
+        """Return an open follow-up with its remaining channels if it was partly sent (X1)."""
         return with_rest(follow_up, self.messages.get(follow_up.id, {}))
 
     def end_rest(self, follow_up: FollowUp) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from liquid import BoundTemplate, RenderContext
@@ -16,6 +15,7 @@ from pydantic import BaseModel
 from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import MAX_FAULTS, Fault
 from connector.rules.model.messages import MAX_BODY_CHARACTERS, MAX_SUBJECT_OCTETS, Email, Push, Sms
+from connector.rules.model.nearest import suggestion
 from connector.rules.model.users import check_zone
 from connector.templating.comparisons import expressions_of
 from connector.templating.error_lines import describe_error, line_at, line_of
@@ -58,10 +58,10 @@ def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
         return
     for name, uses in analysis.globals.items():
         if name not in VARIABLES:
-            yield line_at(text, uses[0].span.index), f"unknown variable {uses[0]}; {_suggestion(name, VARIABLES)}"
+            yield line_at(text, uses[0].span.index), f"unknown variable {uses[0]}; {_advice(name, VARIABLES)}"
     for name, spans in analysis.filters.items():
         if name not in PLAIN.filters:
-            yield line_at(text, spans[0].index), f"unknown filter {name}; {_suggestion(name, sorted(PLAIN.filters))}"
+            yield line_at(text, spans[0].index), f"unknown filter {name}; {_advice(name, sorted(PLAIN.filters))}"
     for used in _filters_of(template):
         if problem := _problem_of_arguments(used, RenderContext(template)):
             yield line_at(text, used.token.start_index), f"{used.name}: {problem}"
@@ -100,6 +100,6 @@ def _length_problems(message: BaseModel, field: str, text: str) -> Iterator[tupl
         yield 1, f"has {len(text)} characters; this text has at most {MAX_BODY_CHARACTERS}"
 
 
-def _suggestion(name: str, names: list[str] | tuple[str, ...]) -> str:
-    matches = get_close_matches(name, names, 1)
-    return f"did you mean {matches[0]}?" if matches else f"known are {', '.join(names)}"
+def _advice(name: str, known: Sequence[str]) -> str:
+    """Return advice on an unknown name: the nearest known name, else all of them."""
+    return suggestion(name, known, f"known are {', '.join(known)}")

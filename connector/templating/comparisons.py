@@ -1,7 +1,8 @@
 """Comparisons in conditions, as Liquid's reference implementation makes them; the library departs from it.
 
-A missing value equals `nil` and `blank`, and is not `empty` (Shopify/liquid, issue 642). What has no order is neither
-smaller nor larger, and what has no parts contains nothing; a text and a number have no common order, which is an error.
+A missing value equals `nil` and `blank`, and is not `empty` (Shopify/liquid, issue 642). A value without an order is
+neither smaller nor larger, and a value without parts contains nothing. A text and a number have no common order:
+comparing them is an error.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ def adapt_comparisons(template: BoundTemplate) -> None:
     for expression in expressions_of(template):
         if isinstance(expression, EqExpression | NeExpression):
             if isinstance(expression.right, Blank):
-                expression.right = _ItselfIfBlank(expression.left)
+                expression.right = _BlankOperand(expression.left)
             elif isinstance(expression.left, Blank):
-                expression.left = _ItselfIfBlank(expression.right)
+                expression.left = _BlankOperand(expression.right)
         elif isinstance(expression, _AnyExpression):
             of = expression.left
-            expression.expressions = [_ItselfIfBlank(of) if isinstance(e, Blank) else e for e in expression.expressions]
+            expression.expressions = [_BlankOperand(of) if isinstance(e, Blank) else e for e in expression.expressions]
         elif isinstance(expression, ContainsExpression):
-            expression.left = _OnlyIf(expression.left, (str, list, tuple, dict))
+            expression.left = _TypedOperand(expression.left, (str, list, tuple, dict))
         elif isinstance(expression, LtExpression | GtExpression):
-            expression.left = _OnlyIf(expression.left, (str, int, float))
-            expression.right = _OnlyIf(expression.right, (str, int, float))
+            expression.left = _TypedOperand(expression.left, (str, int, float))
+            expression.right = _TypedOperand(expression.right, (str, int, float))
 
 
 def expressions_of(template: BoundTemplate) -> Iterator[Expression]:
@@ -71,8 +72,8 @@ def _is_blank(value: object) -> bool:
     return isinstance(value, list | tuple | dict) and not value
 
 
-class _ItselfIfBlank(Expression):
-    """Stands for `blank` in a comparison: the value that it is compared with if that is blank, else another one."""
+class _BlankOperand(Expression):
+    """The operand `blank` of a comparison: equal to the other operand if that is blank, else to nothing."""
 
     __slots__ = ("other",)
 
@@ -93,8 +94,8 @@ class _ItselfIfBlank(Expression):
         return []
 
 
-class _OnlyIf(Expression):
-    """An operand: its value if that has one of these types, else a missing one."""
+class _TypedOperand(Expression):
+    """An operand whose value is missing unless it has one of these types."""
 
     __slots__ = ("operand", "types")
 

@@ -1,7 +1,7 @@
 """The filters `date` and `time_zone`: the same text on every worker, whatever its clock, zone and locale.
 
 A template is rendered as of a `RenderMoment`: `now` is its instant, and times are shown in its zone, the company's,
-unless the template names another. What is read as a time follows Liquid's reference implementation.
+unless the template names another. Which values are times follows Liquid's reference implementation.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _HOURS_OF_ABBREVIATIONS = {
 
 @dataclass(frozen=True)
 class RenderMoment:
-    """As of when (UTC) a template is rendered, and the company's zone."""
+    """The instant (UTC) as of which a template is rendered, and the company's zone."""
 
     now: datetime
     zone: str
@@ -119,7 +119,7 @@ def _read(value: Any, moment: RenderMoment) -> datetime | date | None:
 
 
 def _read_text(text: str, moment: RenderMoment) -> datetime | date | None:
-    """Return what a text means: `now` and `today`, seconds since 1970, or a written date or time."""
+    """Return the time that a text means: `now` and `today`, seconds since 1970, or a written date or time."""
     if text.lower() in ("now", "today"):
         return moment.now
     if _DIGITS.fullmatch(text):
@@ -138,7 +138,7 @@ def _parse(text: str, today: date) -> datetime | date | None:
     """Return a written date, or a time, which has a zone if the text has one.
 
     The year, and the date of a text that has only a time, are today's. A text is parsed with two different defaults,
-    which shows what it does not say.
+    which shows the parts that it leaves out.
     """
     first = _parse_with(text, datetime(today.year, 1, 1))
     second = _parse_with(text, datetime(today.year, 12, 2, 1))

@@ -46,7 +46,7 @@ def writable(value: object) -> object:
 
 
 def text_of(value: object) -> str:
-    """Return a value as a template writes it where nothing is encoded."""
+    """Return a value as text, as a template writes it without encoding."""
     return to_liquid_string(writable(value), autoescape=False)
 
 

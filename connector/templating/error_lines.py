@@ -73,7 +73,7 @@ def _error_of(text: str) -> str | None:
 
 
 def describe_error(error: Exception) -> str:
-    """Return what is wrong, without values of the user; of an error that is not Liquid's only its type."""
+    """Return the problem of an error without values of the user; for an error that is not Liquid's, only its type."""
     if isinstance(error, RecursionError):
         return "is nested too deep"
     if not isinstance(error, LiquidError) or not error.args:

@@ -53,7 +53,7 @@ def accepts(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[s
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value is, for people."""
+    """Return the kind of a value in words for people."""
     if value is None or is_undefined(value):
         return "a missing value"
     return next((words for kind, words in _KINDS if isinstance(value, kind)), "a list")

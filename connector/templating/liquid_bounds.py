@@ -31,14 +31,13 @@ from liquid.token import TOKEN_EXPRESSION, TOKEN_TAG
 from liquid.undefined import is_undefined
 
 from connector.rules.model.errors import ConnectorError
-from connector.rules.model.html_source import decode_references
+from connector.rules.model.html_source import decode_references, strip_tags
 from connector.rules.model.values import EARLIEST
 from connector.templating.comparisons import adapt_comparisons
 from connector.templating.dates import FILTERS as DATE_FILTERS
 from connector.templating.dates import RenderMoment
 from connector.templating.encoding import ENCODINGS, EncodingBuffer, Form, encoded, text_of, writable
 from connector.templating.filter_faults import call_filter
-from connector.templating.html_source import strip_tags
 from connector.templating.lexing import tokenize
 
 MAX_OUTPUT_BYTES = 1_000_000
@@ -171,7 +170,8 @@ def _raw(text: str, *, environment: Environment) -> str:
 
 
 def _joining(join: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the library's `join` for items as they are written elsewhere: a missing one is nothing, true is `true`."""
+    """Return the library's `join` for items as they are written elsewhere: a missing item is nothing, true is
+    `true`."""
 
     @with_environment
     @sequence_filter

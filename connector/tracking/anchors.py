@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connector.rules.model.html_source import Tag, read_tags
 
 _C0_AND_SPACE = "".join(map(chr, range(0x21)))
-"""What browsers strip from both ends of a URL (URL Standard, 4.4)."""
+"""The characters that browsers strip from both ends of a URL (URL Standard, 4.4)."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class MailParts:
-    """What is found in a mail's source.
+    """The parts of a mail's source.
 
     Args:
         anchors: the links in their order.

@@ -1,4 +1,4 @@
-"""Find the links in a text message: where each begins and ends, and which hosts an author wrote.
+"""Find the links in a text message: their offsets, and the hosts that an author wrote.
 
 A link ends as in UTS 58 (Unicode Link Detection), with one difference: quotes and full-width punctuation end it even
 if no space follows, since texts in Chinese or Japanese have none.
@@ -24,7 +24,7 @@ _JOINERS = frozenset("\u200c\u200d")
 
 
 def find_links(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where each URL with http or https begins and ends, in time linear in the text's length."""
+    """Yield the offsets at which each URL with http or https begins and ends, in time linear in the text's length."""
     at = 0
     while match := _SCHEME.search(text, at):
         at = _end_of_link(text, match.end())
@@ -54,7 +54,7 @@ def leads_to(url: str, hosts: Set[str]) -> bool:
 
 
 def _written_host(text: str, at: int) -> str:
-    """Return the host that begins at an offset; empty if it may go on with what a template renders."""
+    """Return the host that begins at an offset; empty if a template's markup may continue the host."""
     end = at
     while end < len(text) and text[end] not in "/?#" and _role(text[end]) in ("inside", "soft"):
         end += 1
@@ -82,7 +82,7 @@ def _end_of_link(text: str, at: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _role(character: str) -> _Role:
-    """Return what a character is to a link that it stands in or after."""
+    """Return the role of a character within a link or after one."""
     if character in _SOFT:
         return "soft"
     if character in _OPEN_BY_CLOSE:

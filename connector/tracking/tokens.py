@@ -32,7 +32,8 @@ _PURPOSE = b"campaign-connector/tracking/1/"
 _HEAD = struct.Struct(">cH")
 _LINK = struct.Struct(">H")
 _FILLER = "0"
-"""Follows a token that would end with a dash. Only whole groups of four characters do, so it is the first of a group,
+"""The filler after a token that would end with a dash. Only whole groups of four characters do, so it is the first of a
+group,
 which base64 never has alone."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]*")
 _DAY = timedelta(days=1)

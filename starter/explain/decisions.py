@@ -19,7 +19,7 @@ from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord
 from connector.rules.sending.launching import is_launched
-from connector.rules.triggering.evaluator import LoggedHistory
+from connector.rules.triggering.user_log import LoggedHistory
 from connector.store.reporting.history import DecisionRow, UserRecord
 from connector.store.users.users import StoredUser
 from starter.explain.explanation import Decision, DeliveryView, Evidence, InteractionView

@@ -30,7 +30,8 @@ _DATABASE_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Readiness:
-    """Which parts answer. Without the database nothing works; without the others interactions are accepted and kept.
+    """The parts that answer. Without the database nothing works; without the others, interactions are accepted and
+    kept.
 
     Args:
         outage: why the database cannot be used; None: it can.

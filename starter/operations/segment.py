@@ -41,7 +41,7 @@ _REFUSED_JOINS: dict[JoinRefusal, str] = {
 class SegmentResult:
     """The results of the items that messages became, and in `faults`, by index, the messages that were refused.
 
-    `warnings` has, by index, what is wrong with messages that were accepted. `forbidden` has the indexes of those that
+    `warnings` has, by index, the problems of accepted messages. `forbidden` has the indexes of those that
     were refused because the key lacks `manage`.
     """
 

@@ -1,4 +1,4 @@
-"""How many segments the text messages of definitions have, for each of which a carrier charges."""
+"""Count the segments of the text messages of definitions; a carrier charges for each segment."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ async def test_excepted_first(desk: Desk, verb: str) -> None:
     [("send_now", "waiting", "sent"), ("postpone", "waiting", "sent"), ("cancel", "sent", "dropped")],
 )
 async def test_one_channel_went_out(desk: Desk, verb: str, state: str, email: str) -> None:
-    """X1: what went out stands; the channel that is still to come is moved or ended."""
+    """X1: a sent message stays sent; the channel that is still to come is moved or ended."""
     await desk.opened(TWO)
     await desk.send("push")
     done = await desk.operate(verb, minutes=31, until=90)

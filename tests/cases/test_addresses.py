@@ -214,7 +214,7 @@ def test_mail_is_sent_to_the_same_address(given_text: str, sent_to: str, source:
 
 @pytest.mark.parametrize("domain", ["", ".", "a..b", "\ud800.example", "a" * 300, "ａ" * 70 + ".example", "\x00"])
 def test_no_domain_raises_one_error(domain: str) -> None:
-    """Whatever is no domain raises ValueError."""
+    """A text that is not a domain raises ValueError."""
     with pytest.raises(ValueError):  # noqa: PT011 - idna's messages differ
         domain_to_ascii(domain)
 
@@ -245,7 +245,7 @@ async def test_profiles_are_answered_with_warnings(api: tuple[httpx.AsyncClient,
 
 @pytest.mark.parametrize("spelling", ["ada@xn--bcher-kva.example", "ADA@Bücher.example", "ada@ｂücher。example"])
 async def test_a_bounce_suppresses_every_spelling(installation: Installation, spelling: str) -> None:
-    """A hard bounce applies to whoever has the address, now and later, under any of its spellings."""
+    """A hard bounce applies to every user with the address, now and later, under any of its spellings."""
     harness = ProviderEventHarness(installation)
     await harness.save_users(User(id="u", email="ada@bücher.example"))
     await harness.ingest(event(EventKind.BOUNCED, permanent=True, recipient=spelling))

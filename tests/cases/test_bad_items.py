@@ -89,7 +89,7 @@ async def api(sqlite_database: Database) -> AsyncIterator[tuple[httpx.AsyncClien
 
 @BAD
 def test_a_bad_value_spoils_one_item(value: bytes, source: str) -> None:
-    """The batch is read, the items around the bad one are, and its own fault says what is wrong with it."""
+    """The batch and the items around the bad item are read, and the fault names the bad item's problem."""
     batch = read_batch_text(b'{"interactions": [' + b",".join([item("a"), item("b", value), item("c")]) + b"]}")
     first, bad, last = map(read_item, batch["interactions"])
     assert isinstance(bad, UnreadableItem), source
@@ -101,7 +101,7 @@ def test_a_bad_value_spoils_one_item(value: bytes, source: str) -> None:
 
 @pytest.mark.parametrize(("value", "read"), [row[1:] for row in GOOD_VALUES], ids=[row[0] for row in GOOD_VALUES])
 def test_an_unusual_value_is_read_beside_a_bad_one(value: bytes, read: Any) -> None:
-    """The tolerant reader reads what is valid as the strict one does."""
+    """The tolerant reader reads valid texts as the strict reader does."""
     [_, good] = read_batch_text(b"[" + item("a", rb'"\ud83d"') + b"," + item("b", value) + b"]")
     assert not isinstance(read_item(good), UnreadableItem)
     assert good == read_batch_text(item("b", value))
@@ -110,7 +110,7 @@ def test_an_unusual_value_is_read_beside_a_bad_one(value: bytes, read: Any) -> N
 
 @pytest.mark.parametrize("body", [b"[1,", b"{", b"nonsense", b"[1 2]", b'{"a": tru}', b'["a]', b"[" * 3000, b"\xff"])
 def test_what_is_not_json_is_refused_as_a_whole(body: bytes) -> None:
-    """Where the boundaries of the items are unknown, nothing is guessed."""
+    """If the boundaries of the items are unknown, no item is guessed."""
     with pytest.raises(ValueError, match=r"is not JSON, at line 1|nested"):
         read_batch_text(body)
 
@@ -178,7 +178,7 @@ async def test_an_order_of_products_without_an_id(api: tuple[httpx.AsyncClient, 
 
 @pytest.mark.parametrize("sender", SENDERS, ids=lambda sender: sender.name)
 async def test_a_provider_with_a_bad_field(sender: Any) -> None:
-    """Every other field of the event is read, whatever stands in one that nobody reads."""
+    """An unreadable value in a field that is not used leaves every other field of the event readable."""
     provider, bodies = sender.provider(), samples(sender.name)
     event = next(body for body in bodies.values() if "MessageSid" not in body)  # a form is no JSON
     expected = [provider.normalise(one) for one in await provider.parse(sender.call(event))]

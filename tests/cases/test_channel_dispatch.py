@@ -206,7 +206,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_simulated(case: Case) -> None:
-    """X1, T2, T3, P9: what is printed of each combination."""
+    """X1, T2, T3, P9: the printed lines of each combination."""
     with SpillStore() as spill:
         simulation = Simulation(Catalogue(), spill, lambda _: None)
         simulation.apply(*case.story.parsed)

@@ -125,12 +125,12 @@ ROWS: list[tuple[str, int, str]] = [
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
 def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both parsers of the library: in C, and in Python where that was not built."""
+    """Both parsers of the library: in C, and in Python for installations without it."""
     monkeypatch.setattr(yaml_text, "_LOADER", getattr(yaml, request.param))
 
 
 def refusal_of(read: Callable[[], object]) -> str:
-    """What is said of something that cannot be read; empty if it can."""
+    """Return the fault of a text that cannot be read; empty if it can be read."""
     try:
         read()
     except (DefinitionError, SettingsWrong) as error:
@@ -313,10 +313,10 @@ def variants_of(value: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("definition", [CAMPAIGN, WORKSPACE], ids=["campaign", "workspace"])
 def test_every_wrong_value_of_a_definition(definition: Any) -> None:
-    """PUT /v1/campaigns, `apply` in a timeline: whatever stands anywhere, its fault is in our words."""
+    """PUT /v1/campaigns, `apply` in a timeline: a wrong value at any place has a fault in the words of this project."""
     for changed in variants_of(definition):
-        said = refusal_of(lambda wrong=changed: parse_mapping(wrong))
-        assert not LIBRARY_WORDS.search(said), said
+        fault_text = refusal_of(lambda wrong=changed: parse_mapping(wrong))
+        assert not LIBRARY_WORDS.search(fault_text), fault_text
 
 
 def test_every_wrong_value_of_a_user_or_an_item() -> None:
@@ -332,7 +332,7 @@ def test_every_wrong_value_of_a_user_or_an_item() -> None:
 @pytest.mark.parametrize("error", list_all_errors(), ids=lambda error: error["type"])
 @pytest.mark.parametrize("value", [None, True, 5, "x", [1], {"a": 1}])
 def test_every_error_of_pydantic(error: dict[str, Any], value: Any) -> None:
-    """PYDANTIC: none of its sentences is passed on, whatever a model may come to use; a secret is never quoted."""
+    """PYDANTIC: no type of error passes on a sentence of the library, and a secret is never quoted."""
     context = {"error": "own words", **(error.get("example_context") or {})}
     message = "Value error, own words" if error["type"].endswith("_error") else error["message_template_python"]
     detail = {"type": error["type"], "msg": message, "input": value, "ctx": context, "loc": ("a",)}
@@ -348,6 +348,8 @@ def test_every_setting(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         with monkeypatch.context() as changed:
             changed.setenv(f"CONNECTOR_{name.upper()}", value)
-            said = refusal_of(read_settings)
-            assert not said or f"CONNECTOR_{name.upper()}" in said or "CONNECTOR_*" in said, said
-            assert not LIBRARY_WORDS.search(said), said
+            fault_text = refusal_of(read_settings)
+            assert not fault_text or f"CONNECTOR_{name.upper()}" in fault_text or "CONNECTOR_*" in fault_text, (
+                fault_text
+            )
+            assert not LIBRARY_WORDS.search(fault_text), fault_text

@@ -1,4 +1,4 @@
-"""W6: what an open follow-up says while it waits, while it is due, and while its provider is away."""
+"""W6: the `waits` of an open follow-up while it waits, while it is due, and while its provider is away."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FIFTH = describe_next_attempt(4, NOW + timedelta(seconds=6))
     ],
 )
 def test_wording(state: str, due_for: timedelta, messages: list[DeliveryRecord], expected: str) -> None:
-    """A time that has passed is never said to be waited for."""
+    """A follow-up never waits "until" a time that has passed."""
     assert describe_wait(state, NOW - due_for, messages, NOW) == expected
 
 

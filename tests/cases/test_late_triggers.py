@@ -31,7 +31,7 @@ HOURLY: dict[str, Any] = {"delay": {"after": "1 hour"}, "eligible_again": "alway
 
 
 def _at(id: str, happened: str, arrived: str | None = None, *, type: str = "cart", sku: str | None = "A") -> Arrival:
-    """An event of that day, by default a cart, that arrives when it happens if not said otherwise."""
+    """Return an event of that day, by default a cart, that by default arrives when it happens."""
     item = {"type": "make_purchase"} if type == "buy" else {"type": "event", "name": type}
     properties = {} if sku is None else {"sku": sku}
     return Arrival(id, {**item, "properties": properties}, _hour(happened), _hour(arrived or happened), 0)
@@ -228,7 +228,8 @@ RESTARTS_AFTER_A_SEND = [
 
 @pytest.mark.parametrize(("definition", "arrivals", "expected"), [*TURNS, *ALREADY_DUE])
 def test_late_triggers(definition: dict[str, Any], arrivals: Sequence[Arrival], expected: Mapping[str, str]) -> None:
-    """T5, D4 (cases 27, 29): whatever was refused, overtaken or sent when it arrived; worked out by hand."""
+    """T5, D4 (cases 27, 29): triggers that were refused, overtaken or sent on arrival; expected values worked out by
+    hand."""
     assert _outcomes(definition, arrivals) == expected
 
 

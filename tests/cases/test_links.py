@@ -111,7 +111,7 @@ def opened(html: str) -> list[str]:
 @pytest.mark.parametrize(("written", "url", "source"), HREFS, ids=[row[0][:60] for row in HREFS])
 @pytest.mark.parametrize("quotes", QUOTES)
 def test_references_in_a_link(quotes: str, written: str, url: str, source: str) -> None:
-    """A tracked link leads where the author's link leads, in all three forms of quoting."""
+    """A tracked link has the target of the author's link, in all three forms of quoting."""
     if quotes == "{}" and " " in written:
         return
     html = f"<a href={quotes.format(written)}>"

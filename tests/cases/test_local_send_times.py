@@ -85,7 +85,7 @@ def time_of(at: str, zone: str, published_at: str) -> SendTime:
 
 @pytest.mark.parametrize(("at", "user_zone", "published", "due", "source"), LOCAL_TIMES)
 def test_local_time(at: str, user_zone: str | None, published: str, due: str | None, source: str) -> None:
-    """W5, D3: by each user's clock; passed more than an hour before the publication it is nobody's message."""
+    """W5, D3: a user whose own time passed more than an hour before the publication gets no message."""
     time = time_of(at, "user", published)
     assert time.has_passed_for(user_zone) == (due is None), source
     if due is not None:
@@ -111,7 +111,7 @@ def test_company_time(at: str, user_zone: str | None, published: str, due: str, 
     ],
 )
 def test_time_that_has_passed_everywhere(zone: str, published: str, everywhere: bool) -> None:
-    """W5: in the last zone too, more than an hour before the publication, so that nobody would get it."""
+    """W5: a time that passed more than an hour before the publication in the last zone too is refused."""
     assert time_of(NINE, zone, published).has_passed_everywhere == everywhere
 
 

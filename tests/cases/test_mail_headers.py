@@ -98,7 +98,7 @@ def check_lines(mime: MimeMessage) -> None:
 
 @pytest.mark.parametrize(("subject", "source"), SUBJECTS, ids=range(len(SUBJECTS)))
 def test_subjects(subject: str, source: str) -> None:
-    """A subject arrives as it was written, whoever reads it."""
+    """Every parser reads a subject as it was written."""
     check_subject(subject)
 
 
@@ -160,7 +160,7 @@ SENDERS: list[tuple[str, str, str]] = [
 @pytest.mark.parametrize(("sender", "name", "source"), SENDERS, ids=range(len(SENDERS)))
 @pytest.mark.parametrize(("field", "header"), [("from", "From"), ("reply_to", "Reply-To")])
 def test_mailboxes(field: str, header: str, sender: str, name: str, source: str) -> None:
-    """A name and its one address arrive as they were written, whoever reads them: DMARC needs one From."""
+    """Every parser reads a name and its one address as they were written: DMARC needs one From."""
     mime = write(**{field: sender})
     [address] = modern(mime)[header].addresses
     # The standard library puts a space between two encoded words of a name, against RFC 2047, 6.2.
@@ -302,7 +302,7 @@ def test_the_bytes_are_the_same_everywhere() -> None:
         ("<!-- <body> --><BODY\n bgcolor=x><p>x</p>", "<!-- <body> --><BODY\n bgcolor=x>"),
     ],
 )  # fmt: skip
-def test_where_a_preheader_stands(html: str, before: str) -> None:
+def test_the_position_of_a_preheader(html: str, before: str) -> None:
     """It is the first text of the body; a mail without one keeps its document type first."""
     done = add_preheader(html, "Nur <b>heute</b> & morgen")
     assert done.startswith(before + '<div style="display:none;')
@@ -351,14 +351,14 @@ def test_headers_that_a_campaign_sets(name: str) -> None:
      {"x-msys-api": '{"bcc": []}'}, {"X-Mailgun-Variables": "a=b"}, {"X-Tag": "a", "x-tag": "b"}, {f"X-{n}": "a" for n in range(21)}],
 )  # fmt: skip
 def test_headers_that_a_campaign_must_not_set(headers: dict[str, str]) -> None:
-    """No sender, recipient, signature or frame of the mail, by whatever header; `cc` and `bcc` do not exist by design."""
+    """No header sets a sender, recipient, signature or frame of the mail; `cc` and `bcc` do not exist by design."""
     with pytest.raises(ValueError, match=r"header|cannot be set|set by the connector|must be|only the keys"):
         mail_of(headers=headers)
 
 
 @pytest.mark.parametrize("field", ["cc", "bcc", "sender", "to"])
 def test_there_is_one_recipient_by_design(field: str) -> None:
-    """An email goes to its user and nobody else."""
+    """An email goes to its user alone."""
     with pytest.raises(ValueError, match=field):
         mail_of(**{field: "a@b.example"})
 
@@ -409,7 +409,7 @@ def test_values_of_headers_are_templates() -> None:
         (None, {"X-Tag": "Frühling"}, "X-Tag", "Frühling"),
     ],
 )  # fmt: skip
-def test_headers_of_providers_stand_beside_the_delivery(
+def test_headers_of_providers_are_beside_the_delivery(
     provider: Any, headers: dict[str, str], name: str, value: str
 ) -> None:
     """SendGrid, Mailgun and SES read one header each, so the campaign's values and the delivery's id are in the same one."""

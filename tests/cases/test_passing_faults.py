@@ -1,4 +1,4 @@
-"""W6: a provider that is away, or refuses the account, is a passing fault; only what it says of the message is final.
+"""W6: a provider that is away, or refuses the account, is a temporary fault; only a refusal of the message is final.
 
 Each row names its source.
 """
@@ -43,7 +43,7 @@ ADDRESS = Address("u", "ann@example.com", "+14155552671", ("t1",))
 
 
 async def send(channel: Channel, name: str, **content: Any) -> SendError | None:
-    """Send one message, and return the fault in which that ends."""
+    """Send one message, and return its fault."""
     message = OutgoingMessage("d-1", "welcome", name, ADDRESS, CONTENT[name] | content)
     try:
         await channel.send(message)
@@ -88,7 +88,7 @@ SMTP = [
 
 @pytest.mark.parametrize(("command", "reply", "kind", "source"), SMTP)
 async def test_smtp(command: str, reply: str, kind: type[SendError], source: str) -> None:
-    """W6: 4xx, sign-in, sender and quota pass; what the server says of recipient or message is final."""
+    """W6: 4xx, sign-in, sender and quota are temporary; a refusal of the recipient or the message is final."""
     async with serve_mail(Mailbox(**{command: reply})) as port:
         settings = Smtp(host="localhost", port=port, tls="none", sender="news@shop.test", timeout_seconds=10)
         assert type(await send(EmailChannel(settings), "email")) is kind, source
@@ -171,7 +171,7 @@ async def test_fcm(
 
 @pytest.mark.parametrize("status", [400, 401, 403, 500, 503])
 async def test_fcm_grants_no_token(httpserver: HTTPServer, account: Path, status: int) -> None:
-    """W6, RFC 6749, 5.2: whatever the token endpoint refuses concerns the credentials, and nothing was sent."""
+    """W6, RFC 6749, 5.2: every refusal of the token endpoint concerns the credentials, and nothing was sent."""
     httpserver.expect_request("/token").respond_with_json({"error": "invalid_grant"}, status)
     url = httpserver.url_for("").rstrip("/")
     assert type(await send(FcmChannel(fcm(account, url, token_url=f"{url}/token")), "push")) is TryLater
@@ -198,7 +198,7 @@ WEBHOOK = [
 
 @pytest.mark.parametrize(("status", "kind", "source"), WEBHOOK)
 async def test_webhook(httpserver: HTTPServer, status: int, kind: type[SendError], source: str) -> None:
-    """W6: what docs/channels.md says of each status; 500, 502 and 504 are repeated with the same `webhook-id`."""
+    """W6: each status has the result of docs/channels.md; 500, 502 and 504 are repeated with the same `webhook-id`."""
     httpserver.expect_request("/hook").respond_with_data("", status)
     for _ in range(2):
         channel = WebhookChannel(timeout=timedelta(seconds=10), networks=EVERYWHERE)

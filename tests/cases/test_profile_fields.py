@@ -63,7 +63,7 @@ def test_predicates(audience: dict[str, Any], has_ada: bool, has_unknown: bool) 
 @pytest.mark.parametrize("value", ["x", None, 1, ["x"]])
 @pytest.mark.parametrize("name", PROFILE_FIELDS)
 def test_no_attribute_has_the_name_of_a_field(name: str, value: Any) -> None:
-    """A1: by PUT, PATCH, `users` and a timeline, whatever the value is; the fault says where it belongs."""
+    """A1: refused by PUT, PATCH, `users` and a timeline, with any value; the fault names the right place."""
     fault = find_user_fault({"id": "u", "attributes": {name: value}})
     assert fault is not None
     assert fault.startswith(f"attributes: {name} is a field of the profile")

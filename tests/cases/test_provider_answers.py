@@ -1,4 +1,4 @@
-"""What a provider answers at once counts as what it reports later: of the address, and of consent."""
+"""A provider's answer to a send has the same effect on the address and the consent as a later report."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ ALL_CHANNELS = follow_on(
 async def test_an_answer_is_applied_with_the_result(
     installation: Installation, meaning: AddressMeaning, unreachable: set[str], state: str | None
 ) -> None:
-    """The address is suppressed for whoever has it; consent is withdrawn by the provider, with the time."""
+    """The address is suppressed for every user who has it; the provider withdraws the consent, with the time."""
     harness = ProviderEventHarness(installation)
     await installation.publish({"campaign": "o", "delivery": {"type": "external"}}, ALL_CHANNELS)
     await harness.save_users(User(id="u", email="ada@bücher.example"), User(id="v", email="ADA@BÜCHER.example"))

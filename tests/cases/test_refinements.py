@@ -70,7 +70,7 @@ def test_texts(interaction: str, type: str, name: str, wanted: str, had: Any, co
     + [("perform_conversion_event", "conversion"), ("receive_push", "dispatch"), ("open_email", "opens")],
 )
 def test_other_types_are_invalid(type: str, name: str, value: Any) -> None:
-    """M1: neither a text nor an integer: the report says which property is wrong."""
+    """M1: a value that is neither a text nor an integer is refused, and the fault names the property."""
     item = read_item(reported(type, **{name: value}))
     assert isinstance(item, UnreadableItem)
     assert item.fault.startswith(f"properties.{name}: {show_value(value)} is neither a text nor an integer")
@@ -139,7 +139,7 @@ def test_other_properties_are_free() -> None:
     ],
 )
 def test_opens(robots: str, properties: dict[str, Any], classes: list[str]) -> None:
-    """M2: an open that is flagged as a robot's is a machine's, whatever the setting says of clicks."""
+    """M2: an open that is flagged as a robot's is a machine's, whatever the setting for clicks."""
     settings = {"workspace": "default", "robots": robots}
     story = did("10:00", "i", "open_email", campaign="o", properties=properties)
     matched = [

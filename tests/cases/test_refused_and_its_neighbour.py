@@ -287,7 +287,7 @@ def test_the_nearest_name_is_suggested(definition: dict[str, Any], advice: str) 
 
 
 def test_file_line_and_key_of_every_refusal_and_warning() -> None:
-    """P7, P8: where the definition came from a file; the warnings of an order beside its problems."""
+    """P7, P8: faults name the file of their definition; an order's warnings are shown beside its problems."""
     definition = follow_on(
         "f",
         {"interaction": "open_push", "campaign": "ritch"},

@@ -134,7 +134,7 @@ def test_a_product_keeps_its_id_at_every_attempt() -> None:
 
 @pytest.mark.parametrize(("message", "changes", "warnings", "source"), IDENTIFIES)
 def test_an_identify(message: dict[str, Any], changes: dict[str, Any], warnings: int, source: str) -> None:
-    """Traits that are fields keep the rules of the profile; what is left out or unreachable is said."""
+    """Traits that are fields keep the rules of the profile; a trait that is left out or unreachable has a warning."""
     translation = of("identify", message)
     assert translation.changes == {"id": "u", **changes}, source
     assert len(translation.warnings) == warnings, translation.warnings
@@ -193,7 +193,8 @@ async def test_the_paths_of_the_sdks(api: tuple[httpx.AsyncClient, AppContext]) 
 async def test_a_short_path_has_the_rights_of_the_long_one(
     api: tuple[httpx.AsyncClient, AppContext], path: str
 ) -> None:
-    """Without a key, and with a wrong one: refused as by the other name; a key in the body alone is none."""
+    """A request without a key, or with a wrong one, is refused as under the long name; a key in the body does not
+    count."""
     client = api[0]
     client.headers["Authorization"] = "Bearer wrong"
     for headers in ({}, {"Authorization": ""}):

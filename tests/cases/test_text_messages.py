@@ -1,4 +1,4 @@
-"""Text messages: where a link begins and ends, what short links survive, and how many segments a text has."""
+"""Text messages: the offsets of links, short links with text appended, and the number of segments of a text."""
 
 # ruff: noqa: E501 - a row of a table is one line
 
@@ -85,7 +85,7 @@ LINKS: list[tuple[str, list[str], str]] = [
 
 @pytest.mark.parametrize(("text", "links", "source"), LINKS)
 def test_links_in_a_text(text: str, links: list[str], source: str) -> None:
-    """A link is what its author means, whatever stands around it, and everything else stays."""
+    """A link is found with any text around it, and the other text does not change."""
     found: list[str] = []
 
     def link(number: int, url: str, _alias: str | None) -> str:
@@ -115,7 +115,7 @@ def test_links_in_a_text(text: str, links: list[str], source: str) -> None:
     ],
 )
 def test_hosts_that_an_author_wrote(template: str, rendered: str, is_authors: bool) -> None:
-    """A link is signed only if its host stands in the template as a whole, in texts of every script."""
+    """A link is signed only if the template contains its whole host, in texts of every script."""
     assert leads_to(rendered, hosts_in(template)) == is_authors
 
 
@@ -169,7 +169,7 @@ def test_what_is_appended_to_a_link_changes_nothing(kind: LinkKind, appended: st
 
 @pytest.mark.parametrize("changed", ["x", "0", "A"])
 def test_a_changed_token_is_no_link(changed: str) -> None:
-    """What is appended in the token's own alphabet cannot be told from it."""
+    """Text that is appended in the token's own alphabet cannot be distinguished from the token."""
     text = TOKENS.write(Token(LinkKind.UNSUBSCRIBE, "d"), at=AT)
     with pytest.raises(TokenInvalid):
         TOKENS.read_link(text + changed, LinkKind.UNSUBSCRIBE, at=AT)

@@ -79,11 +79,13 @@ def test_json(text: bytes | str, column: int, words: str) -> None:
     """The column, in characters from 1, and what would be right; the text itself is not quoted."""
     with pytest.raises(JsonInvalid) as raised:
         read_json_text(text, is_line=True)
-    said = str(raised.value)
-    assert said.startswith(f"is not JSON, at column {column}: {words.partition('; ')[0][:9]}") or words in said
-    assert words in said
-    assert f"column {column}:" in said, said
-    assert not LIBRARY_WORDS.search(said.replace("neither None nor", "")), said
+    fault_text = str(raised.value)
+    assert (
+        fault_text.startswith(f"is not JSON, at column {column}: {words.partition('; ')[0][:9]}") or words in fault_text
+    )
+    assert words in fault_text
+    assert f"column {column}:" in fault_text, fault_text
+    assert not LIBRARY_WORDS.search(fault_text.replace("neither None nor", "")), fault_text
 
 
 @pytest.mark.parametrize("text", [b"", b" ", b"\n", b"\xef\xbb\xbf", ""])
@@ -113,9 +115,9 @@ def test_every_slip_of_the_keyboard() -> None:
             try:
                 read_json_text(good[:at] + inserted + good[at if inserted else at + 1 :])
             except JsonInvalid as fault:
-                said = str(fault).replace("neither None nor", "")
-                if LIBRARY_WORDS.search(said) or "well-formed" in said:
-                    pytest.fail(f"{at} {inserted!r}: {said}")
+                fault_text = str(fault).replace("neither None nor", "")
+                if LIBRARY_WORDS.search(fault_text) or "well-formed" in fault_text:
+                    pytest.fail(f"{at} {inserted!r}: {fault_text}")
 
 
 def test_body_over_http_names_line_and_column() -> None:
@@ -181,12 +183,12 @@ def faults_of(folder: Path, content: bytes) -> str:
 def test_line(tmp_path: Path, line: str, words: str) -> None:
     """The number of the line, the key, one sentence, and one hint."""
     good = json.dumps({"at": "2026-03-02T09:00:00Z", "publish": "o"})
-    said = faults_of(tmp_path, f"{good}\n{line}\n".encode())
-    assert said.startswith(f"{tmp_path}/t.jsonl: line 2: ")
-    assert words in said, said
-    assert said.count("; write") <= 1
-    assert said.count("2026-03-02T12:00:00Z") + said.count("2026-03-02T09:00:00+01:00") <= 1
-    assert not LIBRARY_WORDS.search(said), said
+    fault_text = faults_of(tmp_path, f"{good}\n{line}\n".encode())
+    assert fault_text.startswith(f"{tmp_path}/t.jsonl: line 2: ")
+    assert words in fault_text, fault_text
+    assert fault_text.count("; write") <= 1
+    assert fault_text.count("2026-03-02T12:00:00Z") + fault_text.count("2026-03-02T09:00:00+01:00") <= 1
+    assert not LIBRARY_WORDS.search(fault_text), fault_text
 
 
 def test_mark_and_line_breaks(tmp_path: Path) -> None:
@@ -198,5 +200,5 @@ def test_mark_and_line_breaks(tmp_path: Path) -> None:
 
 def test_other_encoding_is_named(tmp_path: Path) -> None:
     """UTF-16 is named, in the first line already."""
-    said = faults_of(tmp_path, f'{{{AT}, "publish": "o"}}\n'.encode("utf-16"))
-    assert "line 1: is not UTF-8 text but looks like UTF-16; save it as UTF-8" in said
+    fault_text = faults_of(tmp_path, f'{{{AT}, "publish": "o"}}\n'.encode("utf-16"))
+    assert "line 1: is not UTF-8 text but looks like UTF-16; save it as UTF-8" in fault_text

@@ -42,7 +42,7 @@ def arrived(data: dict[str, Any], now: datetime = NOW) -> Event:
     ],
 )
 def test_time(more: dict[str, Any], t: datetime) -> None:
-    """M7: the earlier of what is reported and the arrival."""
+    """M7: the time is the earlier of the reported time and the arrival."""
     assert create_log_entry(arrived({**LOOKED, **more}), 1, NOW).t == t
 
 
@@ -73,7 +73,7 @@ def test_a_clients_item_stays_set_apart() -> None:
 
 
 def test_with_time() -> None:
-    """M7: a source that knows when an item was reported says so for items without a time."""
+    """M7: a source that knows when an item was reported sets that time for items without a time."""
     assert (
         with_time(LOOKED, "then")
         == with_time({**LOOKED, "occurred_at": None}, "then")

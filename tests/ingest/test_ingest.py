@@ -252,7 +252,8 @@ async def test_statements_do_not_grow_with_the_batch(installation: Installation,
 
 
 async def test_an_item_without_a_time_happens_when_it_arrives(installation: Installation) -> None:
-    """M7: by the database's clock, after whatever was published before; its id is made of the second of its arrival."""
+    """M7: the arrival is by the database's clock, after every earlier publication; the item's id is derived from its
+    second."""
     await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}), since=None)
     untimed = {"user": "u", "type": "receive_push", "campaign": "o"}
     first, again = await installation.ingest(untimed, {**untimed, "occurred_at": None})

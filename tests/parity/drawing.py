@@ -75,7 +75,7 @@ ZONES = ("UTC", "America/New_York", "Asia/Tokyo", "Pacific/Auckland")
 
 @dataclass(frozen=True)
 class Theme:
-    """What one family of stories draws.
+    """The parts that one family of stories draws.
 
     `reports` has what users do, `properties` what else it says.
     `late` has by how many minutes an interaction may arrive late, `minutes` over how long the interactions spread, and
@@ -112,7 +112,7 @@ def waits(random: Random) -> Json:
 
 
 def reported(random: Random) -> Json:
-    """What reports say: JSON values in `where`, `same` and `key`, and robots (M2, M9)."""
+    """The properties of reports: JSON values in `where`, `same` and `key`, and robots (M2, M9)."""
     where = {"where": {"sku": random.choice(MIXED)}}
     triggers = ({**LOOKED, **where}, LOOKED, LOOKED, CLICKED, {**READ, "opens": random.choice(("human", "machine"))})
     exceptions = (

@@ -18,7 +18,7 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.timing.caps import PastSend
-from connector.rules.triggering.evaluator import LoggedHistory
+from connector.rules.triggering.user_log import LoggedHistory
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

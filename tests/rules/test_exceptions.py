@@ -25,7 +25,7 @@ from connector.rules.triggering.changes import (
     TriggerOutcome,
 )
 from connector.rules.triggering.exceptions import is_cancelled_by
-from connector.rules.triggering.replay import apply_in_order
+from connector.rules.triggering.in_order import apply_in_order
 from tests.support.builders import OPENED, ORIGINAL, PUSHED, follow_on
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Whatever the order of arrival, what is not yet due has the outcome of the rules played in event order (T5).
+"""In any order of arrival, follow-ups that are not yet due have the outcome of the rules played in event order (T5).
 
 `play_in_order` is an oracle of its own: it reads behaviour.md and the definition, and calls none of the rules.
 """
@@ -41,7 +41,8 @@ class Wait:
 
 
 def play_in_order(definition: Mapping[str, Any], arrivals: Sequence[Arrival]) -> dict[str, Outcome]:
-    """Return what becomes of each trigger if all arrive when they happen, none due before the end (T1 to T3)."""
+    """Return the outcome of each trigger if all items arrive when they happen, and none is due before the end (T1 to
+    T3)."""
     delivery = definition["delivery"]
     waits: dict[str | None, Wait] = {}
     outcomes: dict[str, Outcome] = {}
@@ -111,7 +112,8 @@ def shuffles(draw: st.DrawFn) -> list[Arrival]:
 
 
 def played(definition: dict[str, Any], arrivals: Sequence[Arrival]) -> dict[str, Outcome]:
-    """Return what became of each trigger when they arrive so. Of two rows, or a refusal and a row, the last holds."""
+    """Return the outcome of each trigger for this order of arrival. Of two rows, or a refusal and a row, the last
+    counts."""
     store = InMemoryStore(catalogue_of(definition))
     for key in ("", '"A"', '"B"', "null"):
         store.receive("f", key, RECEIVED)

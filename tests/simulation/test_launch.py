@@ -96,7 +96,7 @@ ABROAD = [user(name, time_zone=zone) for name, zone in ZONES.items()]
 
 
 def test_local_time_that_has_passed(simulate: Connector) -> None:
-    """W5 (case 31): more than an hour before the publication it is nobody's message, and the publication says so."""
+    """W5 (case 31): a time that passed more than an hour before the publication brings no message, and is warned of."""
     story = [*ABROAD, order("publish", 2, "received"), {"at": "2026-03-09T22:00:00Z", "publish": "o"}]
     run = simulate(original(NINE), RECEIVED, *story)
     assert [name for _, name, _ in decided(run.outcomes)] == ["tokyo", "berlin", "york"]
@@ -152,7 +152,7 @@ def test_resume_of_a_local_time(
 
 
 def test_what_is_stale_after_a_pause_takes_no_place(simulate: Connector) -> None:
-    """P9: with `per_minute` too; whoever waits for their turn after the resume does not become stale by that."""
+    """P9: with `per_minute` too; a user's wait for their turn after the resume does not make the message stale."""
     story = [*CROWD[:4], *ABROAD, order("publish", 2, "received", "o"), {"at": "2026-03-09T18:00:00Z", "stop": "o"}]
     run = simulate(original(NINE, per_minute=1), RECEIVED, *story, {"at": "2026-03-11T08:00:00Z", "resume": "o"})
     assert "o: delivery.send: 2 users get no message" in run.err

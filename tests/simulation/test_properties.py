@@ -90,7 +90,7 @@ def count(outcomes: list[dict[str, Any]], state: str) -> Counter[tuple[Any, ...]
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 @given(FOLLOW_ONS, histories(late=True))
 def test_order_of_arrival_does_not_matter(delivery: dict[str, Any], reports: list[Report]) -> None:
-    """T5: what was reported before anything was due gives the same messages and ends as if reported at once."""
+    """T5: items that are reported late, but before any message is due, give the same messages and ends as in order."""
     at_once = simulated(delivery, [replace(report, r=report.t) for report in reports])
     late = simulated(delivery, reports)
     assert count(late, "sent") == count(at_once, "sent")

@@ -1,4 +1,4 @@
-"""What is looked up before a publication: P4 and P8, on both databases, with a bounded number of statements."""
+"""The look-up before a publication (P4, P8), on both databases, with a bounded number of statements."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ from tests.support.statements import at_statement
 GOLD = {"interaction": "receive_push", "campaign": "o", "where": {"tier": "gold"}}
 CART = {"event": "cart_updated", "where": {"sku": "A"}}
 MOST_STATEMENTS = 12
-"""Of a look-up, the begin and the end of its snapshot included, whatever there is in the store."""
+"""The statements of a look-up with any content of the store, the begin and the end of its snapshot included."""
 
 
 def event(id: str, name: str, user: str = "u", **properties: Any) -> dict[str, Any]:
@@ -160,7 +160,7 @@ async def test_samples_are_bounded_and_say_so(installation: Installation, monkey
 
 
 async def test_thousands_of_names(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P8: names are looked up one by one through the index; too many to know them all say nothing."""
+    """P8: names are looked up one by one through the index; too many names give no warning."""
     await installation.ingest(*(event(f"e{n}", f"name_{n:03}") for n in range(40)), event("x", "name_001"))
     facts, _, _ = await facts_of(installation, follow_on("f", CART))
     assert facts.events == {f"name_{n:03}" for n in range(40)}

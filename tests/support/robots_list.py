@@ -44,7 +44,7 @@ CORRECTIONS: dict[str, str | None] = {
     "008\\/": "^008/",  # builds of Android
     "Chirp|gotosocial": "gotosocial",  # Google's speech
 }
-"""Patterns of the first list that are also within the user agents of people, and what is written for them."""
+"""Patterns of the first list that also occur in the user agents of people, with their replacements."""
 
 PEOPLES_PROGRAMS = frozenset(
     {

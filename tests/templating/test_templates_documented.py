@@ -89,7 +89,7 @@ def test_filters_exist() -> None:
 
 
 def test_card_has_no_trigger() -> None:
-    """What the table says is missing in cards is missing."""
+    """The variables that the table lists as missing in cards are missing."""
     names = [row[0] for row in _table("Variables") if "in cards" in row[3]]
     body = "".join("{{ " + name + " }}" for name in names)
     card = parse_definition({"card": "k", "title": "{{ user.first_name }} {{ campaign.name }}", "body": f"[{body}]"})

@@ -29,7 +29,7 @@ class Window:
     closed_at: datetime | None = None
 
     def contains(self, t: datetime) -> bool:
-        """Return whether an interaction's time is in this window; one in whole seconds means that second (M8)."""
+        """Return whether an interaction's time is in this window; a time in whole seconds means that second (M8)."""
         return not is_before(t, self.opened_at) and (self.closed_at is None or is_before(t, self.closed_at))
 
     def is_open_at(self, instant: datetime) -> bool:

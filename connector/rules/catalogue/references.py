@@ -45,7 +45,7 @@ _CHANNEL_OF: dict[InteractionType, ChannelName] = {
 
 
 _MAX_NAMES = 10
-"""How many existing names a problem lists."""
+"""The maximum number of existing names in a problem."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _KnownMessages:
 
 
 def target_problems(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault]:
-    """Yield what is wrong with the targets of a follow-on (P3, M5).
+    """Yield the problems of the targets of a follow-on (P3, M5).
 
     Each must exist and be of the kind that the condition names. A trigger's target must not be archived; an
     exception's may be.

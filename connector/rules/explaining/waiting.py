@@ -1,4 +1,4 @@
-"""What an open follow-up waits for, in words: its instant, or what keeps a due message from going out (W6)."""
+"""Describe what an open follow-up waits for: its due time, or the fault that delays a due message (W6)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def describe_wait(
     """Describe what an open follow-up waits for, as of `now` (UTC).
 
     Args:
-        next_at: the time that it waits for; once that has passed, its messages are due.
-        messages: those that were attempted.
-        is_paused: it belongs to a launch of a stopped campaign (P9).
+        next_at: the time that the follow-up waits for; once that has passed, its messages are due.
+        messages: the messages that were attempted.
+        is_paused: whether the follow-up belongs to a launch of a stopped campaign (P9).
     """
     if state == State.SENDING:
         return describe_state(state)

@@ -18,6 +18,7 @@ from connector.rules.model.reasons import NOTED, Reason, State
 from connector.rules.model.schedules import EligibleAfter, QuietHours, TimeOfDay
 from connector.rules.model.values import canonical_json, format_duration, format_instant
 from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.timing.windows import format_hours
 
 REASON_TEXTS: Mapping[Reason, str] = {
     Reason.BEFORE_PUBLISH: "it happened before the campaign was published for the first time",
@@ -130,7 +131,7 @@ def describe_windows(entry: Entry) -> str:
 
 def describe_hours(hours: TimeOfDay | QuietHours, zone: str) -> str:
     """Describe hours of the day in their zone."""
-    return f"{hours.from_:%H:%M} to {hours.to:%H:%M} in {zone}"
+    return f"{format_hours(hours)} in {zone}"
 
 
 def describe_cap(cap: FrequencyCap) -> str:

@@ -3,8 +3,8 @@
 An email address is stored trimmed, its domain in A-labels in lower case (UTS 46, non-transitional: `straße.example` is
 `xn--strae-oqa.example`), its local part as it was given in NFC: RFC 5321, section 2.4, asks to preserve its case. Two
 addresses that differ only in the case of ASCII letters are compared as one, because no provider keeps them apart. A
-phone number is stored in E.164, without separators and national prefix. What is neither is stored as it was given; it
-is unreachable, and whoever describes the user is warned.
+phone number is stored in E.164, without separators and national prefix. Any other text is stored as it was given; it is
+unreachable, and the request that describes the user is answered with a warning.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _E164 = re.compile(r"\+[1-9][0-9]{2,14}")
 
 
 class AddressMeaning(StrEnum):
-    """What a provider's refusal of a message says of the recipient's address."""
+    """The meaning of a provider's refusal for the recipient's address."""
 
     NOTHING = "nothing"
     """The refusal is about this message, the sender, the account or this moment."""
@@ -58,7 +58,7 @@ ADDRESS_FIELDS: Mapping[str, str] = {"email": "email", "phone": "sms"}
 
 
 def stored_address(channel: str, text: str) -> str:
-    """Return the form in which an address of email or sms is stored and sent to; unchanged if it is not one."""
+    """Return the form in which an address of email or sms is stored and sent to; any other text is unchanged."""
     if channel == "sms":
         return _e164(text) or text
     return _mailbox(text) or text
@@ -99,7 +99,7 @@ def address_problem(channel: str, text: str) -> str | None:
 
 
 def address_warnings(changes: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the addresses in changes of a profile, a sentence each; the addresses are not quoted."""
+    """Yield the problem of each address in changes of a profile, a sentence each; the addresses are not quoted."""
     for field_name, channel in ADDRESS_FIELDS.items():
         value = changes.get(field_name)
         text = "" if value is None else str(value)

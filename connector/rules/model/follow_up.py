@@ -23,7 +23,7 @@ class Rest:
         channels: those whose message has been neither claimed nor decided.
         final: the state and the reason with which the follow-up ends if they send nothing; None while the result of a
             claimed message is not known.
-        ended_by: what has ended them; None: nothing has.
+        ended_by: the reason for which the channels were ended; None: they can still be sent.
     """
 
     channels: tuple[str, ...]
@@ -114,7 +114,8 @@ class FollowUp:
     def was_open_at(self, t: datetime) -> bool:
         """Return whether, by event time, it had begun by `t`, an item's time, and had not ended.
 
-        An end by another item is in the order of their times; one by a dispatch or a drop is at an instant (M8).
+        An end by another item is compared in the order of the two times; an end by a dispatch or a drop is an instant
+        (M8).
         """
         if self.ended_at is None or t < self.trigger.t:
             return t >= self.trigger.t
@@ -154,7 +155,7 @@ def drop(follow_up: FollowUp, reason: Reason, now: datetime, at: datetime) -> Fo
 
 
 def _end(follow_up: FollowUp, state: State, reason: Reason, now: datetime, at: datetime) -> FollowUp:
-    """Return the follow-up as ended; one that was partly sent keeps what went out, and ends as that says (X1).
+    """Return the follow-up as ended; if it was partly sent, its sent messages decide its final state (X1).
 
     It stays open while the result of a claimed message is not known.
     """

@@ -19,6 +19,7 @@ _ATTRIBUTE = re.compile(
 )
 _RAW = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
 """Elements whose content has no tags."""
+_INVISIBLE = frozenset({"script", "style"})
 _REFERENCE = re.compile(r"&(?:#[xX](?P<hex>[0-9A-Fa-f]+);?|#(?P<decimal>[0-9]+);?|(?P<name>[A-Za-z][A-Za-z0-9]*;?))")
 _LONGEST_NAME = max(map(len, html5))
 _MAX_DIGITS = 7
@@ -84,6 +85,12 @@ def read_html(source: str) -> Iterator[Tag | Content]:
             yield Content(source[tag.end : at], raw=tag.name)
     if text_at < len(source):
         yield Content(source[text_at:])
+
+
+def strip_tags(html: str) -> str:
+    """Return the text of an HTML source, without its tags, comments, scripts and styles."""
+    pieces = (piece for piece in read_html(html) if isinstance(piece, Content))
+    return "".join(piece.text for piece in pieces if piece.raw not in _INVISIBLE)
 
 
 def decode_references(text: str, *, in_attribute: bool = False) -> str:

@@ -34,7 +34,7 @@ _PROBLEMS = {
     "invalid unicode code point": "a text has a byte that is not UTF-8",
     "recursion limit exceeded": _NESTED_TOO_DEEP,
 }
-"""What is wrong, by the beginnings of the library's sentences."""
+"""Problems, by the beginnings of the library's sentences."""
 _AT = {
     "'": "texts are written in double quotes, not in single ones",
     "#": "JSON has no comments",
@@ -49,7 +49,7 @@ _AT = {
     ",": "there is one comma too many",
     **dict.fromkeys(_SMART_QUOTES, 'write straight double quotes, "'),
 }
-"""What is wrong, by the character at which a key or a value should begin."""
+"""Problems, by the character at which a key or a value should begin."""
 
 
 class JsonInvalid(ValueError):

@@ -32,7 +32,8 @@ def has_value(properties: Mapping[str, Any], name: str, wanted: Any) -> bool:
 
 
 def json_key(value: Any) -> str:
-    """Return a text that is the same for equal JSON values, and only for them; null's stands for missing too."""
+    """Return a text that is the same for equal JSON values, and only for them; null and a missing value share one
+    text."""
     return canonical_json(with_whole_numbers(value))
 
 

@@ -1,4 +1,4 @@
-"""Which headers a campaign may set in its emails: those by which providers group messages, never an address."""
+"""The headers that a campaign may set in its emails: those by which providers group messages, never an address."""
 
 from __future__ import annotations
 

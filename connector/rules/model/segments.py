@@ -13,7 +13,7 @@ _BASIC = frozenset(
 _EXTENSION = frozenset("\f^{}\\[~]|€")
 """The extension table (TS 23.038, 6.2.1.1): an escape and a septet each."""
 _LIMITS = {"GSM-7": (160, 153), "UCS-2": (70, 67)}
-"""What fits into one message, and into a segment of several, whose header takes 6 octets."""
+"""The capacity of a single message, and of one segment of several, whose header takes 6 octets."""
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from connector.rules.model.nearest import nearest
 from connector.rules.model.values import UNKNOWN_FORM, show_value
 
 _PATTERNS = {
@@ -25,7 +25,7 @@ QUOTE_IT = "must be text; quote it: "
 
 
 def describe_problem(error: Mapping[str, Any]) -> str:
-    """Return what is wrong and what would be right, as a clause that follows the key; it may quote the value.
+    """Return the problem and the correction, as a clause that follows the key; the clause may quote the value.
 
     Args:
         error: one of `ValidationError.errors()`.
@@ -39,13 +39,8 @@ def describe_secretly(error: Mapping[str, Any]) -> str:
     return describe_problem({**error, "input": "the value"}).replace("'the value'", "the value")
 
 
-def closest_match(word: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that was probably meant; None if no candidate is similar."""
-    return next(iter(get_close_matches(word, list(candidates), 1, 0.6)), None)
-
-
 def _own_words(error: Mapping[str, Any]) -> str:
-    """Return what a validator of ours says."""
+    """Return the message of one of this project's validators."""
     if isinstance((error.get("ctx") or {}).get("error"), UnicodeError):
         return "has half of a character, like \\ud83d; write the whole character"
     return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -62,13 +57,13 @@ def _unknown_type(error: Mapping[str, Any]) -> str:
 
 
 def _one_of(word: Any, expected: str) -> str:
-    correction = closest_match(str(word), expected.split(", ")) if isinstance(word, str) else None
+    correction = nearest(str(word), expected.split(", ")) if isinstance(word, str) else None
     shown = show_value(word)
     return f"{shown} is not known; did you mean {correction}?" if correction else f"{shown} is not one of {expected}"
 
 
 def quote_it(written: str) -> str:
-    """Return what is said of a number or boolean where text is needed."""
+    """Return the problem of a number or boolean that should be text, as it was written."""
     return f'{QUOTE_IT}"{written}"'
 
 

@@ -91,7 +91,7 @@ def parse_duration(value: Any) -> timedelta:
 
 
 def _duration_problem(value: Any) -> str:
-    """Return why a value is not a duration, with the one that was probably meant."""
+    """Return why a value is not a duration, with the duration that was probably meant."""
     if value is None:
         return 'is empty; write a duration, like "30 minutes"'
     almost = _ALMOST_DURATION.fullmatch(value) if isinstance(value, str) else None

@@ -92,7 +92,7 @@ class ProviderEvent:
 
 
 def answer_event(channel: str, recipient: str, meaning: AddressMeaning, at: datetime) -> ProviderEvent:
-    """Return what a provider answered about an address as the event that it would report later; its id is not used."""
+    """Return a provider's answer about an address as the event of a later report; the event's id is not used."""
     return ProviderEvent(
         provider="answer",
         id="",

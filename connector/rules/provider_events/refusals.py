@@ -1,7 +1,8 @@
-"""What a provider's refusal says of the address: the same whether it is the answer to a send or a later report.
+"""Classify a provider's refusal by its meaning for the address, for an answer to a send and for a later report alike.
 
-Only what the provider's documentation says of the recipient's address for good suppresses it. A refusal of the content
-or the sender, and a recipient who cannot be reached now, do not: a wrong suppression is noticed by nobody.
+A code suppresses the address only if the provider documents it as a permanent fault of the recipient's address. A
+refusal of the content or the sender, and a recipient who cannot be reached for now, do not suppress it, because a wrong
+suppression stays unnoticed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _ENHANCED = re.compile(r"5\.1\.([0-9]{1,3})(?![0-9.])")
 
 
 def meaning_of_twilio(code: str | int | None) -> AddressMeaning:
-    """Return what one of Twilio's error codes says of the number."""
+    """Return the meaning of one of Twilio's error codes for the number."""
     text = str(code)
     number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else 0
     if number in _TWILIO_UNSUBSCRIBED:
@@ -34,7 +35,7 @@ def meaning_of_twilio(code: str | int | None) -> AddressMeaning:
 
 
 def meaning_of_smtp(reply: int, text: str) -> AddressMeaning:
-    """Return what a reply to RCPT, or to the whole message, says of its only recipient.
+    """Return the meaning of a reply to RCPT, or to the whole message, for its only recipient.
 
     A reply without an enhanced status code says nothing: 550 is also the reply to unwanted mail (RFC 5321).
 

@@ -1,4 +1,4 @@
-"""What can be proved of an audience from its predicate alone: that it holds for nobody, or for everybody."""
+"""Prove from a predicate alone that it holds for no user, or for every user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check of publishing gets and yields."""
+"""The input and the output of a check of publishing."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def draft_warnings(
 
 
 def settings_problems(workspace: Workspace) -> list[Fault]:
-    """Return what is wrong with settings, which take effect when they are saved (P7)."""
+    """Return the faults of settings, which take effect when they are saved (P7)."""
     faults = [
         Fault(f"frequency_caps[{n}].at_most", "0 would let no message out; write 1 or more, or stop the campaigns")
         for n, cap in enumerate(workspace.frequency_caps)

@@ -1,7 +1,7 @@
 """The facts that an order is checked against besides the catalogue, and what has to be looked up for them.
 
-All are optional: what was not looked up is not checked. Only the sources of definitions and the counts are exact; what
-was learnt from a sample says so.
+All facts are optional: a fact that was not looked up is not checked. Only the sources of definitions and the counts are
+exact; facts from a sample are marked as such.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Profiles:
 
 @dataclass(frozen=True)
 class Reach:
-    """How many of the users that were looked at are in an audience, and can be reached: by any channel, and by each."""
+    """The numbers of sampled users who are in an audience, and who can be reached: by any channel, and by each."""
 
     in_audience: int
     reachable: int
@@ -146,7 +146,7 @@ def past_conditions(campaign: Campaign) -> Conditions:
 
 @dataclass(frozen=True)
 class PublishQuestions:
-    """What has to be looked up for the facts of an order on these campaigns.
+    """The look-ups for the facts of an order on these campaigns.
 
     Args:
         missed: the conditions of which the logged interactions are counted, by `condition_key` (P4).

@@ -12,7 +12,7 @@ from connector.rules.model.values import format_duration
 from connector.rules.sending.launch_times import MAX_PASSED, LaunchForecast, send_time
 
 Forecasts = Mapping[str, LaunchForecast]
-"""What an order does with the users of launches, by campaign."""
+"""The forecasts of an order's launches, by campaign."""
 
 
 def launches_to_forecast(catalogue: Catalogue, verb: OrderVerb, ids: Sequence[str], now: datetime) -> list[Entry]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property, lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from functools import cached_property
+from zoneinfo import ZoneInfo
 
 from connector.rules.catalogue.catalogue import Entry, Revision
 from connector.rules.model.campaigns import ActionBased, Scheduled
@@ -33,11 +33,10 @@ from connector.rules.sending.due_list import (
 from connector.rules.sending.launch_times import SendTime
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.timing.caps import CAPPED_CHANNELS
-from connector.rules.timing.delays import compute_due_at, find_clock_change, local_instant
+from connector.rules.timing.clock_changes import HORIZON, changes_of, distinct_zones, month_before
+from connector.rules.timing.delays import compute_due_at, local_instant
+from connector.rules.timing.windows import format_hours
 
-_HORIZON = timedelta(days=2 * 366)
-_SAMPLING = timedelta(days=7)
-"""The clocks of no zone change twice within this time."""
 _DAY = timedelta(days=1)
 _FIRST_DAYS = 8
 """One of each weekday, and one more."""
@@ -118,7 +117,7 @@ class _Proof:
     @cached_property
     def _last_due(self) -> datetime:
         end = self._follow_on.end.astimezone(UTC) if self._follow_on.end else _LATEST
-        return min(end, self._first_trigger + self._fixed_delay + _HORIZON)
+        return min(end, self._first_trigger + self._fixed_delay + HORIZON)
 
     @cached_property
     def _fixed_delay(self) -> timedelta:
@@ -132,7 +131,7 @@ class _Proof:
         yield None
         parts = (self._follow_on.delay, self._follow_on.time_of_day, self._one.quiet_hours)
         if any(getattr(part, "zone", None) == "user" for part in parts):
-            yield from _distinct_zones(_since(self._first_trigger + self._fixed_delay))
+            yield from distinct_zones(month_before(self._first_trigger + self._fixed_delay))
 
     def _windows(self, zone: str | None) -> Iterator[_Window]:
         """Yield the times at which messages of a user in this zone may be due, before the campaign's end."""
@@ -168,7 +167,7 @@ class _Proof:
     def _clock_changes(self, zone: str | None) -> list[datetime]:
         first = self._first_trigger + self._fixed_delay
         zones = {self._company_zone, zone or self._company_zone}
-        changes = (change.at for name in zones for change in _changes_of(name, _since(first)))
+        changes = (change.at for name in zones for change in changes_of(name, month_before(first)))
         return sorted(at for at in changes if first - _DAY <= at <= self._last_due + _DAY)
 
     def _instants(self, window: _Window, zone: str | None) -> list[datetime]:
@@ -230,51 +229,6 @@ def _wall_clock_instants(clocks: Iterable[time], first: datetime, last: datetime
         day += _DAY
 
 
-@dataclass(frozen=True)
-class _ClockChange:
-    """An instant (UTC) at which a zone's offset from UTC changes."""
-
-    at: datetime
-    before: timedelta | None
-    after: timedelta | None
-
-
-def _since(at: datetime) -> date:
-    """Return the first day of the month before: changes of clocks are looked up by month, so that they are cached."""
-    return (at.date().replace(day=1) - _DAY).replace(day=1)
-
-
-@lru_cache(maxsize=4096)
-def _changes_of(name: str, since: date) -> tuple[_ClockChange, ...]:
-    """Return the changes of a zone's clocks from a date on, for the horizon and some days."""
-    zone, at = ZoneInfo(name), datetime.combine(since, time(), UTC)
-    end, changes = at + _HORIZON + 70 * _DAY, []
-    offset = at.astimezone(zone).utcoffset()
-    while at < end:
-        later = at + _SAMPLING
-        next_offset = later.astimezone(zone).utcoffset()
-        if next_offset != offset:
-            changes.append(_ClockChange(find_clock_change(at, later, zone), offset, next_offset))
-        at, offset = later, next_offset
-    return tuple(changes)
-
-
-@lru_cache(maxsize=1)
-def _zone_names() -> tuple[str, ...]:
-    return tuple(sorted(available_timezones()))
-
-
-@lru_cache(maxsize=16)
-def _distinct_zones(since: date) -> tuple[str, ...]:
-    """Return one zone of each kind that there is from a date on: of equal offsets and equal changes."""
-    kinds: dict[object, str] = {}
-    start = datetime.combine(since, time(), UTC)
-    for name in _zone_names():
-        offset = start.astimezone(ZoneInfo(name)).utcoffset()
-        kinds.setdefault((offset, _changes_of(name, since)), name)
-    return tuple(kinds.values())
-
-
 def _prove_launch(one: Publication, delivery: Scheduled) -> Fault | None:
     """Return why the time of a launch has passed for every user (W5), or falls into quiet hours that drop it."""
     entry = one.catalogue.entries.get(one.campaign.id)
@@ -287,14 +241,14 @@ def _prove_launch(one: Publication, delivery: Scheduled) -> Fault | None:
         return None
     if not one.channels <= CAPPED_CHANNELS:
         return None
-    zones = (None, *_distinct_zones(_since(one.now))) if "user" in (delivery.send.zone, quiet.zone) else (None,)
+    zones = (None, *distinct_zones(month_before(one.now))) if "user" in (delivery.send.zone, quiet.zone) else (None,)
     for zone in zones:
         due = time.as_written(zone)
         if due <= one.now or not isinstance(check_quiet_hours(_due_facts(one, due, zone, min(one.channels))), Drop):
             return None
     return Fault(
         "delivery.send.at",
-        f"its time ({delivery.send.at}) is in the workspace's quiet hours ({quiet.from_:%H:%M} to {quiet.to:%H:%M}), "
+        f"its time ({delivery.send.at}) is in the workspace's quiet hours ({format_hours(quiet)}), "
         "which drop it for every user; choose another time, or write then: hold",
     )
 

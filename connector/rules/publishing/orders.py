@@ -109,7 +109,7 @@ def check_publish(
 
 
 def publish_questions(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons: bool = False) -> PublishQuestions:
-    """Return what has to be looked up before these are published or, as drafts, judged; unknown ids are left out."""
+    """Return the facts to look up before these ids are published, or checked as drafts; unknown ids are left out."""
     chosen = with_draft_follow_ons(catalogue, ids) if with_follow_ons else ids
     entries = [catalogue.entries[name] for name in dict.fromkeys(chosen) if name in catalogue.entries]
     changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]

@@ -1,4 +1,4 @@
-"""How many users of an audience can be reached now, by channel (P8)."""
+"""Count the users of an audience who can be reached now, by channel (P8)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from connector.rules.publishing.checks import Check, Publication
 from connector.rules.publishing.facts import all_conditions, exception_conditions
 from connector.rules.publishing.never_delivers import proof_of_silence
 from connector.rules.timing.caps import CAPPED_CHANNELS
-from connector.rules.timing.windows import is_within
+from connector.rules.timing.windows import format_hours, is_within
 
 _MAX_ELIGIBLE_AFTER = timedelta(days=720)
 
@@ -189,7 +189,7 @@ def never_delivers(one: Publication) -> Iterator[Fault]:
 
 
 _SCHEDULE_CHECKS: tuple[Check, ...] = (delay_beyond_end, never_runs, empty_hours, inside_quiet_hours)
-"""The checks that say more precisely than `never_delivers` why a schedule delivers nothing."""
+"""The checks that name the cause more precisely than `never_delivers`."""
 
 SETTINGS_CHECKS: tuple[Check, ...] = (inside_quiet_hours, never_delivers, capped_to_nothing)
 """The checks that depend on the workspace's settings."""
@@ -215,11 +215,6 @@ def is_wholly_inside(hours: TimeOfDay, quiet: QuietHours) -> bool:
     """Return whether quiet hours cover hours of the day, both in one zone."""
     opens_in_quiet = hours.from_ != hours.to and is_within(hours.from_, quiet.from_, quiet.to)
     return opens_in_quiet and _minutes(hours.from_, hours.to) <= _minutes(hours.from_, quiet.to)
-
-
-def format_hours(hours: TimeOfDay | QuietHours) -> str:
-    """Return hours as they are written in messages, like 22:00 to 06:00."""
-    return f"{hours.from_:%H:%M} to {hours.to:%H:%M}"
 
 
 def _minutes(opens: time, closes: time) -> int:

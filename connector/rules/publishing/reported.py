@@ -1,7 +1,6 @@
-"""The checks that warn by what was reported, and by what is known of users and providers (P8).
+"""The checks that compare a definition with the reports, users and providers that the store knows (P8).
 
-Event names are exact. Properties, attributes and the reach may have been learnt from a sample; then the warning says
-of how many.
+Event names are exact. Properties, attributes and the reach may come from a sample; the warning then names its size.
 """
 
 from __future__ import annotations
@@ -98,7 +97,7 @@ def channel_without_a_provider(one: Publication) -> Iterator[Fault]:
 
 
 def how_many_can_be_reached(one: Publication) -> Iterator[Fault]:
-    """Tell how many of the audience can be reached now, by channel (P8)."""
+    """State how many users of the audience can be reached now, by channel (P8)."""
     reach, profiles = one.facts.reach.get(one.campaign.id), one.facts.profiles
     if reach is None or profiles is None:
         return
@@ -115,9 +114,9 @@ def _in_words(reach: Reach) -> str:
 
 
 def _missing_properties(one: Publication, key: str, of: Conditions, names: Iterable[str]) -> Iterator[Fault]:
-    """Yield a fault for each property that no report has which one of the conditions may match.
+    """Yield a fault for each property that is missing in all reports that the conditions may match.
 
-    None if nothing was reported for one of them: what its reports will have is not known.
+    Yields nothing if one of the conditions has no reports: the properties of its future reports are not known.
     """
     by_condition = [_samples(one, condition) for _, condition in of]
     if not by_condition or not all(by_condition):

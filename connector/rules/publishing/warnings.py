@@ -16,7 +16,7 @@ from connector.rules.model.schedules import SendAt
 from connector.rules.publishing.audiences import parts_of
 from connector.rules.publishing.checks import Check, Publication
 from connector.rules.publishing.facts import exception_conditions
-from connector.rules.publishing.refusals import format_hours, is_wholly_inside
+from connector.rules.publishing.refusals import is_wholly_inside
 from connector.rules.publishing.reported import (
     attribute_that_nobody_has,
     channel_without_a_provider,
@@ -27,13 +27,15 @@ from connector.rules.publishing.reported import (
 )
 from connector.rules.sending.launch_times import SendTime
 from connector.rules.targeting.matching import topic_of_condition
+from connector.rules.timing.windows import format_hours
 
 T = InteractionType
 _UNENCODED = re.compile(r"\|\s*(raw|safe)\b")
 
 
 def audience_requires_trigger(one: Publication) -> Iterator[Fault]:
-    """Warn of an audience that requires the trigger: it is evaluated before it, so the first one is missed (P8)."""
+    """Warn of an audience that requires the trigger: it is evaluated before the trigger, so the first is missed
+    (P8)."""
     triggers = {topic_of_condition(condition) for condition in one.follow_on.trigger} if one.follow_on else set()
     for key, condition in _required(one.campaign.audience, "audience"):
         if topic_of_condition(condition) in triggers:

@@ -35,7 +35,7 @@ from connector.rules.sending.effects import (
 from connector.rules.targeting.assignment import Assignment, assign, content_for
 from connector.rules.targeting.audience import History, needs_history
 from connector.rules.timing.caps import PastSend
-from connector.rules.triggering.evaluator import LoggedHistory
+from connector.rules.triggering.user_log import LoggedHistory
 
 _NO_HISTORY = LoggedHistory(())
 

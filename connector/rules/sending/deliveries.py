@@ -27,7 +27,7 @@ OUT = (DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.UNKNOWN)
 """The states that frequency caps count: went out, may have gone out, or is being sent (W2, guarantee 4)."""
 
 _ATTEMPTED = (*OUT, DeliveryState.FAILED)
-"""The states of a message that its provider was handed: what ends the other channels does not change them (X1)."""
+"""The states of a message that was handed to its provider: an end of the other channels does not change them (X1)."""
 
 _UNDECIDED = (DeliveryState.OPEN, DeliveryState.CLAIMED)
 _OF_ONE_CHANNEL = {Reason.UNREACHABLE: 1, Reason.NO_CONSENT: 2}

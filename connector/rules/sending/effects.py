@@ -90,7 +90,7 @@ class ForgetPushTokens:
 
 @dataclass(frozen=True)
 class StateAddress:
-    """Apply what a provider's answer says of the address that a message was sent to. `at` is UTC."""
+    """Apply the meaning of a provider's answer to the address of a message. `at` is UTC."""
 
     user_key: str
     channel: str

@@ -1,4 +1,5 @@
-"""The time of a scheduled original: when it is due for whom, and for whom it has passed (D3, P9, W5)."""
+"""The time of a scheduled original: when each user's message is due, and for which users the time has passed (D3, P9,
+W5)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from connector.rules.model.schedules import SendAt
 from connector.rules.timing.delays import is_stale, local_instant, resolve_zone
 
 MAX_PASSED = timedelta(hours=1)
-"""How long before the publication a user's own time may have passed, for the message to be sent at once (W5)."""
+"""The longest time since a user's own time, at the publication, for which the message is sent at once (W5)."""
 
 _EARLIEST_ZONE, _LATEST_ZONE = timedelta(hours=14), timedelta(hours=12)
 """The zone in which a date begins first, ahead of UTC, and the one in which it begins last, behind UTC."""
@@ -41,7 +42,7 @@ class SendTime:
 
     @property
     def has_passed_everywhere(self) -> bool:
-        """Whether the time has passed for whatever user, wherever they are, so that nobody gets the message (W5)."""
+        """Whether the time has passed in every time zone, so that no user gets the message (W5)."""
         if not isinstance(self.send, SendAt) or not self.is_local:
             return False
         return self.published_at - _wall_clock(self.send).replace(tzinfo=UTC) > _LATEST_ZONE + MAX_PASSED
@@ -70,7 +71,7 @@ SHARES: tuple[Share, ...] = get_args(Share)
 
 @dataclass(frozen=True)
 class LaunchForecast:
-    """What a publication or a resume does with users who did not get a scheduled original yet, in numbers of users.
+    """The effect of a publication or a resume on users who did not get a scheduled original yet, in numbers of users.
 
     `at_once`: their time has come. `stale`: it passed too long ago, so that they get no message (W5, P9). `later`: it
     is still to come. Without `is_exact` there are more users than were counted.
@@ -96,12 +97,12 @@ class LaunchForecast:
 
 
 def share_of_zone(time: SendTime, user_zone: str | None, now: datetime, stale_after: timedelta) -> Share:
-    """Return what becomes of the users of a zone who are added to a launch at `now` (UTC)."""
+    """Return the share of the users of a zone who are added to a launch at `now` (UTC)."""
     return "stale" if time.has_passed_for(user_zone) else share_of_wait(time.due_for(user_zone), now, stale_after)
 
 
 def share_of_wait(waits_for: datetime, now: datetime, stale_after: timedelta) -> Share:
-    """Return what becomes at `now` (UTC) of a message that has waited for an instant, not counting its own pause."""
+    """Return the share at `now` (UTC) of a message that has waited for an instant, without its own pause."""
     if is_stale(waits_for, now, stale_after):
         return "stale"
     return "at_once" if waits_for <= now else "later"

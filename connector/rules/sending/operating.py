@@ -15,7 +15,7 @@ from connector.rules.sending.effects import ChangeFollowUp, change
 def refusal(follow_up: FollowUp | None) -> str | None:
     """Return why an operator cannot move or end a follow-up; None while one of its messages is still to come.
 
-    What is being sent finishes; the other channels end or move, as with a stop (X1, P9).
+    A message that is being sent finishes; the other channels end or move, as with a stop (X1, P9).
     """
     if follow_up is None:
         return "there is no follow-up with this id"
@@ -33,7 +33,7 @@ def is_cancelled(follow_up: FollowUp | None, deliveries: Collection[Delivery]) -
 
 
 def cancel_wait(follow_up: FollowUp, now: datetime) -> FollowUp:
-    """Return the follow-up as ended without sending what is still to come, as of `now` (UTC)."""
+    """Return the follow-up as ended without sending its remaining messages, as of `now` (UTC)."""
     return drop(follow_up, Reason.CANCELLED_BY_OPERATOR, now, now)
 
 

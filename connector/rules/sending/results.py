@@ -119,8 +119,8 @@ def decide_release(
 ) -> tuple[Effect, ...]:
     """Return what releasing a claim changes: nothing went out, so exceptions before the next attempt count (X1).
 
-    One that was ingested while the claim was held counts now, and ends the channels that are still to come; so does
-    what an operator did. A claim that a later attempt recorded as lost stays so.
+    An exception that was ingested while the claim was held counts now, and ends the channels that are still to come; so
+    does an operator's action. A claim that a later attempt recorded as lost stays lost.
 
     Args:
         claimed_at: when the claim to release was made, UTC; another attempt's claim stays.

@@ -1,4 +1,4 @@
-"""Retries: when a message is tried again whose provider surely did not accept it (W6)."""
+"""Compute when Temporal tries a message again that its provider certainly did not accept (W6)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from datetime import datetime, timedelta
 from connector.rules.model.values import format_instant
 
 FIRST_PAUSE, MAX_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
-"""The pause after the first attempt, which doubles with each further one, and the longest pause."""
+"""The pause after the first attempt, which doubles with each further attempt, and the longest pause."""
 
 
 def next_attempt_at(attempt: int, failed_at: datetime, retry_after: timedelta | None) -> datetime:
-    """Return when Temporal makes the next attempt at a message, UTC.
+    """Return the time of the next attempt at a message, UTC.
 
     Args:
         attempt: the number of the attempt that failed, from 1.
+        failed_at: when that attempt ended, UTC.
         retry_after: the pause that the provider requested; None: it requested none.
     """
-    pause = FIRST_PAUSE * (1 << min(attempt - 1, 10)) if retry_after is None else retry_after
-    return failed_at + (pause if retry_after is not None else min(pause, MAX_PAUSE))
+    if retry_after is not None:
+        return failed_at + retry_after
+    return failed_at + min(FIRST_PAUSE * (1 << min(attempt - 1, 10)), MAX_PAUSE)
 
 
 def describe_next_attempt(attempt: int, at: datetime) -> str:

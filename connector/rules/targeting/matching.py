@@ -91,7 +91,7 @@ def passes_robot_filter(item: Item, robots: Robots) -> bool:
 
 
 def has_same_properties(properties: Mapping[str, Any], trigger: Mapping[str, Any], names: tuple[str, ...]) -> bool:
-    """Return whether each named property is equal in both; one that is missing or null never is (X3, M9)."""
+    """Return whether each named property is equal in both; a missing or null property never is (X3, M9)."""
     return all(has_value(properties, name, trigger.get(name)) for name in names)
 
 
@@ -101,7 +101,7 @@ def opens_of(properties: Mapping[str, Any]) -> Any:
 
 
 def conversion_of(properties: Mapping[str, Any]) -> Any:
-    """Return which conversion was performed; the primary one if none is named (M1)."""
+    """Return which conversion was performed; the primary conversion if none is named (M1)."""
     conversion = properties.get("conversion")
     return PRIMARY_CONVERSION if conversion is None else conversion
 

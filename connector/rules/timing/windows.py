@@ -20,6 +20,11 @@ MAX_LOOK_AHEAD = timedelta(days=8)
 """How far ahead `next_undisturbed` searches: each weekday once."""
 
 
+def format_hours(hours: TimeOfDay | QuietHours) -> str:
+    """Return hours as they are written in messages, like 22:00 to 06:00."""
+    return f"{hours.from_:%H:%M} to {hours.to:%H:%M}"
+
+
 def next_opening(hours: TimeOfDay, now: datetime, *, user_zone: str | None, company_zone: str) -> datetime:
     """Return the first instant from `now` on (UTC) that is inside these hours; `now` itself if it is.
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
-from connector.rules.model.conditions import Condition
 from connector.rules.model.follow_up import FollowUp, reopen
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
-from connector.rules.model.times import is_before, is_unordered, start_of_second
+from connector.rules.model.times import is_unordered, start_of_second
 from connector.rules.model.users import User
-from connector.rules.targeting.matching import LoggedType, logged_type_of, matches, topic_of
+from connector.rules.targeting.matching import LoggedType, logged_type_of, topic_of
 from connector.rules.triggering.changes import (
     Change,
     EndedFollowUp,
@@ -27,8 +26,9 @@ from connector.rules.triggering.changes import (
     TriggerOutcome,
 )
 from connector.rules.triggering.exceptions import is_cancelled_by
+from connector.rules.triggering.in_order import apply_in_order
 from connector.rules.triggering.overtaken import KeyRefusals, RefusedTriggers, last_overtaken
-from connector.rules.triggering.replay import apply_in_order, apply_late
+from connector.rules.triggering.replay import apply_late
 from connector.rules.triggering.trigger_list import (
     TriggerFacts,
     begin_follow_up,
@@ -37,7 +37,7 @@ from connector.rules.triggering.trigger_list import (
     evaluate_trigger,
     is_trigger,
 )
-from connector.rules.triggering.user_log import UserLog
+from connector.rules.triggering.user_log import LoggedHistory, LogNeeds, UserLog
 
 FollowUpKey = tuple[str, str]
 """(follow-on, key) of one user."""
@@ -45,27 +45,6 @@ FollowUpKey = tuple[str, str]
 
 _NOTHING_LOADED = UserLog()
 _NOTHING_REFUSED = RefusedTriggers()
-
-
-@dataclass(frozen=True)
-class LogNeeds:
-    """The parts of a user's log with which an evaluation begins. It may find that it needs more: see LogIncomplete.
-
-    Args:
-        replayed: the types of items that bear on a replay, each from when on (UTC).
-        history: the types of items on which audiences depend, each from when on; None: all.
-        overtaken: the follow-ons of which the triggers that in event order waited at `first` must be known, although
-            they were refused as `superseded`.
-        first: the time of the earliest late item, UTC; None if nothing is replayed.
-    """
-
-    replayed: Mapping[LoggedType, datetime]
-    history: Mapping[LoggedType, datetime | None]
-    overtaken: frozenset[str] = frozenset()
-    first: datetime | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self.replayed or self.history)
 
 
 @dataclass(frozen=True)
@@ -91,22 +70,6 @@ class UserState:
     history: Sequence[LogEntry] = ()
     generations: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
     refused: RefusedTriggers = _NOTHING_REFUSED
-
-
-class LoggedHistory:
-    """A user's log as the history that audiences depend on."""
-
-    def __init__(self, log: Sequence[LogEntry]) -> None:
-        self._log = log
-
-    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
-        """Return whether an item with t in [since, before) matches the condition."""
-        return any(
-            is_before(logged.t, before)
-            and (since is None or not is_before(logged.t, since))
-            and matches(logged.item, condition)
-            for logged in self._log
-        )
 
 
 class Evaluator:
@@ -252,7 +215,8 @@ class Evaluator:
     def _replayed_keys(self, follow_ups: Sequence[FollowUp], logged: LogEntry) -> list[FollowUpKey]:
         """Return the (follow-on, key) pairs that a late item triggers or may cancel, each once.
 
-        An exception may also cancel what waited without a row, of which a later follow-up of the same key tells.
+        An exception may also cancel a trigger that waited without a row; a later follow-up of the same key shows that
+        there may be such a trigger.
         """
         type, entries = logged_type_of(logged.item), self._catalogue.entries
         touched = [

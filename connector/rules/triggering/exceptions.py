@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.follow_up import FollowUp, cancel_by_exception
 from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.model.times import is_at, is_before
 from connector.rules.targeting.matching import has_same_properties, matches, passes_robot_filter
+from connector.rules.triggering.changes import Change, EvaluationScope, LateException
 
 
 def is_cancelled_by(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogue) -> bool:
@@ -27,6 +30,22 @@ def is_late_exception(follow_up: FollowUp, logged: LogEntry, catalogue: Catalogu
         and _is_before_dispatch(follow_up, logged)
         and is_cancelled_by(follow_up, logged, catalogue)
     )
+
+
+def late_exceptions(logged: LogEntry, follow_ups: Sequence[FollowUp], scope: EvaluationScope) -> list[Change]:
+    """Return a change for each of the follow-ups for which the item is a late exception (X1)."""
+    return [
+        LateException(follow_up, logged)
+        for follow_up in follow_ups
+        if is_late_exception(follow_up, logged, scope.catalogue)
+    ]
+
+
+def end_by_exception(follow_up: FollowUp | None, logged: LogEntry, scope: EvaluationScope) -> FollowUp | None:
+    """Return the follow-up as ended by the item, wholly or for its channels still to come; None if it is not ended."""
+    if follow_up is None or not follow_up.can_be_ended or not is_cancelled_by(follow_up, logged, scope.catalogue):
+        return None
+    return cancel_by_exception(follow_up, logged, scope.now)
 
 
 def _is_in_time(follow_up: FollowUp, logged: LogEntry) -> bool:

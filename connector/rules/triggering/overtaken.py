@@ -1,7 +1,7 @@
-"""Triggers that were refused when they arrived: a replay lets them take their turn again (T5).
+"""The triggers that were refused when they arrived, and that a replay evaluates again (T5).
 
-Of a trigger that was overtaken before it arrived, there is only the refusal (T2), though in event order it waited until
-a later one superseded it. What a refusal had for a reason is kept, because attributes have no history (A2).
+A trigger that was overtaken before it arrived has no follow-up, only a refusal (T2), although in event order it waited
+until a later trigger superseded it. The reason of every other refusal is kept, because attributes have no history (A2).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BY_ANOTHER_WAIT = (Reason.ALREADY_WAITING, Reason.SUPERSEDED)
 
 @dataclass(frozen=True)
 class RefusedTriggers:
-    """What is known of one user's refused triggers.
+    """The refused triggers of one user, as far as they were loaded.
 
     Args:
         reasons: the newest reason of each, at least of those in the part of the log that was loaded.
@@ -60,7 +60,7 @@ def last_overtaken(
 ) -> dict[tuple[str, str], LogEntry]:
     """Return the overtaken triggers that in event order waited at `until` (UTC), by (follow-on, key).
 
-    Each is the last one of its key that no follow-up of the key came after.
+    Each is the last overtaken trigger of its key, if no follow-up of the key began after it.
 
     Args:
         refusals: the newest refusal of each trigger.
@@ -82,7 +82,7 @@ def last_overtaken(
 
 
 def never_waited(follow_up: FollowUp) -> bool:
-    """Return whether in event order the follow-up did not begin: it only waited until that was known."""
+    """Return whether the follow-up does not begin in event order: it waited only until an earlier item arrived."""
     return follow_up.reason is Reason.SUPERSEDED and follow_up.exception_at == follow_up.trigger.t
 
 

@@ -1,18 +1,16 @@
-"""The effects of an item on the follow-ups of one key, in order and late (T2, T3, T5, P9, X1 to X4).
+"""Replay the items of one key in event order, because one of them arrived late (T2, T3, T5, P9, X1 to X4).
 
-`apply_in_order` evaluates an item that is newer than all before. `apply_late` replays a key's items in event order,
-because one of them came late; messages that went out do not change. Both return changes.
+Messages that went out do not change. Items that arrive in order are evaluated by `in_order`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from connector.rules.model.follow_up import FollowUp, cancel_by_exception, reopen, supersede
 from connector.rules.model.interactions import LogEntry
-from connector.rules.model.reasons import Reason, State
+from connector.rules.model.reasons import Reason
 from connector.rules.model.times import end_of_second, is_before, start_of_second
 from connector.rules.targeting.matching import LoggedType
 from connector.rules.triggering.changes import (
@@ -20,42 +18,13 @@ from connector.rules.triggering.changes import (
     EndedFollowUp,
     EvaluateTrigger,
     EvaluationScope,
-    LateException,
     NewFollowUp,
     TriggerOutcome,
 )
-from connector.rules.triggering.exceptions import is_cancelled_by, is_late_exception
+from connector.rules.triggering.differences import compare_with_stored
+from connector.rules.triggering.exceptions import end_by_exception, is_cancelled_by, late_exceptions
 from connector.rules.triggering.overtaken import KeyRefusals, never_waited
 from connector.rules.triggering.user_log import UserLog
-
-
-def apply_in_order(
-    logged: LogEntry, follow_ups: Sequence[FollowUp], evaluate: EvaluateTrigger, scope: EvaluationScope
-) -> list[Change]:
-    """Return the changes of an item that is newer than all before it: first as an exception, then as a trigger (T3).
-
-    Args:
-        follow_ups: this key's follow-ups that are open or were dispatched after the item's time.
-    """
-    blocking = next((follow_up for follow_up in follow_ups if follow_up.is_open), None)
-    changes: list[Change] = _late_exceptions(logged, follow_ups, scope)
-    if blocking is not None and (ended := scope.end_if_stopped(blocking, logged.t)) is not None:
-        changes.append(EndedFollowUp(ended))
-        blocking = ended if ended.is_open else None
-    cancelled = _cancelled(blocking, logged, scope)
-    outcome = evaluate(logged, blocking if cancelled is None or cancelled.is_open else None, False)
-    if blocking is not None and outcome is Reason.ALREADY_WAITING and (ended := scope.end_if_stale(blocking, logged.t)):
-        changes.append(EndedFollowUp(ended))
-        blocking, outcome = None, evaluate(logged, None, False)
-    if blocking is not None and isinstance(outcome, FollowUp):
-        changes.append(EndedFollowUp(supersede(blocking, scope.now, logged.t)))
-    elif cancelled is not None:
-        changes.append(EndedFollowUp(cancelled))
-    if isinstance(outcome, FollowUp):
-        changes.append(NewFollowUp(scope.end_if_stopped(outcome, scope.now) or outcome))
-    elif isinstance(outcome, Reason):
-        changes.append(scope.refuse(logged, outcome))
-    return changes
 
 
 def apply_late(
@@ -69,10 +38,10 @@ def apply_late(
 ) -> list[Change]:
     """Replay one key's items in event order, and return how the stored follow-ups must change (T5).
 
-    The replay begins with what waited at the first late item: what is stored is the outcome of the earlier items. A
-    trigger that was refused or overtaken when it arrived takes its turn again. The replay ends as soon as the same
-    trigger waits in it as in the store, or none: from there on nothing differs. It does not end within a second,
-    because an item in whole seconds may cancel what begins later in it (M8).
+    The replay begins with the follow-up that waited at the first late item: the stored rows are the outcome of the
+    earlier items. A trigger that was refused or overtaken when it arrived is evaluated again. The replay ends as soon
+    as the same trigger waits in the replay as in the store, or none: from there on nothing differs. It does not end
+    within a second, because an item in whole seconds may cancel a follow-up that begins later in that second (M8).
 
     Args:
         items: what was loaded of the user's items that bear on this key, from the first late one on, and the triggers
@@ -108,8 +77,8 @@ def apply_late(
 class _Replay:
     """The replay of one key's items in event order. Settled follow-ups are fixed points of it; others may change.
 
-    `_blocking` is the follow-up that is open at the current point of the replay, and `_stored_waiting` the trigger
-    without a row that waited there by what is stored: it was overtaken.
+    `_blocking` is the follow-up that is open at the current point of the replay. `_stored_waiting` is the trigger that
+    the stored refusals show as waiting at that point: it was overtaken, and has no row.
     """
 
     def __init__(
@@ -189,7 +158,7 @@ class _Replay:
         self._pass_stored(logged)
         self._end_blocking(self._scope.end_if_stopped, logged.t)
         if logged.id in self._late:
-            self._refusals += _late_exceptions(logged, list(self._settled.values()), self._scope)
+            self._refusals += late_exceptions(logged, list(self._settled.values()), self._scope)
             self._cancel_rests(logged)
         if logged.id in self._settled:
             self._apply_settled(self._settled[logged.id])
@@ -209,7 +178,7 @@ class _Replay:
             self._refuse(logged, outcome)
 
     def _pass_stored(self, logged: LogEntry) -> None:
-        """Keep up which trigger without a row waits by what is stored: until another one begins."""
+        """Update which overtaken trigger waits by the stored refusals: each waits until another follow-up begins."""
         stored = self._stored.get(logged.id)
         if logged.id in self._settled or (stored is not None and not never_waited(stored)):
             self._stored_waiting = None
@@ -217,7 +186,7 @@ class _Replay:
             self._stored_waiting = logged.id
 
     def _refuse(self, logged: LogEntry, reason: Reason) -> None:
-        """Refuse a late trigger, or give one that has been refused before its new reason."""
+        """Refuse a late trigger, or replace the reason of a trigger that was refused before."""
         is_revised = self._refused.reasons.get(logged.id, reason) is not reason and logged.id not in self._stored
         if logged.id in self._late or is_revised:
             self._refusals.append(self._scope.refuse(logged, reason, is_revised=is_revised))
@@ -236,26 +205,8 @@ class _Replay:
             self._blocking = None
         stored = self._stored_until(until)
         replayed = [*self._ended, *([self._blocking] if self._blocking else [])]
-        ends: list[Change] = []
-        begins: list[Change] = []
-        for follow_up in replayed:
-            before = stored.pop(follow_up.trigger.id, None)
-            if before is None:
-                begins += self._begun(follow_up)
-            elif before.is_open and follow_up.is_open:
-                continue
-            elif follow_up.is_open:
-                if before.id != follow_up.id:
-                    ends.append(EndedFollowUp(supersede(before, self._now, before.trigger.t)))
-                begins.append(NewFollowUp(follow_up))
-            elif _end_of(before) != _end_of(follow_up):
-                same_row = replace(follow_up, id=before.id, due_at=before.due_at, next_at=before.next_at)
-                ends.append(EndedFollowUp(same_row))
-        ends += [
-            EndedFollowUp(supersede(left, self._now, left.trigger.t))
-            for left in stored.values()
-            if not never_waited(left)
-        ]
+        ends, begun = compare_with_stored(replayed, stored, self._now)
+        begins = [change for follow_up in begun for change in self._begun(follow_up)]
         return [*ends, *self._rests.values(), *begins, *self._refusals]
 
     def _stored_until(self, until: datetime | None) -> dict[str, FollowUp]:
@@ -296,7 +247,7 @@ class _Replay:
     def _cancel_rests(self, logged: LogEntry) -> None:
         """End the channels that are still to come of a follow-up that was partly sent, if the item cancels it (X1)."""
         for settled in list(self._settled.values()):
-            if (cancelled := _cancelled(settled, logged, self._scope)) is not None:
+            if (cancelled := end_by_exception(settled, logged, self._scope)) is not None:
                 self._end_rest(cancelled)
 
     def _supersede_rests(self, trigger: LogEntry) -> None:
@@ -310,10 +261,10 @@ class _Replay:
         self._rests[ended.id] = EndedFollowUp(ended)
 
     def _apply_settled(self, settled: FollowUp) -> None:
-        """Pass the trigger of a settled follow-up: the blocking one is superseded by it, or should not have begun."""
+        """Apply the trigger of a settled follow-up: the blocking follow-up is superseded, or should not have begun."""
         blocking = self._blocking
         if blocking is not None and self._was_due_before(blocking, settled):
-            return  # nothing of the blocking one has gone out yet, and it is decided at once
+            return  # no message of the blocking follow-up has gone out yet, and it is decided at once
         if blocking is None or not self._refuses(blocking, settled):
             self._supersede_blocking(settled.trigger)
             return
@@ -324,7 +275,7 @@ class _Replay:
     def _was_due_before(self, follow_up: FollowUp, settled: FollowUp) -> bool:
         """Return whether a follow-up without a row was due before a settled one began: it is decided at once (D4).
 
-        Unless the later trigger is an exception too: an old message never goes out after a newer one then.
+        If the later trigger is an exception too, it is not: an old message never goes out after a newer one then.
         """
         if settled.is_open or is_before(settled.trigger.t, follow_up.due_at) or follow_up.trigger.id in self._stored:
             return False
@@ -343,8 +294,8 @@ class _Replay:
         """Apply an exception that is earlier in the order of the replay, and still not before the trigger.
 
         At the trigger's instant it has the trigger's target (X2); or it is in whole seconds, in the trigger's second
-        (M8).
-        An exception that is also a trigger of this key does not count: this follow-up superseded the item's own (T3).
+        (M8). An exception that is also a trigger of this key does not count: the follow-up superseded the item's own
+        (T3).
         """
         t = follow_up.trigger.t
         self._log.require(self._entry.exception_types, start_of_second(t), t)
@@ -377,22 +328,3 @@ class _Replay:
         if self._blocking is not None:
             self._ended.append(supersede(self._blocking, self._now, trigger.t))
             self._blocking = None
-
-
-def _late_exceptions(logged: LogEntry, follow_ups: Sequence[FollowUp], scope: EvaluationScope) -> list[Change]:
-    return [
-        LateException(follow_up, logged)
-        for follow_up in follow_ups
-        if is_late_exception(follow_up, logged, scope.catalogue)
-    ]
-
-
-def _cancelled(follow_up: FollowUp | None, logged: LogEntry, scope: EvaluationScope) -> FollowUp | None:
-    """Return the follow-up as ended by the item, wholly or for its channels still to come; None if it is not."""
-    if follow_up is None or not follow_up.can_be_ended or not is_cancelled_by(follow_up, logged, scope.catalogue):
-        return None
-    return cancel_by_exception(follow_up, logged, scope.now)
-
-
-def _end_of(follow_up: FollowUp) -> tuple[State, Reason | None, str | None, datetime | None]:
-    return follow_up.state, follow_up.reason, follow_up.exception_id, follow_up.exception_at

@@ -1,4 +1,4 @@
-"""The part of a user's log that was loaded for an evaluation. What turns out to be missing is asked for."""
+"""The parts of a user's log that an evaluation needs, and those that were loaded for it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from connector.rules.model.conditions import Condition
 from connector.rules.model.interactions import LogEntry
-from connector.rules.targeting.matching import LoggedType
+from connector.rules.model.times import is_before
+from connector.rules.targeting.matching import LoggedType, matches
 
 
 class LogIncomplete(Exception):
@@ -67,3 +69,40 @@ class UserLog:
         for type, more in (part.spans or {}).items():
             spans.setdefault(type, []).extend(more)
         return UserLog(list(entries.values()), spans)
+
+
+@dataclass(frozen=True)
+class LogNeeds:
+    """The parts of a user's log with which an evaluation begins. It may find that it needs more: see LogIncomplete.
+
+    Args:
+        replayed: the types of items that bear on a replay, each from when on (UTC).
+        history: the types of items on which audiences depend, each from when on; None: all.
+        overtaken: the follow-ons of which the triggers that in event order waited at `first` must be known, although
+            they were refused as `superseded`.
+        first: the time of the earliest late item, UTC; None if nothing is replayed.
+    """
+
+    replayed: Mapping[LoggedType, datetime]
+    history: Mapping[LoggedType, datetime | None]
+    overtaken: frozenset[str] = frozenset()
+    first: datetime | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.replayed or self.history)
+
+
+class LoggedHistory:
+    """A user's log as the history that audiences depend on."""
+
+    def __init__(self, log: Sequence[LogEntry]) -> None:
+        self._log = log
+
+    def has_match(self, condition: Condition, since: datetime | None, before: datetime) -> bool:
+        """Return whether an item with t in [since, before) matches the condition."""
+        return any(
+            is_before(logged.t, before)
+            and (since is None or not is_before(logged.t, since))
+            and matches(logged.item, condition)
+            for logged in self._log
+        )

@@ -77,7 +77,7 @@ async def load_deliveries_by_follow_up(
 
 
 async def load_rests(tx: Transaction, follow_ups: Sequence[FollowUp]) -> list[FollowUp]:
-    """Return follow-ups with what is still to come of those that were partly sent (X1); reads nothing without any."""
+    """Return follow-ups, those that were partly sent with their remaining channels (X1); reads nothing without any."""
     partly = [follow_up.id for follow_up in follow_ups if follow_up.is_open and follow_up.dispatched_at is not None]
     if not partly:
         return list(follow_ups)

@@ -34,7 +34,7 @@ async def find_stopped(
     Args:
         campaigns: the campaigns whose windows; empty: all of the workspace, which reads every follow-up that waits.
         partly_sent_after: return the open ones of which a message was claimed instead, by their ids, from the one after
-            this id on; what is being sent of them stays.
+            this id on; messages that are being sent stay.
     """
     is_paused = exists().where(
         launches.c.workspace == follow_ups.c.workspace,
@@ -81,7 +81,7 @@ async def end_stopped(tx: Transaction, stopped: Mapping[str, str]) -> int:
 
 
 async def end_partly_sent(tx: Transaction, stopped: Mapping[str, str]) -> int:
-    """End what is still to come of those of these follow-ups that were partly sent, as `end_stopped` does (X1, P9)."""
+    """End the remaining channels of those of these follow-ups that were partly sent, as `end_stopped` does (X1, P9)."""
     await lock_users(tx, set(stopped.values()))
     table = follow_ups.c
     statement = select(follow_ups, _closed_at().label("closed_at"))
@@ -99,7 +99,7 @@ async def end_partly_sent(tx: Transaction, stopped: Mapping[str, str]) -> int:
 
 
 async def end_partly_sent_of(tx: Transaction, user_key: str, reason: Reason, now: datetime) -> None:
-    """End what is still to come of a locked user's follow-ups that were partly sent (X1)."""
+    """End the remaining channels of a locked user's follow-ups that were partly sent (X1)."""
     where = (tx.in_workspace(follow_ups), follow_ups.c.user_key == user_key, *_is_partly_sent())
     rows = (await tx.execute(select(follow_ups).where(*where))).mappings()
     loaded = await load_rests(tx, [follow_up_from_row(row) for row in rows])

@@ -20,11 +20,11 @@ _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "c
 
 @dataclass(frozen=True)
 class LaunchRow:
-    """How far a launch has come. Instants are UTC.
+    """The progress of a launch. Instants are UTC.
 
     `begun_at` is when its audience began to be gathered, by the database's clock: users created since are not in it.
     `cursor` is the last user who was evaluated; `paged_at` is when all had been. `kept_up_at` is when the launch was
-    last at work: whoever waited for their turn until then did not wait too long (D4).
+    last at work: until then, a wait for one's turn does not count as late (D4).
     """
 
     launch_id: str
@@ -126,8 +126,8 @@ async def load_due_rows(
 
 
 async def load_overdue_rows(tx: Transaction, launch: LaunchRow, before: datetime, limit: int) -> list[DueRow]:
-    """Return follow-ups of a launch that have waited since before an instant (UTC): not counting what the launch itself
-    kept them waiting, unless a provider put them off."""
+    """Return follow-ups of a launch that have waited since before an instant (UTC). The wait for their turn does not
+    count, unless a provider deferred them."""
     table = follow_ups.c
     statement = (
         select(table.user_key, table.id, table.channels)
@@ -147,7 +147,7 @@ def waits_since(tx: Transaction, launch: LaunchRow) -> ColumnElement[datetime]:
 async def restart_waits(tx: Transaction, ids: Collection[str], kept_up_at: datetime) -> None:
     """Let follow-ups wait from `kept_up_at` on, so that they do not become stale by waiting for their turn (D4).
 
-    One that a provider put off has had its turn.
+    A follow-up that a provider deferred has had its turn.
     """
     table = follow_ups.c
     await tx.execute(

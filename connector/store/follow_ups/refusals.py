@@ -23,7 +23,7 @@ _OF_KEY = ("user_key", "campaign", "key")
 
 @dataclass(frozen=True)
 class WaitedAt:
-    """An instant (UTC), and the follow-ons of which the triggers that were overtaken and waited then are wanted."""
+    """A query for the overtaken triggers of these follow-ons that waited at an instant (UTC)."""
 
     t: datetime
     follow_ons: Collection[str]

@@ -13,7 +13,7 @@ from connector.rules.model.campaigns import Workspace
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.launch_times import LaunchForecast, Share, send_time, share_of_zone
 from connector.rules.targeting.audience import is_in_audience
-from connector.rules.triggering.evaluator import LoggedHistory
+from connector.rules.triggering.user_log import LoggedHistory
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.launches import LaunchRow, find_launches, is_open_row, waits_since
@@ -23,13 +23,13 @@ from connector.store.users.users import load_users
 
 _PAGE_SIZE = 2_000
 _MAX_EVALUATED = 50_000
-"""How many users' attributes are compared with an audience: an order waits for it."""
+"""The maximum number of users whose attributes are compared with an audience, because an order waits for it."""
 
 
 async def forecast_launches(
     tx: Transaction, entries: Sequence[Entry], workspace: Workspace, now: datetime
 ) -> dict[str, LaunchForecast]:
-    """Return what an order at `now` (UTC) does with the users of launches, by campaign.
+    """Return the forecasts of an order's launches at `now` (UTC), by campaign.
 
     A launch that has begun and is not paused goes on as it is, and is missing.
 

@@ -28,8 +28,7 @@ from connector.rules.targeting.matching import (
     matches,
     passes_robot_filter,
 )
-from connector.rules.triggering.evaluator import LoggedHistory
-from connector.rules.triggering.user_log import UserLog
+from connector.rules.triggering.user_log import LoggedHistory, UserLog
 from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import interactions, users
@@ -68,7 +67,7 @@ async def load_publish_facts(tx: Transaction, questions: PublishQuestions, robot
 async def _load_event_names(tx: Transaction) -> frozenset[str] | None:
     """Return the names of the events in the log; None if there are too many to tell.
 
-    It goes from name to name through the index: what one name was reported how often costs nothing.
+    The query steps from name to name through the index, so that the number of reports of a name costs nothing.
     """
 
     def next_name(after: ColumnElement[str] | None) -> Any:

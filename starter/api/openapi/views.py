@@ -39,7 +39,7 @@ class ErrorView(ResponseModel):
 class ItemView(ResponseModel):
     """The result of one item: `accepted` items are stored durably; `fault` explains an `invalid` one.
 
-    `warnings` says which addresses of an accepted user description are none.
+    `warnings` names the addresses of an accepted user description that are not valid.
     """
 
     id: str | None
@@ -84,7 +84,7 @@ class UserView(User):
 
 
 class DescribedUserView(User):
-    """A user; `warnings` says which of the given addresses is none."""
+    """A user; `warnings` names the given addresses that are not valid."""
 
     warnings: list[str] = Field(default_factory=list)
 
@@ -148,7 +148,7 @@ class LaunchForecastView(ResponseModel):
 
 
 class ResumePreviewView(ResponseModel):
-    """What resuming would change, and what its launches would do with users who got no message yet."""
+    """The changes of a resume, and the effect of its launches on users who got no message yet."""
 
     changed: list[str]
     unchanged: list[str]

@@ -32,7 +32,7 @@ router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
 
 _READ_ONLY = ("consent_statements", "unreachable", "joins", "warnings")
-"""What responses show beside the profile."""
+"""The keys of responses beside the profile."""
 
 UserId = Annotated[
     str,
@@ -56,8 +56,8 @@ async def replace_user(
     was stated with its time; `{"state": "subscribed", "effective_at": …}` does, if it is not older. A bare
     `unsubscribed` always applies.
 
-    The response is the user as stored if the key also has `read`, else the profile as sent. `warnings` says which of
-    the given addresses is none: it is stored, and messages to it are dropped as unreachable.
+    The response is the user as stored if the key also has `read`, else the profile as sent. `warnings` names the
+    given addresses that are not valid: they are stored, and messages to them are dropped as unreachable.
     """
     user = validate(User, {**_without_id(body, id), "id": id})
     operator = _operator(caller, actor, body)

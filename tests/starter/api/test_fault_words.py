@@ -1,4 +1,4 @@
-"""Faults over HTTP are in the words of this project, whatever part of a request is wrong."""
+"""The faults of every part of a request over HTTP are in the words of this project."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A launch on the command line and over HTTP: what a resume would do, said beforehand, and its outcomes apart."""
+"""A launch on the command line and over HTTP: the preview of a resume, and the counts of its outcomes."""
 
 import asyncio
 import io
@@ -67,7 +67,7 @@ async def test_dry_run_of_what_is_refused(connector: Connector, paused: LaunchHa
 
 
 async def test_confirmation(connector: Connector, paused: LaunchHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """P9: in a terminal, `resume` says so beforehand and asks; without a yes it does nothing."""
+    """P9: in a terminal, `resume` shows the preview and asks; without a yes it does nothing."""
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
     code, out, err = await asyncio.to_thread(connector, "resume", "o")
     assert (code, out.strip()) == (1, "")
@@ -76,7 +76,7 @@ async def test_confirmation(connector: Connector, paused: LaunchHarness, monkeyp
 
 
 async def test_preview_over_http(api: httpx.AsyncClient, paused: LaunchHarness) -> None:
-    """The same by GET; 404 for what is not known, 409 for what cannot be resumed."""
+    """The same by GET; 404 for an unknown campaign, 409 for a campaign that cannot be resumed."""
     shown = await api.get("/v1/campaigns/o/resume")
     assert (shown.status_code, shown.json()["launches"]) == (200, [FORECAST])
     assert (await api.get("/v1/campaigns/unknown/resume")).status_code == 404

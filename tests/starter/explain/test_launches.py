@@ -93,7 +93,7 @@ async def test_explained_local_time_that_has_passed(context: AppContext, api: ht
 
 
 async def test_explained_pause(harness: LaunchHarness, api: httpx.AsyncClient) -> None:
-    """P9: while the campaign is stopped the evidence says so; after the resume it does not."""
+    """P9: the evidence names the stop while the campaign is stopped, and no longer after the resume."""
     for verb, names in (("stop", ["stopped_at"]), ("resume", [])):
         await harness.installation.order(verb, "o")
         [story] = (await api.get("/v1/users/u0/explain")).json()["campaigns"]
@@ -105,7 +105,7 @@ async def test_explained_pause(harness: LaunchHarness, api: httpx.AsyncClient) -
 
 
 async def test_explained_outage_of_a_provider(context: AppContext, api: httpx.AsyncClient) -> None:
-    """W6: while a provider is away the user of a launch is said to be due, with the last fault."""
+    """W6: while a provider is away, a launch's user is shown as due, with the last fault."""
     harness = LaunchHarness(Installation(context.database))
     await harness.crowd(1)
     await harness.publish()

@@ -1,4 +1,4 @@
-"""What is wrong with a message that was not sent, for people: where its template failed, and why (W7)."""
+"""The detail of a message's fault, for people: the place at which its template failed, and the reason (W7)."""
 
 import sqlalchemy as sa
 from alembic import op

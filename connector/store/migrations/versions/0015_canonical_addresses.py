@@ -46,7 +46,7 @@ def _rewrite_users(connection: sa.Connection) -> None:
 
 
 def _rewrite_suppressed(connection: sa.Connection) -> None:
-    """Rewrite the suppression list; of two statements about what is one address now, the newer stays."""
+    """Rewrite the suppression list; if two rows are one address now, the newer one stays."""
     rows = connection.execute(sa.select(_dead).order_by(_dead.c.said_at)).all()
     for row in rows:
         address = canonical_address(row.channel, row.address)
