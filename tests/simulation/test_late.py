@@ -176,6 +176,25 @@ def test_any_order_of_arrival_of_one_story(simulate: Connector) -> None:
     assert stories == {("f u a excepted bought", "f u c excepted again", "f u d sent push")}
 
 
+def test_one_that_was_overtaken_waits_no_more_when_what_overtook_it_has_ended(play: Play) -> None:
+    """T5: `a` was superseded by `b`, and `b` was cancelled before `late` happened, so nothing waited then."""
+    definition = _looked(
+        delay={"after": "10 hours"}, exceptions=[{**BOUGHT, "same": ["sku"]}, {**LOOKED, "where": {"again": True}}]
+    )
+    lines = [
+        look("12:20", "b", sku="B", again=True),
+        buy("12:30", "bought", sku="B"),
+        buy("12:58", "another", sku="Z"),
+        look("13:30", "a", "12:10", sku="A"),
+        look("14:20", "late", "12:40", sku="C"),
+    ]
+    assert play(definition, *begin("f"), lines) == [
+        "12:30 f u b excepted bought",
+        "13:30 f u a refused superseded",
+        "22:40 f u late sent push",
+    ]
+
+
 def test_nothing_stands_where_the_template_asked_for_nothing(play: Play) -> None:
     """X1: an exception that comes after an aborted message is no `late_exception`: nothing went out."""
     aborting = follow_on("f", LOOKED, delay={"after": "1 hour"}, exceptions=[BOUGHT], messages=_ABORTING)

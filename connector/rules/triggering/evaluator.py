@@ -189,7 +189,8 @@ class Evaluator:
         if not entry.may_supersede:
             return KeyRefusals(reasons, None)
         state.log.require(entry.trigger_types, loaded_since, first)
-        known = [logged for logged in state.log.entries if reasons.get(logged.id) is Reason.SUPERSEDED]
+        loaded = (logged for logged in state.log.entries if logged.t >= loaded_since)
+        known = [logged for logged in loaded if reasons.get(logged.id) is Reason.SUPERSEDED]
         known += [logged for place, logged in state.refused.overtaken.items() if place == key]
         refusals = [Refusal(*key, logged, Reason.SUPERSEDED) for logged in known]
         return KeyRefusals(reasons, last_overtaken(refusals, follow_ups, first).get(key))
