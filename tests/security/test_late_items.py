@@ -72,7 +72,7 @@ async def test_late_item_costs_what_it_touches(
     assert found == exception
 
 
-async def test_overtaken_trigger_costs_what_it_touches(
+async def test_cost_of_an_overtaken_trigger(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T5: so does a late trigger that a later one superseded, although it leaves no row."""
