@@ -93,20 +93,20 @@ INVALID = [
     ({**STARTED, "properties": {"note": "\0"}}, "properties"),
     ({**STARTED, "properties": {"note": "x" * 1_000_000}}, "properties"),
     ({**STARTED, "occurred_at": "1970-01-01T00:00:00Z"}, "stale"),
-    ({**STARTED, "occurred_at": None}, "occurred_at"),
+    ({**STARTED, "occurred_at": []}, "occurred_at"),
     ({**STARTED, "occurred_at": f"when {ADDRESS} came"}, "occurred_at"),
     ({"type": "open_push", "campaign": "unheard-of"}, "campaign"),
 ]
 
 
-async def test_what_is_no_interaction_is_told(workspace: Workspace, lines: list[dict[str, Any]]) -> None:
-    """Intake refuses it, the log tells at which place and quotes nothing, and the wait goes on."""
+async def test_an_invalid_item_is_logged_and_refused(workspace: Workspace, lines: list[dict[str, Any]]) -> None:
+    """Intake refuses the item, the log line names the place and quotes no value, and the wait continues."""
     handle = await waiting(workspace)
     for item, _ in INVALID:
         await handle.signal(names.EXCEPTION, item)
     await until(lambda: sum(line["event"] == "reported_exception_is_invalid" for line in lines) == len(INVALID))
-    told = [line["place"] for line in lines if line["event"] == "reported_exception_is_invalid"]
-    assert told == [place for _, place in INVALID]
+    places = [line["place"] for line in lines if line["event"] == "reported_exception_is_invalid"]
+    assert places == [place for _, place in INVALID]
     assert ADDRESS not in json.dumps(list(lines))
     await handle.signal(names.EXCEPTION, BOUGHT)
     assert await handle.result() == "excepted"
