@@ -159,7 +159,7 @@ def test_an_email_address_is_stored_and_compared_in_one_form(given_text: str, st
 
 
 @pytest.mark.parametrize(("given_text", "source"), NOT_EMAILS)
-def test_what_is_no_email_address_is_kept_with_a_warning(given_text: str, source: str) -> None:
+def test_other_texts_than_email_addresses_are_kept_with_a_warning(given_text: str, source: str) -> None:
     """It is stored as it was given, and cannot be sent to."""
     assert (stored_address("email", given_text), is_sendable("email", given_text)) == (given_text, False), source
     [warning] = address_warnings({"email": given_text, "phone": None})
@@ -176,7 +176,7 @@ def test_a_phone_number_is_stored_in_e164(given_text: str, stored: str, source: 
 
 
 @pytest.mark.parametrize(("given_text", "source"), NOT_NUMBERS)
-def test_what_is_not_e164_is_kept_with_a_warning(given_text: str, source: str) -> None:
+def test_other_texts_than_e164_are_kept_with_a_warning(given_text: str, source: str) -> None:
     """It is stored as it was given, and cannot be sent to."""
     assert (stored_address("sms", given_text), is_sendable("sms", given_text)) == (given_text, False), source
     [warning] = address_warnings({"phone": given_text})

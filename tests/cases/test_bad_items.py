@@ -109,7 +109,7 @@ def test_an_unusual_value_is_read_beside_a_bad_one(value: bytes, read: Any) -> N
 
 
 @pytest.mark.parametrize("body", [b"[1,", b"{", b"nonsense", b"[1 2]", b'{"a": tru}', b'["a]', b"[" * 3000, b"\xff"])
-def test_what_is_not_json_is_refused_as_a_whole(body: bytes) -> None:
+def test_invalid_json_is_refused_as_a_whole(body: bytes) -> None:
     """If the boundaries of the items are unknown, no item is guessed."""
     with pytest.raises(ValueError, match=r"is not JSON, at line 1|nested"):
         read_batch_text(body)

@@ -181,7 +181,7 @@ def test_one_sentence_with_its_line(text: str, line: int, words: str, loader: No
     ],
 )
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_what_is_right_stays_right(text: str, name: str | None, end: str, loader: None) -> None:
+def test_valid_definitions_stay_valid(text: str, name: str | None, end: str, loader: None) -> None:
     """YAML 1.2, 10.3.2: no `on` and `no`, no dates, no numbers by sixties; any line break (5.4)."""
     (campaign,) = parse_yaml((HEAD + text).replace("\n", end), file="c.yaml").campaigns
     assert campaign.name == name

@@ -125,7 +125,9 @@ def test_time_that_has_passed_everywhere(zone: str, published: str, everywhere: 
         ("at_publish", None, "2026-03-11T00:00:00Z", False),
     ],
 )
-def test_refused_if_nobody_would_get_it(send: Any, published: str | None, now: str, refused: bool) -> None:
+def test_refused_if_the_time_has_passed_in_every_zone(
+    send: Any, published: str | None, now: str, refused: bool
+) -> None:
     """W5, P7: Braze refuses a time that has passed in all time zones too."""
     campaign = Campaign.model_validate(original(send))
     before = [entry((send, published))] if published else []

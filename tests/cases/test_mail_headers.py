@@ -219,14 +219,14 @@ def test_any_name_is_quoted(name: str) -> None:
      "A\r\nBcc: x@y.example <a@b.example>", "A\n <a@b.example>", "A\u2028 <a@b.example>", "A\x00 <a@b.example>"],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["from", "reply_to"])
-def test_what_is_not_one_mailbox_is_refused(field: str, sender: str) -> None:
+def test_other_fields_than_one_mailbox_are_refused(field: str, sender: str) -> None:
     """RFC 5322, 3.4: no list, no group, no route, no second header; and the refusal quotes nothing."""
     with pytest.raises(Rejected, match="email_invalid") as refusal:
         write(**{field: sender})
     assert "example" not in str(refusal.value).replace("news@shop.example", "")
 
 
-def test_an_empty_reply_to_is_none() -> None:
+def test_an_empty_reply_to_is_left_out() -> None:
     """A template may render to nothing: replies then go to the sender."""
     assert modern(write(reply_to=" "))["Reply-To"] is None
 
@@ -313,7 +313,7 @@ def test_the_position_of_a_preheader(html: str, before: str) -> None:
     assert "".join(body[1].itertext()).strip("\u034f\u200c\u00a0") == ""
 
 
-def test_a_preheader_that_renders_to_nothing_is_none() -> None:
+def test_an_empty_preheader_is_left_out() -> None:
     """A template may render to nothing; then nothing is hidden in the mail."""
     assert modern(write(text=None, html="<p>x</p>", preheader=" ")).get_content().strip() == "<p>x</p>"
 
@@ -429,7 +429,7 @@ def test_headers_of_providers_are_beside_the_delivery(
         {"X-MSYS-API": '{"cc": []}'},
     ],
 )
-def test_what_a_template_makes_of_a_header_is_checked_again(headers: dict[str, str]) -> None:
+def test_rendered_headers_are_checked_again(headers: dict[str, str]) -> None:
     """What `apply` could not see is refused when it is sent, and quotes nothing."""
     for provider in ("sendgrid", None):
         with pytest.raises(Rejected, match="header_invalid"):

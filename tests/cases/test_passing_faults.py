@@ -262,7 +262,7 @@ async def test_a_channel_without_a_provider(installation: Installation) -> None:
         assert (await count_retried(tx), await find_retried_channels(tx)) == ([], [])
 
 
-async def test_what_ended_meanwhile_is_not_tried_again(installation: Installation) -> None:
+async def test_ended_messages_are_not_tried_again(installation: Installation) -> None:
     """W6, X4: the next attempt at a message whose follow-up an exception has ended closes its delivery."""
     harness = SendHarness(installation, FakeChannel(TryLater("http_503")))
     await harness.save_user()

@@ -103,7 +103,7 @@ def zone_of_the_machine(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
         ("'2026-11-01 01:30'", "2026-11-01 01:30:00 -0400"),
     ],
 )
-def test_what_is_read_as_a_time(value: str, expected: str, zone_of_the_machine: None) -> None:
+def test_values_that_are_times(value: str, expected: str, zone_of_the_machine: None) -> None:
     """The company's zone is used, not the machine's."""
     assert written(value) == expected
 
@@ -132,7 +132,7 @@ def test_what_is_read_as_a_time(value: str, expected: str, zone_of_the_machine: 
         ("'2026-03-02T25:00:00Z'", "2026-03-02T25:00:00Z"),
     ],
 )
-def test_what_is_no_time_stays_as_it_is(value: str, expected: str, zone_of_the_machine: None) -> None:
+def test_other_values_than_times_are_unchanged(value: str, expected: str, zone_of_the_machine: None) -> None:
     """LIQUID `date`: "return input unless (date = Utils.to_date(input))"; a missing value stays missing."""
     assert written(value) == expected
 

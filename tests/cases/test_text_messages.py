@@ -158,7 +158,7 @@ def test_links_that_were_sent_before_go_on_working() -> None:
      ">", "]", "*", "~", "=", "==", ";", ":", "|", "\\", "\r\n", "%C2%A0", "%E3%80%82", "/", "/x"],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [LinkKind.CLICK, LinkKind.SHORT, LinkKind.UNSUBSCRIBE])
-def test_what_is_appended_to_a_link_changes_nothing(kind: LinkKind, appended: str) -> None:
+def test_text_appended_to_a_link_changes_nothing(kind: LinkKind, appended: str) -> None:
     """RFC 3986, appendix C: programs that find links take along what follows; the token ends where its alphabet does."""
     url = None if kind is LinkKind.UNSUBSCRIBE else "https://shop.example/a"
     token = Token(kind, "0123456789abcdef0123456789.sms", 0, None, url)

@@ -89,7 +89,7 @@ def test_json(text: bytes | str, column: int, words: str) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b" ", b"\n", b"\xef\xbb\xbf", ""])
-def test_empty_text_is_said_to_be_empty(text: bytes | str) -> None:
+def test_the_fault_of_an_empty_text(text: bytes | str) -> None:
     """Not that a value was expected."""
     with pytest.raises(JsonInvalid, match=r"^is empty$"):
         read_json_text(text)

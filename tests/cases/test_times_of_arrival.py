@@ -47,8 +47,8 @@ def test_time(more: dict[str, Any], t: datetime) -> None:
 
 
 @pytest.mark.parametrize("time", ["", "now", "2026-03-02", "2026-03-02T12:00:00", 1772452800, True, [], {}])
-def test_what_is_no_time_is_still_invalid(time: Any) -> None:
-    """M7: a time that is wrong is a mistake of the sender, and no missing one."""
+def test_invalid_times_are_invalid(time: Any) -> None:
+    """M7: a wrong time is a mistake of the sender, not a missing time."""
     assert isinstance(read_item({**LOOKED, "occurred_at": time}), UnreadableItem)
 
 

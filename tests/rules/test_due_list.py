@@ -211,7 +211,7 @@ def test_stale_by_the_campaigns_own_limit(late: timedelta, own: str | None, expe
 
 @pytest.mark.parametrize("type", ["action_based", "scheduled"])
 @pytest.mark.parametrize("own", ["0 seconds", "soon", 3600, ""])
-def test_limit_that_is_none(type: str, own: Any) -> None:
+def test_invalid_limits(type: str, own: Any) -> None:
     """W5: `stale_after` is a duration of more than zero."""
     delivery = (
         {"type": type, "trigger": [{"event": "e"}]} if type == "action_based" else {"type": type, "send": "at_publish"}

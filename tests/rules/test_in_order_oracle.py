@@ -154,6 +154,6 @@ def differences(definition: dict[str, Any], arrivals: Sequence[Arrival]) -> dict
 
 @settings(max_examples=500, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(follow_ons(), shuffles())
-def test_shuffles_come_to_what_they_come_to_in_order(definition: dict[str, Any], arrivals: list[Arrival]) -> None:
+def test_shuffled_arrivals_have_the_outcome_of_event_order(definition: dict[str, Any], arrivals: list[Arrival]) -> None:
     """T5, T2, T3: with `ignore` and `restart`, with and without `key` and `same`, at any depth."""
     assert differences(definition, arrivals) == {}

@@ -90,7 +90,7 @@ def count_sent(campaign: Campaign, catalogue: Catalogue) -> int:
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
 )  # fmt: skip
 @given(deliveries, st.sampled_from(["push", "push", "app"]))
-def test_what_is_refused_delivers_nothing(delivery: dict[str, Any], channel: str) -> None:
+def test_refused_schedules_deliver_nothing(delivery: dict[str, Any], channel: str) -> None:
     """P7: for any trigger of a year, in zones with early, late, half-hour and two-hour changes of their clocks."""
     campaign = define(delivery, channel)
     settings = parse_definition({"workspace": "default", "zone": COMPANY})

@@ -72,9 +72,7 @@ async def test_late_item_costs_what_it_touches(
     assert found == exception
 
 
-async def test_overtaken_trigger_costs_what_it_touches(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cost_of_an_overtaken_trigger(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """T5: so does a late trigger that a later one superseded, although it leaves no row."""
     late = _event(GO, "late", 29.7)
     loaded, found = await _ingest_late(sqlite_database, [GO, STOP], late, monkeypatch, retrigger="restart")

@@ -151,7 +151,7 @@ def test_resume_of_a_local_time(
     assert warned in run.err
 
 
-def test_what_is_stale_after_a_pause_takes_no_place(simulate: Connector) -> None:
+def test_stale_rows_after_a_pause_take_no_place(simulate: Connector) -> None:
     """P9: with `per_minute` too; a user's wait for their turn after the resume does not make the message stale."""
     story = [*CROWD[:4], *ABROAD, order("publish", 2, "received", "o"), {"at": "2026-03-09T18:00:00Z", "stop": "o"}]
     run = simulate(original(NINE, per_minute=1), RECEIVED, *story, {"at": "2026-03-11T08:00:00Z", "resume": "o"})

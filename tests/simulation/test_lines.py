@@ -105,7 +105,7 @@ def test_interaction_of_an_unknown_campaign(read) -> None:
     ]
 
 
-def test_empty_files_are_said_to_be_empty(connector: Connector, tmp_path: Path) -> None:
+def test_the_fault_of_an_empty_file(connector: Connector, tmp_path: Path) -> None:
     """A timeline without lines is a run in which nothing happens; a file without definitions is a fault."""
     (tmp_path / "c.yaml").write_text("")
     (tmp_path / "t.jsonl").write_text("")

@@ -206,7 +206,7 @@ async def test_a_link_without_an_alias_is_a_click(world: World) -> None:
 
 
 @pytest.mark.parametrize("appended", [".", ")", "%20", "&amp;x=1", "%C2%A0jetzt", "?x=1"])
-async def test_what_was_appended_to_a_link_changes_nothing(world: World, appended: str) -> None:
+async def test_text_appended_to_a_tracked_link_changes_nothing(world: World, appended: str) -> None:
     """RFC 3986, appendix C: what a program took for a part of the link leads to the same target."""
     await world.installation.publish(ORIGINAL, MAIL)
     await world.send()

@@ -59,8 +59,8 @@ async def test_dry_run(connector: Connector, paused: LaunchHarness) -> None:
     assert shown == {"changed": ["o"], "unchanged": [], "launches": [FORECAST]}
 
 
-async def test_dry_run_of_what_is_refused(connector: Connector, paused: LaunchHarness) -> None:
-    """It is refused as the order would be."""
+async def test_dry_run_of_a_refused_resume(connector: Connector, paused: LaunchHarness) -> None:
+    """A dry run is refused with the problem of the order."""
     code, out, err = await asyncio.to_thread(connector, "resume", "unknown", "--dry-run")
     assert (code, out) == (1, "")
     assert "resume is refused" in err
