@@ -107,7 +107,12 @@ class SimulatedIngest:
         if needs := evaluator.log_needed(state, [logged]):
             log, refused = UserLog(user.log, spans=None), user.refused(needs.first)
             state = replace(state, log=log, history=user.log, generations=user.generations(), refused=refused)
-        return evaluator.evaluate(state, [logged])
+        changes = evaluator.evaluate(state, [logged])
+        if not needs and any(isinstance(one, NewFollowUp) and one.follow_up.id in user.follow_ups for one in changes):
+            # The id was used before, longer ago than the retention (M6): the earlier outcome stays.
+            self._world.outcomes.keep(user, logged.id)
+            changes = evaluator.evaluate(replace(state, generations=user.generations()), [logged])
+        return changes
 
     def _apply(self, user: SimulatedUser, change: Change) -> None:
         world, outcomes = self._world, self._world.outcomes

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from connector.ingest.parsing import find_user_fault
-from connector.rules.model.users import PROFILE_FIELDS, without_profile_fields
+from connector.rules.model.addresses import stored_address
+from connector.rules.model.predicates import AttributePredicate
+from connector.rules.model.users import PROFILE_FIELDS, User, attributes_with, without_profile_fields
+from connector.rules.targeting.audience import matches_attribute
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
 from tests.support.playing import play_short
 from tests.support.stories import begin, order, person, push
@@ -34,6 +37,7 @@ PREDICATES: list[tuple[dict[str, Any], bool, bool]] = [
     ({"attribute": "email", "in": ["ada@shop.example"]}, True, False),
     ({"attribute": "email", "not_in": ["ada@shop.example"]}, False, True),
     ({"attribute": "phone", "contains": "+49"}, True, False),
+    ({"attribute": "phone", "is": "+49 30 123456"}, True, False),
     ({"attribute": "phone", "exists": True}, True, False),
     ({"attribute": "time_zone", "is": "Europe/Berlin"}, True, False),
     ({"attribute": "time_zone", "exists": False}, False, True),
@@ -49,6 +53,35 @@ PREDICATES: list[tuple[dict[str, Any], bool, bool]] = [
     ({"attribute": "email.domain", "exists": True}, False, False),
 ]
 """(audience, whether it has Ada, whether it has a user of whom only push tokens are known)."""
+
+
+ADDRESS_PREDICATES: list[tuple[str, dict[str, Any], bool]] = [
+    ("ann@b\u00fccher.example", {"is": "ann@b\u00fccher.example"}, True),
+    ("ann@b\u00fccher.example", {"is": "ann@xn--bcher-kva.example"}, True),
+    ("ann@xn--bcher-kva.example", {"contains": "@b\u00fccher.example"}, True),
+    ("ann@xn--bcher-kva.example", {"contains": "b\u00fccher.example"}, True),
+    ("ann@sub.b\u00fccher.example", {"contains": ".b\u00fccher.example"}, True),
+    ("Ann@Shop.example", {"is": "ann@shop.example"}, True),
+    ("ann@shop.example", {"contains": "@Shop.example"}, True),
+    ("ann@shop.example", {"contains": "@shop."}, True),
+    ("ann@shop.example", {"contains": "@shop.exam"}, True),
+    ("m\u00fcller@shop.example", {"contains": "m\u00fcller"}, True),
+    ("ann@shop.example", {"in": ["bob@shop.example", "ANN@SHOP.EXAMPLE"]}, True),
+    ("ann@shop.example", {"not_in": ["ANN@SHOP.EXAMPLE"]}, False),
+    ("ann@shop.example", {"is_not": "Ann@shop.example"}, False),
+    ("ann@stra\u00dfe.example", {"is": "ann@strasse.example"}, False),
+    ("nonsense", {"is": "nonsense"}, True),
+    ("ann@shop.example", {"contains": 7}, False),
+]
+"""(the profile's email, the comparison, whether it holds): addresses are compared in one form (RFC 5890, UTS 46)."""
+
+
+@pytest.mark.parametrize(("email", "comparison", "holds"), ADDRESS_PREDICATES)
+def test_an_address_is_compared_in_one_form(email: str, comparison: dict[str, Any], holds: bool) -> None:
+    """A1: a predicate on `email` names the same address, however the definition and the profile write it."""
+    predicate = AttributePredicate.model_validate({"attribute": "email", **comparison})
+    user = User(id="u", email=stored_address("email", email))
+    assert matches_attribute(predicate, attributes_with(user, "email")) is holds
 
 
 @pytest.mark.parametrize(("audience", "has_ada", "has_unknown"), PREDICATES)

@@ -61,11 +61,12 @@ def is_(attribute: str, **comparison: Any) -> dict[str, Any]:
 
 
 def catalogue(definition: dict[str, Any], workspace: dict[str, Any]) -> Catalogue:
-    """The workspace with this draft, an external original `o`, a described one `rich`, a plain `mail`, and a card."""
+    """The workspace with this draft, the originals `o`, `rich`, `mail` and `plain` of another system, and a card."""
     others = (
         external("o"),
         {**external("rich"), "messages": RICH},
         {**external("mail"), "messages": MAIL},
+        {**external("plain"), "messages": {"push": {"title": "t", "body": "b"}}},
         {**external("news"), "messages": {"news_feed_card": {"title": "t", "body": "b"}}},
         {"card": "banner", "title": "t", "body": "b"},
     )
@@ -164,6 +165,11 @@ PAIRS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("no scheme", hook("api.shop.example/hook"), hook("https://api.shop.example/hook"), "messages.webhook.url"),
     ("another scheme", hook("ftp://shop.example/x"), hook("HTTP://shop.example/x"), "messages.webhook.url"),
     ("no host", hook("https:///x"), hook("https://shop.example"), "messages.webhook.url"),
+    ("a host with a space", hook("https://a b.example/"), hook("https://a-b.example/"), "messages.webhook.url"),
+    ("a path with a space", hook("https://a.example/a b"), hook("https://a.example/a%20b"), "messages.webhook.url"),
+    ("a port that is no number", hook("https://a.example:port/"), hook("https://a.example:8443/"),
+     "messages.webhook.url"),
+    ("a port beyond 65535", hook("https://a.example:99999/"), hook("https://a.example:65535/"), "messages.webhook.url"),
     ("a word", hook("hook"), hook("{{ user.hook }}"), "messages.webhook.url"),
     ("half a template", hook("{ user.hook }"), hook("{% if user.x %}https://a.example{% endif %}"),
      "messages.webhook.url"),
@@ -176,6 +182,10 @@ PAIRS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
      on("click_push_button", "rich", button="snooze"), "delivery.trigger[0].button"),
     ("a button in the app", on("click_in_app_message_button", "rich", button="no"),
      on("click_in_app_message_button", "rich", button="yes"), "delivery.trigger[0].button"),
+    ("any button of a push without buttons", on("click_push_button", "plain"), on("click_push_button", "rich"),
+     "delivery.trigger[0].interaction"),
+    ("any page of a push without pages", on("click_push_story_page", "plain"), on("click_push_story_page", "rich"),
+     "delivery.trigger[0].interaction"),
     ("a page", on("click_push_story_page", "rich", page="second"), on("click_push_story_page", "rich", page="first"),
      "delivery.trigger[0].page"),
     ("a channel", on("receive_sms", "rich"), on("receive_sms"), "delivery.trigger[0].interaction"),

@@ -72,7 +72,7 @@ async def test_clicks_are_told_apart_by_their_links(installation: Installation) 
 
 
 async def test_a_message_is_received_once_within_a_week(installation: Installation) -> None:
-    """M6 knows an id on its day; a message that is delivered days after it was sent is the same one."""
+    """A message that is delivered days after it was sent is the same one (M6)."""
     await installation.publish(ORIGINAL)
     day = 86400
     sent = report("s1", "ses", -3 * day, "receive_email")

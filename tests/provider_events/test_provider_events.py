@@ -98,7 +98,7 @@ async def test_a_message_of_another_system(harness: ProviderEventHarness) -> Non
 
 
 async def test_a_message_is_received_once_days_apart(harness: ProviderEventHarness) -> None:
-    """M6 knows an id on its day; sent on Monday and delivered on Thursday is one receipt, in either order."""
+    """Sent on Monday and delivered on Thursday is one receipt, in either order (M6)."""
     for number, order in enumerate(
         permutations([(EventKind.QUEUED, -4320), (EventKind.DELIVERED, 0), (EventKind.SENT, -4319)])
     ):

@@ -176,6 +176,16 @@ def test_any_order_of_arrival_of_one_story(simulate: Connector) -> None:
     assert stories == {("f u a excepted bought", "f u c excepted again", "f u d sent push")}
 
 
+def test_an_id_that_is_used_again_beyond_the_retention(play: Play) -> None:
+    """M6: it is another item then, and the outcome of the first one stays."""
+    lines = [look("02 10:00", "a"), look("02 11:30", "a"), look("06-05 10:00", "a")]
+    assert play(_looked(), *begin("f"), lines) == [
+        "11:00 f u a sent push",
+        "11:30 f u a refused duplicate",
+        "2026-06-05 11:00 f u a sent push",
+    ]
+
+
 def test_one_that_was_overtaken_waits_no_more_when_what_overtook_it_has_ended(play: Play) -> None:
     """T5: `a` was superseded by `b`, and `b` was cancelled before `late` happened, so nothing waited then."""
     definition = _looked(

@@ -95,7 +95,8 @@ async def test_names_that_were_never_reported(installation: Installation) -> Non
         key="properties.prize",
         audience={"all": [{"attribute": "teir", "is": "gold"}, {"attribute": "city", "exists": True}]},
         messages={
-            "push": {"title": "{{ user.frist_name }}", "body": "{{ event.skv }} {{ user.city }} {{ user.email }}"}
+            "push": {"title": "{{ user.frist_name }}", "body": "{{ event.skv }} {{ user.city }} {{ user.email }}"},
+            "sms": {"body": "{{ user.attributes.teir }} {{ user.attributes['city'] }}"},
         },
     )
     _, notes, statements = await facts_of(installation, wrong)
@@ -107,6 +108,7 @@ async def test_names_that_were_never_reported(installation: Installation) -> Non
         ("delivery.trigger[0].where.skuu", "did you mean sku?"),
         ("messages.push.body", "did you mean sku?"),
         ("messages.push.title", "did you mean first_name?"),
+        ("messages.sms.body", "did you mean tier?"),
     ]
     assert statements <= MOST_STATEMENTS
     right = follow_on("g", CART, audience={"attribute": "email", "exists": True}, key="properties.sku")

@@ -93,6 +93,10 @@ def content_problems(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault
             yield from _missing(f"{key}.button", "button", condition.button, target, _buttons(known, channel))
         elif condition.page is not None:
             yield from _missing(f"{key}.page", "page", condition.page, target, _pages(known))
+        elif condition.interaction is T.CLICK_PUSH_BUTTON and not _buttons(known, channel):
+            yield Fault(f"{key}.interaction", f"{target}'s push has no buttons; add one, or listen to open_push")
+        elif condition.interaction is T.CLICK_PUSH_STORY_PAGE and not _pages(known):
+            yield Fault(f"{key}.interaction", f"{target}'s push has no pages; add one, or listen to open_push")
 
 
 def content_warnings(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault]:
@@ -167,7 +171,8 @@ def _missing(key: str, kind: str, name: str, target: str, existing: set[str]) ->
     names = sorted(existing)
     shown = ", ".join(names[:_MAX_NAMES]) + (f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else "")
     likely = suggestion(name, names, "name one that exists, or add it")
-    yield Fault(key, f"{target} has no {kind} {name}, {f'only {shown}' if names else 'none'}; {likely}")
+    only = f", only {shown}" if names else f", and no {kind} at all"
+    yield Fault(key, f"{target} has no {kind} {name}{only}; {likely}")
 
 
 def _aliases(known: _KnownMessages) -> set[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -72,6 +73,17 @@ def canonical_address(channel: str, text: str) -> str:
     if channel == "sms":
         return _e164(text) or text.translate(_NUMBER_SEPARATORS)
     return unicodedata.normalize("NFC", (_mailbox(text) or text.strip()).translate(_UPPER_TO_LOWER))
+
+
+def forms_of_fragment(channel: str, text: str) -> set[str]:
+    """Return the forms that a part of an address can have in a canonical one, such as `@bücher.example` or `ann`."""
+    if channel == "sms":
+        return {canonical_address(channel, text)}
+    local, at, domain = unicodedata.normalize("NFC", text.translate(_UPPER_TO_LOWER)).rpartition("@")
+    forms, labels = {local + at + domain}, domain.strip(".")
+    with suppress(ValueError):
+        forms.add(local + at + domain.replace(labels, domain_to_ascii(labels)))
+    return forms
 
 
 def earlier_forms(channel: str, address: str) -> set[str]:

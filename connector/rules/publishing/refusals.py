@@ -228,8 +228,10 @@ def _names_session_start(conditions: tuple[Condition, ...] | list[Condition]) ->
 def _is_url_or_template(url: str) -> bool:
     if "{{" in url or "{%" in url:
         return True
+    if any(character.isspace() for character in url.strip()):
+        return False
     try:
         parts = urlsplit(url.strip())
-        return parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of an address in brackets or a port that is none
         return False

@@ -5,7 +5,7 @@ Event names are exact. Properties, attributes and the reach may come from a samp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Collection, Iterable, Iterator, Set
 
 from connector.rules.model.conditions import Condition, EventCondition
 from connector.rules.model.errors import Fault
@@ -71,15 +71,21 @@ def variable_that_nobody_has(one: Publication) -> Iterator[Fault]:
     triggers = trigger_conditions(one.campaign)
     for key, path in dict.fromkeys(one.facts.variables.get(one.campaign.id, ())):
         match path:
-            case ("user", name, *_) if one.facts.profiles is not None:
+            case ("user", "attributes", name, *_) if one.facts.profiles is not None:
+                yield from _missing_attribute(one, key, f"user.attributes.{name}", name, one.facts.profiles.attributes)
+            case ("user", name, *_) if one.facts.profiles is not None and name != "attributes":
                 known = one.facts.profiles.attributes | _TEMPLATE_FIELDS
-                if name not in known:
-                    advice = suggestion(name, known, "check how your services spell it")
-                    yield Fault(key, f"{_no_user(one)} has `user.{name}`; {advice}")
+                yield from _missing_attribute(one, key, f"user.{name}", name, known)
             case ("event" | "trigger", "properties", name, *_):
                 yield from _missing_properties(one, key, triggers, [name])
             case ("event", name, *_) if name not in _EVENT_FIELDS:
                 yield from _missing_properties(one, key, triggers, [name])
+
+
+def _missing_attribute(one: Publication, key: str, shown: str, name: str, known: Collection[str]) -> Iterator[Fault]:
+    if name not in known:
+        advice = suggestion(name, known, "check how your services spell it")
+        yield Fault(key, f"{_no_user(one)} has `{shown}`; {advice}")
 
 
 def channel_without_a_provider(one: Publication) -> Iterator[Fault]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
+from connector.rules.model.addresses import ADDRESS_FIELDS, canonical_address, forms_of_fragment
 from connector.rules.model.conditions import Condition
 from connector.rules.model.json_values import json_equal, with_whole_numbers
 from connector.rules.model.predicates import (
@@ -69,13 +71,34 @@ def needs_history(predicate: Predicate) -> bool:
 
 
 def matches_attribute(predicate: AttributePredicate, attributes: Mapping[str, Any]) -> bool:
-    """Return whether the comparison holds; for a missing attribute only is_not, not_in and exists: false do."""
+    """Return whether the comparison holds; for a missing attribute only is_not, not_in and exists: false do.
+
+    `email` and `phone` are compared as addresses, in their canonical form.
+    """
     operator, operand = predicate.operator, predicate.operand
     if operator == "exists":
         return (predicate.attribute in attributes) is operand
     if predicate.attribute not in attributes:
         return operator in ("is_not", "not_in")
-    return _COMPARISONS[operator](attributes[predicate.attribute], operand)
+    value, channel = attributes[predicate.attribute], ADDRESS_FIELDS.get(predicate.attribute)
+    if channel is not None and isinstance(value, str):
+        value = canonical_address(channel, value)
+        if operator == "contains":
+            return isinstance(operand, str) and any(form in value for form in _forms_of_fragment(channel, operand))
+        operand = _canonical_operand(channel, operand)
+    return _COMPARISONS[operator](value, operand)
+
+
+@lru_cache(maxsize=1024)
+def _forms_of_fragment(channel: str, text: str) -> frozenset[str]:
+    return frozenset(forms_of_fragment(channel, text))
+
+
+def _canonical_operand(channel: str, operand: Any) -> Any:
+    """Return an address, or each of several, in the form in which addresses are compared."""
+    if isinstance(operand, list):
+        return [_canonical_operand(channel, one) for one in operand]
+    return canonical_address(channel, operand) if isinstance(operand, str) else operand
 
 
 def _is_in(value: Any, operands: list[Any]) -> bool:
