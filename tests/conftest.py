@@ -138,6 +138,15 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'connector.db'}"
+    server = request.getfixturevalue("postgresql_server")
+    return str(server.url(server.create()))
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A fresh migrated database, of each kind in turn."""

@@ -69,6 +69,6 @@ def read_recipient(text: str | None) -> Mailbox:
 
 
 def _name(phrase: str) -> str:
-    """Return a display name without its quotes; a backslash in quotes stands for the character after it."""
+    """Return a display name without its quotes; a backslash in quotes means the character after it."""
     parts = (re.sub(r"\\(.)", r"\1", part[1:-1]) if part[0] == '"' else part for part in _PART.findall(phrase))
     return "".join(parts).strip()

@@ -89,7 +89,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"eligible_again": {"after": "721 days"}}, "longer than 720 days"),
     ({"messages": {"webhook": {"url": "https://u.example", "method": "GET", "body": "b"}}}, "which a GET cannot carry"),
     ({"audience": {"all": []}}, "holds for everyone"),
-    ({"audience": {"any": [{"not": {"any": []}}]}}, "holds for nobody"),
+    ({"audience": {"any": [{"not": {"any": []}}]}}, "holds for no user"),
 ]
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 
 from connector.store.engine.database import Database
 from connector.store.engine.mark_secrets import make_mark
@@ -19,32 +16,18 @@ from connector.store.provider_events.attribution import find_holders
 from connector.store.tables import dead_addresses, erased_users, user_aliases, users
 from connector.store.users.marks import find_erased
 from connector.store.users.users import load_users
-from tests.support.databases import open_database
-from tests.support.repository import ROOT
+from tests.support.databases import open_database_at
 
 BEFORE = "0014"
 W = "default"
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def old(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+@pytest.fixture
+async def old(empty_database_url: str) -> AsyncIterator[Database]:
     """A database of the version before, of each kind in turn."""
-    url = f"sqlite:///{tmp_path / 'connector.db'}"
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgresql_server")
-        url = server.url(server.create())
-    async with open_database(url) as database:
-        async with database.write(W, lock="exclusive") as tx:
-            await tx.connection.run_sync(_upgrade)
+    async with open_database_at(BEFORE, empty_database_url) as database:
         yield database
-
-
-def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "connector" / "store" / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, BEFORE)
 
 
 async def test_stored_addresses_are_found_under_every_spelling(old: Database) -> None:

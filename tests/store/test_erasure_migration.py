@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Table, insert, select
 
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import decisions, deliveries, follow_ups, interactions, receipts, user_aliases, users
 from connector.store.users.users import find_user_keys, load_users, resolve_and_lock
-from tests.support.databases import open_database
-from tests.support.repository import ROOT
+from tests.support.databases import open_database_at
 
 BEFORE = "0010"
 W = "default"
@@ -35,24 +31,11 @@ def old_mark(id: str) -> str:
     return f"erased:{hashlib.sha256(id.encode()).hexdigest()}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def old(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+@pytest.fixture
+async def old(empty_database_url: str) -> AsyncIterator[Database]:
     """A database of the version before, of each kind in turn."""
-    url = f"sqlite:///{tmp_path / 'connector.db'}"
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgresql_server")
-        url = server.url(server.create())
-    async with open_database(url) as database:
-        async with database.write(W, lock="exclusive") as tx:
-            await tx.connection.run_sync(_upgrade)
+    async with open_database_at(BEFORE, empty_database_url) as database:
         yield database
-
-
-def _upgrade(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "connector" / "store" / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, BEFORE)
 
 
 async def _add(tx: Transaction, table: Table, **values: Any) -> None:

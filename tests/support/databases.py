@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import delete
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, delete
 
 from bench.databases import server_account
 from connector.store import tables
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
+from tests.support.repository import ROOT
 
 _DEFINITIONS = {tables.catalogue, tables.entries, tables.revisions, tables.publications, tables.sequences}
 _KEPT = {*_DEFINITIONS, tables.keys, tables.erasure_secret, tables.audit}
@@ -189,6 +192,22 @@ async def open_migrated_database(url: str) -> AsyncIterator[Database]:
     async with open_database(url) as opened:
         async with opened.read("") as tx:
             await tx.mark_secrets.load(tx.connection)
+        yield opened
+
+
+@asynccontextmanager
+async def open_database_at(revision: str, url: str) -> AsyncIterator[Database]:
+    """Open an empty database with the tables of an earlier revision."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(ROOT / "connector" / "store" / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with open_database(url) as opened:
+        async with opened.write("default", lock="exclusive") as tx:
+            await tx.connection.run_sync(upgrade)
         yield opened
 
 

@@ -110,7 +110,7 @@ def content_warnings(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault
             if not any(len(target.conversions) > "ABCD".index(letter) for target in known.campaigns):
                 yield Fault(key, f"{lacks} conversion {letter}, so it cannot happen; add it to {condition.target}")
         elif condition.interaction is T.ENROLL_IN_CONTROL_GROUP and not any(t.control_group for t in known.campaigns):
-            yield Fault(key, f"{lacks} control group, so nobody can be enrolled in it; add one to {condition.target}")
+            yield Fault(key, f"{lacks} control group, so no user can be enrolled in it; add one to {condition.target}")
 
 
 def _conditions(campaign: Campaign) -> Iterator[tuple[str, str, InteractionCondition]]:

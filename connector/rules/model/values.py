@@ -204,7 +204,7 @@ def _is_encodable(value: Any) -> bool:
 
 
 def replace_surrogates(text: str) -> str:
-    """Return a text that UTF-8 can encode: a question mark stands for each lone surrogate."""
+    """Return a text that UTF-8 can encode: a question mark replaces each lone surrogate."""
     return text.encode(errors="replace").decode()
 
 

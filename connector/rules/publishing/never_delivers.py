@@ -234,7 +234,7 @@ def _prove_launch(one: Publication, delivery: Scheduled) -> Fault | None:
     entry = one.catalogue.entries.get(one.campaign.id)
     time = SendTime(delivery.send, one.now, one.catalogue.workspace.zone)
     if time.has_passed_everywhere and (entry is None or not entry.published):
-        problem = "passed more than an hour ago in every time zone, so that nobody would get it; choose another time"
+        problem = "passed more than an hour ago in every time zone, so that no user would get it; choose another time"
         return Fault("delivery.send.at", f"its time {problem}")
     quiet = one.quiet_hours
     if quiet is None or quiet.then != "drop" or not isinstance(delivery.send, SendAt) or delivery.per_minute:

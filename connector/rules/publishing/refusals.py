@@ -79,14 +79,14 @@ def empty_predicate(one: Publication) -> Iterator[Fault]:
             problem = "an empty `all` in its audience holds for everyone; write everyone, or a predicate"
             yield Fault(f"{key}.all", problem)
         if isinstance(predicate, Any_) and not predicate.any:
-            problem = "an empty `any` in its audience holds for nobody; write everyone, or a predicate"
+            problem = "an empty `any` in its audience holds for no user; write everyone, or a predicate"
             yield Fault(f"{key}.any", problem)
 
 
 def audience_of_nobody(one: Publication) -> Iterator[Fault]:
     """Refuse an audience that no user can satisfy, like two values of one attribute at once (P7)."""
     if holds_for_nobody(one.campaign.audience) and not any(empty_predicate(one)):
-        yield Fault("audience", "its audience holds for nobody: its conditions exclude each other; change one of them")
+        yield Fault("audience", "its audience holds for no user: its conditions exclude each other; change one of them")
 
 
 def get_with_a_body(one: Publication) -> Iterator[Fault]:

@@ -113,7 +113,7 @@ def how_many_can_be_reached(one: Publication) -> Iterator[Fault]:
 
 def _in_words(reach: Reach) -> str:
     if not reach.in_audience:
-        return "nobody is in its audience now"
+        return "no user is in its audience now"
     channels = ", ".join(f"{channel} {count:,}" for channel, count in reach.by_channel.items())
     users = "1 user" if reach.in_audience == 1 else f"{reach.in_audience:,} users"
     return f"{reach.reachable:,} of the {users} in its audience can be reached now: {channels}"

@@ -65,7 +65,7 @@ async def load_publish_facts(tx: Transaction, questions: PublishQuestions, robot
 
 
 async def _load_event_names(tx: Transaction) -> frozenset[str] | None:
-    """Return the names of the events in the log; None if there are too many to tell.
+    """Return the names of the events in the log; None if there are too many to load.
 
     The query steps from name to name through the index, so that the number of reports of a name costs nothing.
     """

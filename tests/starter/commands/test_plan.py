@@ -38,7 +38,7 @@ def test_new_ones_and_their_order(connector: Connector, data: Path, folder: Path
     code, out, err = connector("plan", str(folder / "o.yaml"), str(folder / "f.yaml"))
     assert code == 0
     assert f"warning: {folder}/f.yaml:6: f: messages.push: push has no provider" in err
-    assert f"warning: {folder}/f.yaml:1: f: audience: nobody is in its audience now" in err
+    assert f"warning: {folder}/f.yaml:1: f: audience: no user is in its audience now" in err
     assert "new     campaign  f   1         -" in out
     assert "2 new, 0 edited, 0 unchanged" in out
     assert "publish would take effect in this order: f, o" in out

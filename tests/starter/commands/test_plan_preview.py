@@ -60,7 +60,7 @@ async def test_an_empty_store(installation: Installation) -> None:
     seen = await look(installation, ORIGINAL, G, F)
     assert (seen.order[-1], sorted(seen.order)) == ("o", ["f", "g", "o"])
     assert (seen.refusals, seen.waits) == ([], [])
-    assert [said for said in seen.warnings if "nobody is in its audience now" not in said] == []
+    assert [said for said in seen.warnings if "no user is in its audience now" not in said] == []
     assert {one.change for one in seen.definitions} == {"new"}
 
 
