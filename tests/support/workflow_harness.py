@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio import activity
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -153,9 +153,9 @@ class WorkflowHarness:
             debug_mode=True,
         )
 
-    async def follow_up(self, *channels: str, delay: timedelta = timedelta(0)) -> WorkflowHandle[Any, Any]:
-        """Start a follow-up as the outbox does."""
-        start = FollowUpStart(
+    def follow_up_start(self, *channels: str, delay: timedelta = timedelta(0)) -> FollowUpStart:
+        """The input of a follow-up that is due after this delay from now."""
+        return FollowUpStart(
             workspace=self.workspace,
             follow_up_id=uuid4().hex,
             campaign="cart",
@@ -163,7 +163,16 @@ class WorkflowHarness:
             due_at=now() + delay,
             channels=channels or ("push",),
         )
+
+    async def follow_up(self, *channels: str, delay: timedelta = timedelta(0)) -> WorkflowHandle[Any, Any]:
+        """Start a follow-up as the outbox does."""
+        start = self.follow_up_start(*channels, delay=delay)
         return await self.client.start_workflow(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
+
+    def follow_up_to_update(self) -> WithStartWorkflowOperation[Any, Any]:
+        """A follow-up that is due at once and starts together with its first update."""
+        start = self.follow_up_start()
+        return WithStartWorkflowOperation(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
 
     def launch_step(self, phase: Any, delay: timedelta | None = None, **users: int) -> LaunchStep:
         """The result of a step of a launch that waits for this long from now."""

@@ -314,12 +314,13 @@ async def test_cancelled_between_two_attempts(environment: WorkflowEnvironment) 
 async def test_before_the_first_task(environment: WorkflowEnvironment) -> None:
     """An update that meets the start, with the due time already past, comes before the send."""
     told = FakeActivities(push=[SENT])
-    harness = WorkflowHarness(environment, told)
-    handle = await harness.follow_up()
-    asking = asyncio.create_task(ask(handle, names.CANCEL))
-    async with harness.workers():
-        assert (await asking).state == "dropped"
-        assert await handle.result() == "dropped"
+    async with WorkflowHarness(environment, told).workers() as harness:
+        start = harness.follow_up_to_update()
+        asked = harness.client.execute_update_with_start_workflow(
+            names.CANCEL, start_workflow_operation=start, result_type=OperationResult
+        )
+        assert (await asked).state == "dropped"
+        assert await (await start.workflow_handle()).result() == "dropped"
     assert told.sent == []
 
 
