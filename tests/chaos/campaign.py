@@ -73,6 +73,9 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         records = await load_records(system.database, WORKSPACE)
         produced = await load_outcomes(system.database, WORKSPACE, (), [])
         say("comparing with simulate")
+        import pickle  # DEBUG
+
+        (folder / "records.pickle").write_bytes(pickle.dumps((records, produced, system.hook)))  # DEBUG
         different = differences(produced, records, campaigns(system.hook))
         verdict = judge(
             records,

@@ -20,7 +20,7 @@ from tests.chaos.proxy import FaultyProxy
 from tests.chaos.supervised import Supervised
 from tests.chaos.system import WORKSPACE, System
 
-_MAX_AT_ONCE = 3
+_MAX_AT_ONCE = 2
 _MIN_AGE_SECONDS = 4.0
 """A process that is only just starting is left alone, so that any work is done at all."""
 _AHEAD = timedelta(seconds=3)

@@ -1,37 +1,41 @@
-"""The oracle: `simulate` over what the store recorded, with every message claimed when it really was.
+"""The oracle: `simulate` over what the store recorded, with every message claimed and its result recorded when it was.
 
-Faults delay claims, lose results and close workflows; whether that was right is judged elsewhere. Given these three
-facts of each follow-up, its outcome must be what `simulate` decides: which interaction triggered or cancelled it, what
-was refused and why, and what went out. A message is claimed as of its attempt's start, so an interaction that arrived
-while the claim was being committed was evaluated before it: such a trigger was refused as `already_waiting`.
+Faults delay claims, lose results and close workflows; whether that was right is judged elsewhere. Given these facts of
+each follow-up, its outcome must be what `simulate` decides: which interaction triggered or cancelled it, what was
+refused and why, and what went out. In `simulate` a claim has its result at once; here it has it when production
+recorded it, because until then the message is being sent, and a further trigger is refused as `already_waiting`.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
-
-from sqlalchemy import RowMapping
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.reasons import Reason
-from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.deliveries import DeliveryState, DueMessage
 from connector.rules.sending.results import SendResult, decide_result
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.users import SimulatedUser
-from tests.chaos.records import Records, Trigger
-from tests.parity.outcomes import MadeIds, Outcomes, Row
+from tests.chaos.records import Records, Row
+from tests.parity.outcomes import MadeIds, Outcomes
+from tests.parity.outcomes import Row as OutcomeRow
 from tests.parity.simulated import collect_outcomes
 
 _INSTANT = timedelta(microseconds=1)
+_ATTEMPT = timedelta(seconds=30)
+_NEVER = datetime(2100, 1, 1, tzinfo=UTC)
+_ENDED_BY_OTHERS = (Reason.EXCEPTION, Reason.SUPERSEDED, Reason.STOPPED, Reason.CANCELLED_BY_OPERATOR)
+"""What ended so was never claimed: if nothing ends it in the oracle, it is sent there at last."""
 _OUT = (DeliveryState.SENT.value, DeliveryState.UNKNOWN.value)
 _OF_THE_MACHINE = frozenset({"decided_at", "claimed_at", "received_at"})
-"""When the system came to it depends on the faults."""
+"""When the system came to it depends on the faults, and so does whether a message that ended unsent was ever tried."""
 
 
 def differences(produced: Outcomes, records: Records, definitions: Sequence[Any]) -> list[str]:
@@ -44,12 +48,19 @@ def simulate(records: Records, definitions: Sequence[Any]) -> Outcomes:
     with SpillStore() as spill:
         oracle = _Oracle(records, spill)
         oracle.simulation.apply(*map(parse_definition, definitions))
-        for at, act in oracle.events():
-            oracle.simulation.run_to(at)
-            act()
-        oracle.simulation.run_to(None)
+        oracle.play()
         oracle.simulation.report_waiting()
         return collect_outcomes(oracle.simulation, [spill.load_user(id) for id in spill.user_ids()], [])
+
+
+@dataclass(order=True)
+class _Event:
+    """Something that happens at an instant; of one instant, arrivals come first, then orders, then the rest."""
+
+    at: datetime
+    rank: int
+    order: tuple[datetime, int]
+    act: Callable[[], object] = field(compare=False)
 
 
 class _Oracle:
@@ -60,32 +71,45 @@ class _Oracle:
         self.simulation = simulation = Simulation(Catalogue(), spill, lambda _: None)
         self._world: Any = simulation._world
         self._sender: Any = simulation._sender
-        self._schedule, self._deliver, self._record = self._world.schedule, self._sender.deliver, self._sender._record
+        self._schedule = self._world.schedule
         self._world.schedule = self._schedule_as_recorded
-        self._sender.deliver = self._deliver_as_recorded
-        self._sender._record = self._record_as_recorded
-        self._rows: dict[str, RowMapping] = {}
+        self._sender._record = self._record_later
+        self._events: list[_Event] = []
+        self._rows: dict[str, Row] = {}
 
-    def events(self) -> Iterator[tuple[datetime, Callable[[], object]]]:
-        """Yield what arrived, was ordered, or was closed in Temporal, in the order of time."""
-        records = self._records
-        events: list[tuple[datetime, int, int, Callable[[], object]]] = []
-        for entry in records.reported:
-            events.append((entry.received_at, 0, entry.seq, lambda item=entry.item: self.simulation.ingest(item)))
-        for order in records.orders:
-            events.append((order["ordered_at"], 1, order["version"], lambda order=order: self._order(order)))
-        for trigger, row in records.rows:
+    def play(self) -> None:
+        """Play what arrived, was ordered, fell due, was recorded or was closed in Temporal, in the order of time."""
+        self._events = list(self._recorded_events())
+        heapq.heapify(self._events)
+        while True:
+            due_at = self._world.next_at()
+            if self._events and (due_at is None or self._events[0].at < due_at):
+                event = heapq.heappop(self._events)
+                self.simulation.run_to(event.at)
+                event.act()
+            elif due_at is not None:
+                self.simulation.run_to(due_at)
+            else:
+                return
+
+    def _recorded_events(self) -> Iterator[_Event]:
+        for entry in self._records.reported:
+            item = entry.item
+            yield _Event(entry.received_at, 0, (entry.t, entry.seq), lambda item=item: self.simulation.ingest(item))
+        for order in self._records.orders:
+            at = order["ordered_at"]
+            yield _Event(at, 1, (at, order["version"]), lambda order=order: self._order(order))
+        for number, (trigger, row) in enumerate(self._records.rows):
             if row["reason"] == Reason.CANCELLED_BY_OPERATOR.value:
-                events.append((row["decided_at"], 2, len(events), lambda t=trigger, row=row: self._close(t, row)))
-        for at, _, _, act in sorted(events, key=lambda event: event[:3]):
-            yield at, act
+                at = row["decided_at"]
+                yield _Event(at, 2, (at, number), lambda user=trigger[1], row=row: self._close(user, row))
 
-    def _order(self, order: RowMapping) -> None:
+    def _order(self, order: Row) -> None:
         self.simulation.order(order["verb"], order["ids"], allow_missed=True)
 
-    def _close(self, trigger: Trigger, row: RowMapping) -> None:
+    def _close(self, user_id: str, row: Row) -> None:
         """End what the reconciliation ended."""
-        user = self._spill.load_user(trigger[1])
+        user = self._spill.load_user(user_id)
         for id, known in self._rows.items():
             if known["id"] == row["id"] and user.follow_ups[id].is_open:
                 now = self._world.clock
@@ -99,10 +123,10 @@ class _Oracle:
         row = self._row_of(user, follow_up)
         if row is not None:
             self._rows[follow_up.id] = row
-            at = max(at, self._came_to_it_at(user, row))
+            at = _NEVER if row["reason"] in _ENDED_BY_OTHERS else max(at, self._came_to_it_at(row))
         self._schedule(user, follow_up, at, channels)
 
-    def _row_of(self, user: SimulatedUser, follow_up: FollowUp) -> RowMapping | None:
+    def _row_of(self, user: SimulatedUser, follow_up: FollowUp) -> Row | None:
         made = MadeIds({user.id: user.log})
         trigger = (follow_up.campaign, user.id, follow_up.key, made.name(follow_up.trigger.id) or "")
         same = [
@@ -113,52 +137,65 @@ class _Oracle:
         rows = self._records.follow_ups.get(trigger, ())
         return rows[len(same) - 1] if len(same) <= len(rows) else None
 
-    def _came_to_it_at(self, user: SimulatedUser, row: RowMapping) -> datetime:
-        """Return when its message was claimed, or just after it had ended without."""
+    def _came_to_it_at(self, row: Row) -> datetime:
+        """Return when its message was claimed or dropped."""
         delivery = self._records.deliveries.get(row["id"])
         if delivery is not None and delivery["state"] in _OUT:
-            waits = self._records.refused_waits.get((row["campaign"], user.id, row["key"]), ())
-            meanwhile = [at for at in waits if delivery["claimed_at"] <= at <= delivery["decided_at"]]
-            return max([delivery["claimed_at"], *(at + _INSTANT for at in meanwhile)])
-        if row["decided_at"] is None:
-            return row["due_at"]
-        cancelled_at = self._records.received_at.get((user.id, row["exception_id"]), row["decided_at"])
-        return max(row["decided_at"], cancelled_at) + _INSTANT
+            claimed_at: datetime = delivery["claimed_at"]
+            return claimed_at
+        return row["due_at"] if row["decided_at"] is None else row["decided_at"]
 
-    def _deliver_as_recorded(self, user: SimulatedUser, follow_up: FollowUp, channels: tuple[str, ...]) -> None:
-        """Claim as of the attempt's start, as production does."""
-        row, reached = self._rows.get(follow_up.id), self._world.clock
+    def _record_later(self, user: SimulatedUser, follow_up: FollowUp, channel: str, _content: object) -> None:
+        """Record a claimed message's result when production did."""
+        row, claimed_at = self._rows.get(follow_up.id), self._world.clock
         delivery = self._records.deliveries.get(row["id"]) if row else None
-        if delivery is not None and delivery["state"] in _OUT:
-            self._world.clock = delivery["claimed_at"]
-        self._deliver(user, follow_up, channels)
-        self._world.clock = reached
+        state, at = DeliveryState.SENT, claimed_at
+        if row is not None and delivery is not None and delivery["state"] in _OUT:
+            state, at = DeliveryState(delivery["state"]), self._recorded_at(user, row, delivery)
+        result = SendResult(state, Reason.SEND_UNKNOWN if state is DeliveryState.UNKNOWN else None)
 
-    def _record_as_recorded(self, user: SimulatedUser, follow_up: FollowUp, channel: str, content: Any) -> None:
-        row = self._rows.get(follow_up.id)
-        delivery = self._records.deliveries.get(row["id"]) if row else None
-        if delivery is None or delivery["state"] != DeliveryState.UNKNOWN.value:
-            self._record(user, follow_up, channel, content)
-            return
-        now = self._world.clock
-        result = SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN)
-        from connector.simulation.sending import _due_message
+        def record() -> None:
+            current = self._spill.load_user(user.id)
+            messages = current.messages.get(follow_up.id, {})
+            due = DueMessage(current.follow_ups[follow_up.id], channel, messages)
+            now = self._world.clock
+            decision = decide_result(due, result, current.profile, dispatched_at=claimed_at, now=now)
+            self._sender.apply(current, decision.effects)
 
-        due = _due_message(user, follow_up, channel)
-        self._sender.apply(user, decide_result(due, result, user.profile, dispatched_at=now, now=now).effects)
+        heapq.heappush(self._events, _Event(max(at, claimed_at), 2, (claimed_at, len(self._events)), record))
+
+    def _recorded_at(self, user: SimulatedUser, row: Row, delivery: Row) -> datetime:
+        """Return when a result was recorded: by its interaction, else by what was refused until then."""
+        campaign, decided_at = row["campaign"], delivery["decided_at"]
+        if recorded_at := self._records.recorded_at.get((campaign, user.id, delivery["claimed_at"])):
+            return recorded_at
+        of = (campaign, user.id, row["key"])
+        later = [one["created_at"] for trigger, one in self._records.rows if trigger[:3] == of]
+        until = min([at for at in later if at > decided_at], default=decided_at + _ATTEMPT)
+        waits = self._records.refused_waits.get(of, ())
+        return max([decided_at, *(at + _INSTANT for at in waits if decided_at <= at < until)])
 
 
 def _without_instants(outcomes: Outcomes) -> Outcomes:
-    def strip(rows: Counter[Row]) -> Counter[Row]:
-        found: Counter[Row] = Counter()
+    """Leave out what depends on the faults, and whether a superseded trigger ever waited.
+
+    Of two triggers in one request, production refuses the superseded one; `simulate`, to which they come one by one,
+    drops it.
+    """
+
+    def strip(rows: Counter[OutcomeRow]) -> Counter[OutcomeRow]:
+        found: Counter[OutcomeRow] = Counter()
         for row, count in rows.items():
-            found[tuple((name, value) for name, value in row if name not in _OF_THE_MACHINE)] += count
+            fields = {name: value for name, value in row if name not in _OF_THE_MACHINE}
+            if fields.get("reason") == Reason.SUPERSEDED.value:
+                fields |= {"state": "dropped", "due_at": None}
+            found[tuple(fields.items())] += count
         return found
 
     return replace(
         outcomes,
         objects=strip(outcomes.objects),
-        deliveries=strip(outcomes.deliveries),
+        deliveries=strip(Counter({row: n for row, n in outcomes.deliveries.items() if dict(row)["state"] in _OUT})),
         receipts=strip(outcomes.receipts),
         made=strip(outcomes.made),
     )

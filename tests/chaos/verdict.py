@@ -7,10 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping
-
 from tests.chaos.faults import Interval
-from tests.chaos.records import Records
+from tests.chaos.records import Records, Row
 
 _LATE = timedelta(seconds=5)
 _NEAR = timedelta(seconds=2)
@@ -67,8 +65,8 @@ def judge(
 
 def _judge_follow_up(
     verdict: Verdict,
-    row: RowMapping,
-    delivery: RowMapping | None,
+    row: Row,
+    delivery: Row | None,
     received: Mapping[str, int],
     unanswered: Collection[str],
     terminated: Collection[str],
@@ -100,7 +98,7 @@ def _judge_follow_up(
 def _judge_unknown(
     verdict: Verdict,
     name: str,
-    delivery: RowMapping | None,
+    delivery: Row | None,
     arrived: int,
     unanswered: Collection[str],
     intervals: Sequence[Interval],
@@ -115,7 +113,7 @@ def _judge_unknown(
     verdict.classes[f"send_unknown ({delivery['fault']}), {was}"] += 1
 
 
-def _fault_at(delivery: RowMapping, intervals: Sequence[Interval]) -> str | None:
+def _fault_at(delivery: Row, intervals: Sequence[Interval]) -> str | None:
     """Return the kind of a fault between the claim and its result."""
     first, last = delivery["claimed_at"] - _NEAR, delivery["decided_at"] + _NEAR
     return next((one.kind for one in intervals if one.began_at <= last and one.ended_at >= first), None)
