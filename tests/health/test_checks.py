@@ -83,6 +83,7 @@ def test_everything_is_ok() -> None:
         (with_database(revisions=None), "tables", "run `connector setup`", "not_ready", "not_ready"),
         (with_database(revisions=("0009",)), "tables", "0009, older than this program", "not_ready", "not_ready"),
         (with_database(revisions=("9000",)), "tables", "9000, newer than this program", "degraded", "degraded"),
+        (with_database(revisions=("9000",), oldest_program="8000"), "tables", "9000, newer", "degraded", "degraded"),
         (with_database(revisions=("0015", "0016")), "tables", "0015, 0016", "not_ready", "not_ready"),
         (with_database(revisions=("ae10",)), "tables", "another program", "not_ready", "not_ready"),
         (with_database(revisions=()), "tables", "no known revision", "not_ready", "not_ready"),
