@@ -74,6 +74,12 @@ def _key(name: str) -> Column[Any]:
     return Column(name, String(255), primary_key=True)
 
 
+compatibility = Table(
+    "compatibility",
+    metadata,
+    Column("oldest_program", String(32), primary_key=True),
+    comment="One row: the newest revision that the oldest program knows which can work with these tables.",
+)
 catalogue = Table(
     "catalogue",
     metadata,
