@@ -17,6 +17,7 @@ from starter.api.requests.admission import Admission
 from starter.api.requests.errors import install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
 from starter.api.requests.paths import EncodedPaths, decode_path_parameters
+from starter.api.requests.query import check_parameters
 from starter.api.routes import (
     api_docs,
     audit,
@@ -64,7 +65,8 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     app.state.segment = segment.open_mapping(context)
     keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, audit)
     for resource in keyed:
-        app.include_router(resource.router)  # every route declares the scopes it needs
+        # Every route declares the scopes that it needs.
+        app.include_router(resource.router, dependencies=[Depends(check_parameters)])
     app.include_router(webhooks.router)  # no key: providers sign their calls
     install_error_handlers(app)
     openapi.describe(app)
