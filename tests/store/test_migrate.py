@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, text
 
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import ensure_partitions, migrate
-from connector.store.engine.revision import NEWEST_REVISION, is_migrated
+from connector.store.engine.revision import NEWEST_REVISION, load_revisions
 from connector.store.tables import interactions, metadata
 from tests.support.databases import open_database
 from tests.support.repository import ROOT
@@ -49,15 +49,15 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
 
 
 async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postgresql_server: Any) -> None:
-    """Every process may run `connector setup` when it starts; before, `is_migrated` is false."""
+    """Every process may run `connector setup` when it starts; before, there is no revision."""
     name = postgresql_server.create()
     for url in (f"sqlite:///{tmp_path / 'new' / 'connector.db'}", postgresql_server.url(name)):
         databases = [Database.open(url) for _ in range(3)]
-        assert not await is_migrated(databases[0])
+        assert await load_revisions(databases[0]) is None
         await asyncio.gather(*(migrate(database) for database in databases))
         async with databases[0].read("default") as tx:
             assert await tx.connection.run_sync(_differences) == []
-        assert await is_migrated(databases[0])
+        assert await load_revisions(databases[0]) == (NEWEST_REVISION,)
         for database in databases:
             await database.close()
     postgresql_server.drop(name)

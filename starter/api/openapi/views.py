@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from connector.health.checks import CheckName, CheckStatus
 from connector.rules.model.audit import ActorKind, AuditAction, Outcome
 from connector.rules.model.consent import Consent, ConsentSource
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
+from connector.store.engine.outages import Outage
 
 
 class ResponseModel(BaseModel):
@@ -290,15 +292,24 @@ class RetriedChannelView(ResponseModel):
     fault: str
 
 
+class CheckView(ResponseModel):
+    """One check of the installation; `problem` says what is wrong and the way out, or why it is unknown."""
+
+    name: CheckName
+    status: CheckStatus
+    problem: str | None = None
+
+
 class ReadinessView(ResponseModel):
     """`degraded`: interactions are accepted, and their follow-ups start when the rest is back."""
 
     status: Literal["ready", "degraded", "not_ready"]
-    database: Literal["ok", "unreachable"]
+    database: Literal["ok"] | Outage
     temporal: Literal["ok", "unreachable"]
     worker: Literal["polling", "none"]
     retried: list[RetriedChannelView] | None = None
     note: str | None = None
+    checks: list[CheckView]
 
 
 class HealthView(ResponseModel):
