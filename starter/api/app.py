@@ -19,6 +19,7 @@ from starter.api.requests.admission import Admission
 from starter.api.requests.errors import install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
 from starter.api.requests.paths import EncodedPaths, decode_path_parameters
+from starter.api.requests.query import check_parameters
 from starter.api.routes import (
     api_docs,
     audit,
@@ -80,7 +81,8 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
     # every route of these declares the scopes that it needs; those of the webhooks check signatures
     keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, audit)
     for resource in (*open_to_all, *keyed, webhooks):
-        router.include_router(resource.router)
+        checks = [Depends(check_parameters)] if resource in keyed else []
+        router.include_router(resource.router, dependencies=checks)
     return tuple(router.routes)
 
 
