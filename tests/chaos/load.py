@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random  # noqa: TID251 - the seed names the campaign; no rule draws anything
 from typing import Any
 
 import httpx
+from sqlalchemy import func, select
 
-from tests.chaos.system import System
+from connector.store.engine.database import StoreUnavailable
+from connector.store.tables import follow_ups
+from tests.chaos.system import WORKSPACE, System
 from tests.support.builders import BOUGHT, PUSHED, external, follow_on, now
 
 _REPORTS: Sequence[dict[str, Any]] = (
@@ -30,6 +34,7 @@ _BATCHES_OF_A_USER = 12
 """Then another user takes the place, so that no log grows long."""
 _STOPPED = "paused"
 _PATIENCE_SECONDS = 300
+_MAX_DUE = 40
 
 
 def campaigns(hook: str) -> list[dict[str, Any]]:
@@ -63,6 +68,7 @@ class Load:
     refused: list[Any] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     _is_ending: bool = False
+    _has_room: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def publish(self) -> None:
         """Save and publish every campaign."""
@@ -80,6 +86,7 @@ class Load:
             for number in range(reporters):
                 group.create_task(self._report(number))
             group.create_task(self._order())
+            group.create_task(self._watch_backlog())
 
     def end(self) -> None:
         """Begin nothing new."""
@@ -97,6 +104,7 @@ class Load:
                 _item(random, f"{number}-{batch}-{place}", random.choice(users))
                 for place in range(random.randint(1, 4))
             ]
+            await self._has_room.wait()
             await self._repeat_until_answered(random, items)
             if random.random() < 0.1:  # a service that reports what it has reported
                 await self._repeat_until_answered(random, items)
@@ -115,6 +123,19 @@ class Load:
                 self.accepted.add(item["id"])
             else:
                 self.refused.append(result)
+
+    async def _watch_backlog(self) -> None:
+        """Let nobody report while much is due: a slow machine gets less to do."""
+        table = follow_ups.c
+        due = select(func.count()).select_from(follow_ups)
+        due = due.where(table.state.in_(("waiting", "sending")), table.due_at < func.now())
+        while not self._is_ending:
+            with suppress(StoreUnavailable):
+                async with self.system.database.read(WORKSPACE) as tx:
+                    has_room = (await tx.execute(due)).scalar_one() < _MAX_DUE
+                (self._has_room.set if has_room else self._has_room.clear)()
+            await asyncio.sleep(0.5)
+        self._has_room.set()
 
     async def _order(self) -> None:
         """Stop and resume one campaign again and again; it ends resumed."""
