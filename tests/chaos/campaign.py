@@ -54,10 +54,13 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
     """Run a campaign; its logs are in the folder."""
     began = time.monotonic()
     async with run_system(folder, plan.seed) as system:
+        starting = time.monotonic()
         await system.serve()
+        start_seconds = time.monotonic() - starting
+        say(f"everything started within {start_seconds:.0f} seconds")
         load = Load(system, plan.seed)
         await load.publish()
-        faults = Faults(system, Random(f"faults {plan.seed}"), plan.pause_seconds)
+        faults = Faults(system, Random(f"faults {plan.seed}"), plan.pause_seconds, start_seconds)
         loading = asyncio.create_task(load.run(plan.reporters))
         watching = asyncio.create_task(_report_progress(faults, load, say))
         try:
@@ -73,9 +76,6 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         records = await load_records(system.database, WORKSPACE)
         produced = await load_outcomes(system.database, WORKSPACE, (), [])
         say("comparing with simulate")
-        import pickle  # DEBUG
-
-        (folder / "records.pickle").write_bytes(pickle.dumps((records, produced, system.hook)))  # DEBUG
         different = differences(produced, records, campaigns(system.hook))
         verdict = judge(
             records,

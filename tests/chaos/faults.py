@@ -21,8 +21,8 @@ from tests.chaos.supervised import Supervised
 from tests.chaos.system import WORKSPACE, System
 
 _MAX_AT_ONCE = 2
-_MIN_AGE_SECONDS = 4.0
-"""A process that is only just starting is left alone, so that any work is done at all."""
+_WORK_SECONDS = 2.0
+"""A process is left alone until it has started and worked for so long, so that any work is done at all."""
 _AHEAD = timedelta(seconds=3)
 """A workflow is terminated only so long before it is due: it is not being sent then."""
 
@@ -42,11 +42,13 @@ class Faults:
 
     Args:
         pause_seconds: between the beginnings of two faults, on average.
+        start_seconds: how long processes take to start on this machine.
     """
 
     system: System
     random: Random
     pause_seconds: float
+    start_seconds: float
     intervals: list[Interval] = field(default_factory=list)
     terminated: set[str] = field(default_factory=set)
     _attacked: set[str] = field(default_factory=set)
@@ -109,15 +111,18 @@ class Faults:
             *[("workflow terminated", "", self._terminate_workflow)] * 2,
         ]
 
+    def _works(self, process: Supervised) -> bool:
+        return process.age_seconds > self.start_seconds + _WORK_SECONDS
+
     async def _kill(self, process: Supervised) -> bool:
-        if process.age_seconds < _MIN_AGE_SECONDS:
+        if not self._works(process):
             return False
         process.signal(signal.SIGKILL)
         await self._sleep(0.2, 0.6)
         return True
 
     async def _terminate(self, process: Supervised) -> bool:
-        if process.age_seconds < _MIN_AGE_SECONDS:
+        if not self._works(process):
             return False
         starts = process.starts
         process.signal(signal.SIGTERM)
@@ -126,7 +131,7 @@ class Faults:
         return True
 
     async def _suspend(self, process: Supervised) -> bool:
-        if process.age_seconds < _MIN_AGE_SECONDS:
+        if not self._works(process):
             return False
         process.signal(signal.SIGSTOP)
         await self._sleep(0.5, 8)
@@ -135,7 +140,7 @@ class Faults:
 
     async def _kill_temporal(self) -> bool:
         temporal = self.system.temporal
-        if temporal.age_seconds < _MIN_AGE_SECONDS:
+        if not self._works(temporal):
             return False
         temporal.hold_back(True)
         temporal.signal(signal.SIGKILL)

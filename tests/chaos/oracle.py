@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +33,7 @@ _ATTEMPT = timedelta(seconds=30)
 _NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 _ENDED_BY_OTHERS = (Reason.EXCEPTION, Reason.SUPERSEDED, Reason.STOPPED, Reason.CANCELLED_BY_OPERATOR)
 """What ended so was never claimed: if nothing ends it in the oracle, it is sent there at last."""
+_OVERTAKEN = (Reason.SUPERSEDED.value, Reason.ALREADY_WAITING.value)
 _OUT = (DeliveryState.SENT.value, DeliveryState.UNKNOWN.value)
 _OF_THE_MACHINE = frozenset({"decided_at", "claimed_at", "received_at"})
 """When the system came to it depends on the faults, and so does whether a message that ended unsent was ever tried."""
@@ -40,7 +41,9 @@ _OF_THE_MACHINE = frozenset({"decided_at", "claimed_at", "received_at"})
 
 def differences(produced: Outcomes, records: Records, definitions: Sequence[Any]) -> list[str]:
     """Return what only production (-) or only the oracle (+) has."""
-    return _without_instants(produced).differences(_without_instants(simulate(records, definitions)))
+    together = _reported_together(records)
+    expected = simulate(records, definitions)
+    return _comparable(produced, together).differences(_comparable(expected, together))
 
 
 def simulate(records: Records, definitions: Sequence[Any]) -> Outcomes:
@@ -176,26 +179,35 @@ class _Oracle:
         return max([decided_at, *(at + _INSTANT for at in waits if decided_at <= at < until)])
 
 
-def _without_instants(outcomes: Outcomes) -> Outcomes:
-    """Leave out what depends on the faults, and whether a superseded trigger ever waited.
+def _reported_together(records: Records) -> set[tuple[str, str]]:
+    """Return (user, id) of the items that arrived at the instant of another one of their user."""
+    arrivals = Counter((entry.item.user, entry.received_at) for entry in records.reported)
+    return {
+        (entry.item.user, entry.id) for entry in records.reported if arrivals[entry.item.user, entry.received_at] > 1
+    }
 
-    Of two triggers in one request, production refuses the superseded one; `simulate`, to which they come one by one,
-    drops it.
+
+def _comparable(outcomes: Outcomes, together: Collection[tuple[str, str]]) -> Outcomes:
+    """Leave out what depends on the faults, and how a trigger was overtaken by another one of its request.
+
+    Of two triggers in one request, production refuses one, or lets it wait and supersedes it in the same transaction;
+    to `simulate` they come one by one. Either way the other one waits.
     """
 
     def strip(rows: Counter[OutcomeRow]) -> Counter[OutcomeRow]:
         found: Counter[OutcomeRow] = Counter()
         for row, count in rows.items():
             fields = {name: value for name, value in row if name not in _OF_THE_MACHINE}
-            if fields.get("reason") == Reason.SUPERSEDED.value:
-                fields |= {"state": "dropped", "due_at": None}
+            if fields.get("reason") in _OVERTAKEN and (fields["user"], fields["trigger"]) in together:
+                fields |= {"state": "overtaken", "reason": None, "due_at": None}
             found[tuple(fields.items())] += count
         return found
 
+    was_out = Counter({row: count for row, count in outcomes.deliveries.items() if dict(row)["state"] in _OUT})
     return replace(
         outcomes,
         objects=strip(outcomes.objects),
-        deliveries=strip(Counter({row: n for row, n in outcomes.deliveries.items() if dict(row)["state"] in _OUT})),
+        deliveries=strip(was_out),
         receipts=strip(outcomes.receipts),
         made=strip(outcomes.made),
     )
