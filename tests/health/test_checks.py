@@ -85,7 +85,7 @@ def test_everything_is_ok() -> None:
         (with_database(revisions=("9000",)), "tables", "9000, newer than this program", "degraded", "degraded"),
         (with_database(revisions=("0015", "0016")), "tables", "0015, 0016", "not_ready", "not_ready"),
         (with_database(revisions=("ae10",)), "tables", "another program", "not_ready", "not_ready"),
-        (with_database(revisions=()), "tables", "no known revision", "not_ready", "not_ready"),
+        (with_database(revisions=()), "tables", "run `connector setup`", "not_ready", "not_ready"),
         (NO_TEMPORAL, "temporal", "start its server", "degraded", "not_ready"),
         (with_temporal(has_namespace=False), "namespace", "namespace create", "degraded", "not_ready"),
         (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import column, inspect, select, table
 
@@ -29,10 +30,25 @@ class WrongTables(ConnectorError):
 
 @dataclass(frozen=True)
 class RevisionFault:
-    """Why the tables do not fit, and the way out, in one sentence; `is_newer`: a later version made them."""
+    """Why the tables do not fit, and the way out, in one sentence.
 
+    Args:
+        kind: `missing` and `older` tables are what `connector setup` creates and upgrades; `newer` ones were made by a
+            later version; `unknown` ones by another program, or by several branches of this one.
+    """
+
+    kind: Literal["missing", "older", "newer", "unknown"]
     sentence: str
-    is_newer: bool = False
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a later version of the program made the tables."""
+        return self.kind == "newer"
+
+    @property
+    def is_for_setup(self) -> bool:
+        """Whether `connector setup` is the way out."""
+        return self.kind in ("missing", "older")
 
 
 def find_revision_fault(revisions: Sequence[str] | None, newest: str = NEWEST_REVISION) -> RevisionFault | None:
@@ -42,24 +58,26 @@ def find_revision_fault(revisions: Sequence[str] | None, newest: str = NEWEST_RE
         revisions: the rows of `alembic_version`; None: there is no such table.
         newest: the revision that this program needs.
     """
-    if revisions is None:
-        return RevisionFault("the database has no tables of the connector yet: run `connector setup`")
+    if not revisions:
+        return RevisionFault("missing", "the database has no tables of the connector yet: run `connector setup`")
     if list(revisions) == [newest]:
         return None
-    found = ", ".join(sorted(revisions)) or "nothing"
+    found = ", ".join(sorted(revisions))
     if len(revisions) != 1 or not _NUMBERED.fullmatch(revisions[0]):
         return RevisionFault(
+            "unknown",
             f"the tables are of no known revision (alembic_version has {found}, this program needs {newest}): correct "
-            "CONNECTOR_DATABASE_URL if it names the database of another program, else restore a backup"
+            "CONNECTOR_DATABASE_URL if it names the database of another program, else restore a backup",
         )
     if revisions[0] > newest:
         return RevisionFault(
+            "newer",
             f"the tables are of revision {found}, newer than this program, which knows {newest}: deploy the version of "
             "the program that made them, or a later one",
-            is_newer=True,
         )
     return RevisionFault(
-        f"the tables are of revision {found}, older than this program, which needs {newest}: run `connector setup`"
+        "older",
+        f"the tables are of revision {found}, older than this program, which needs {newest}: run `connector setup`",
     )
 
 
