@@ -12,7 +12,7 @@ import socket
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from connector.store.engine.revision import WrongTables, find_revision_fault, load_revisions
+from connector.store.engine.revision import WrongTables, load_revision_fault
 
 
 class NotSetUp(ConnectorError):
@@ -33,8 +33,8 @@ def check_data_folder(settings: Settings) -> None:
 
 
 async def check_tables(database: Database) -> None:
-    """Check that the tables are those of this program. Raises WrongTables, and StoreUnavailable during an outage."""
-    if fault := find_revision_fault(await load_revisions(database)):
+    """Check that this program can work with the tables. Raises WrongTables, and StoreUnavailable during an outage."""
+    if fault := await load_revision_fault(database):
         raise WrongTables(fault.sentence)
 
 

@@ -97,13 +97,13 @@ def check_writable(facts: InstallationFacts) -> Check:
 
 
 def check_tables(facts: InstallationFacts) -> Check:
-    """Check that the tables are those of this program. Newer ones do not stop a process that runs already."""
+    """Check that this program can work with the tables. Too new ones do not stop a process that runs already."""
     if check_database(facts).status is not CheckStatus.OK:
         return _unknown(CheckName.TABLES, CheckName.DATABASE)
-    fault = find_revision_fault(facts.database.revisions, facts.newest_revision)
+    fault = find_revision_fault(facts.database.revisions, facts.database.oldest_program, facts.newest_revision)
     if fault is None:
         return Check(CheckName.TABLES)
-    return _failed(CheckName.TABLES, Impact.DELAY if fault.is_newer else Impact.INGEST, fault.sentence)
+    return _failed(CheckName.TABLES, Impact.INGEST, fault.sentence)
 
 
 def check_temporal(facts: InstallationFacts) -> Check:

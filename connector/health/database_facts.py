@@ -15,7 +15,7 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.engine.database import Database
 from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
-from connector.store.engine.revision import find_revision_fault, read_revisions
+from connector.store.engine.revision import find_revision_fault, read_oldest_program, read_revisions
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.retries import find_retried_channels
 
@@ -47,8 +47,8 @@ class DatabaseProbe:
     async def _gather(self) -> DatabaseFacts:
         async with self._database.read(self._workspace, seconds=_TRANSACTION_SECONDS) as tx:
             revisions = await read_revisions(tx)
-            fault = find_revision_fault(revisions)
-            if fault is not None and not fault.is_newer:
+            oldest_program = await read_oldest_program(tx, revisions)
+            if find_revision_fault(revisions, oldest_program):
                 return DatabaseFacts(revisions=revisions)
             version = (await read_head(tx)).version
             is_read_only = self._database.dialect == "postgresql" and await _is_read_only(tx)
@@ -58,6 +58,7 @@ class DatabaseProbe:
             outage=refusal,
             advice=refusal and ADVICE[refusal],
             revisions=revisions,
+            oldest_program=oldest_program,
             retried=retried,
             channels=await self._load_channels(version),
         )

@@ -21,6 +21,7 @@ class DatabaseFacts:
         advice: what to do about the outage.
         detail: host, port, database and the reason as the server or the driver gave them; never a password.
         revisions: the rows of `alembic_version`; None: there is no such table.
+        oldest_program: what `read_oldest_program` returns.
         retried: the (channel, fault) pairs of messages that are due and tried again (W6).
         channels: the live campaigns by each channel that they use; None: not known.
     """
@@ -29,6 +30,7 @@ class DatabaseFacts:
     advice: str | None = None
     detail: str | None = None
     revisions: Sequence[str] | None = ()
+    oldest_program: str | None = None
     retried: Sequence[tuple[str, str]] = ()
     channels: Mapping[str, Sequence[str]] | None = None
 

@@ -115,10 +115,13 @@ async def test_a_missing_privilege_is_one_sentence(server: PostgreSQL, port: int
 async def test_tables_of_a_later_version(server: PostgreSQL, port: int) -> None:
     """`connector setup` changes nothing, and says so in one sentence instead of alembic's traceback."""
     database = Database.open(f"postgresql://owner:{PASSWORD}@127.0.0.1:{port}/shop")
+    known = server.execute("SELECT oldest_program FROM compatibility", name="shop")[0][0]
     server.execute("UPDATE alembic_version SET version_num = '9000'", name="shop")
+    server.execute("UPDATE compatibility SET oldest_program = '9000'", name="shop")
     try:
         with pytest.raises(WrongTables, match="revision 9000, newer than this program, which knows"):
             await migrate(database)
     finally:
         server.execute(f"UPDATE alembic_version SET version_num = '{NEWEST_REVISION}'", name="shop")
+        server.execute(f"UPDATE compatibility SET oldest_program = '{known}'", name="shop")
         await database.close()

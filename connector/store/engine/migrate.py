@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from connector.store.engine.database import LONG_SECONDS, Database
-from connector.store.engine.revision import WrongTables, find_revision_fault, read_revisions
+from connector.store.engine.revision import WrongTables, find_revision_fault, read_oldest_program, read_revisions
 from connector.store.engine.transaction import Transaction, database_now
 
 _SCRIPTS = Path(__file__).parents[1] / "migrations"
@@ -28,10 +28,12 @@ async def migrate(database: Database) -> None:
         WrongTables: a later version of the program made the tables, or another program did. Nothing is changed.
     """
     async with database.write(_MIGRATIONS, lock="exclusive", seconds=_MIGRATION_SECONDS) as tx:
-        fault = find_revision_fault(await read_revisions(tx))
-        if fault is not None and not fault.is_for_setup:
-            raise WrongTables(fault.sentence)
-        await tx.connection.run_sync(_upgrade)
+        revisions = await read_revisions(tx)
+        fault = find_revision_fault(revisions, await read_oldest_program(tx, revisions))
+        if fault is not None:
+            if not fault.is_for_setup:
+                raise WrongTables(fault.sentence)
+            await tx.connection.run_sync(_upgrade)
         today = (await database_now(tx)).date()
     await ensure_partitions(database, today)
 

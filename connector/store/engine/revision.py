@@ -16,11 +16,13 @@ from sqlalchemy import column, inspect, select, table
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
+from connector.store.tables import compatibility
 
-NEWEST_REVISION = "0016"
+NEWEST_REVISION = "0018"
 """The newest script in `connector/store/migrations/versions`."""
 
 _VERSIONS = table("alembic_version", column("version_num"))
+_COMPATIBILITY_SINCE = "0017"
 _NUMBERED = re.compile(r"\d{4}", re.ASCII)
 
 
@@ -41,44 +43,51 @@ class RevisionFault:
     sentence: str
 
     @property
-    def is_newer(self) -> bool:
-        """Whether a later version of the program made the tables."""
-        return self.kind == "newer"
-
-    @property
     def is_for_setup(self) -> bool:
         """Whether `connector setup` is the way out."""
         return self.kind in ("missing", "older")
 
 
-def find_revision_fault(revisions: Sequence[str] | None, newest: str = NEWEST_REVISION) -> RevisionFault | None:
+def find_revision_fault(
+    revisions: Sequence[str] | None, oldest_program: str | None = None, newest: str = NEWEST_REVISION
+) -> RevisionFault | None:
     """Return why tables of these revisions do not fit this program; None: they fit.
 
     Args:
         revisions: the rows of `alembic_version`; None: there is no such table.
-        newest: the revision that this program needs.
+        oldest_program: the newest revision that the oldest program knows which can work with these tables; None: only
+            programs that know the tables' own.
+        newest: the revision that this program needs, the newest that it knows.
     """
     if not revisions:
         return RevisionFault("missing", "the database has no tables of the connector yet: run `connector setup`")
     if list(revisions) == [newest]:
         return None
-    found = ", ".join(sorted(revisions))
-    if len(revisions) != 1 or not _NUMBERED.fullmatch(revisions[0]):
+    revision = _single(revisions)
+    if revision is None:
+        found = ", ".join(sorted(revisions))
         return RevisionFault(
             "unknown",
             f"the tables are of no known revision (alembic_version has {found}, this program needs {newest}): correct "
             "CONNECTOR_DATABASE_URL if it names the database of another program, else restore a backup",
         )
-    if revisions[0] > newest:
+    if revision > newest and oldest_program is not None and oldest_program <= newest:
+        return None
+    if revision > newest:
         return RevisionFault(
             "newer",
-            f"the tables are of revision {found}, newer than this program, which knows {newest}: deploy the version of "
-            "the program that made them, or a later one",
+            f"the tables are of revision {revision}, newer than this program, which knows {newest}: deploy the version "
+            "of the program that made them, or a later one",
         )
     return RevisionFault(
         "older",
-        f"the tables are of revision {found}, older than this program, which needs {newest}: run `connector setup`",
+        f"the tables are of revision {revision}, older than this program, which needs {newest}: run `connector setup`",
     )
+
+
+def _single(revisions: Sequence[str]) -> str | None:
+    """Return the revision if it is one of ours; None: there are several, none, or another program's."""
+    return revisions[0] if len(revisions) == 1 and _NUMBERED.fullmatch(revisions[0]) else None
 
 
 async def read_revisions(tx: Transaction) -> tuple[str, ...] | None:
@@ -88,7 +97,16 @@ async def read_revisions(tx: Transaction) -> tuple[str, ...] | None:
     return tuple((await tx.execute(select(_VERSIONS.c.version_num))).scalars())
 
 
-async def load_revisions(database: Database) -> tuple[str, ...] | None:
-    """Return the rows of `alembic_version` in a transaction of its own. Raises StoreUnavailable."""
+async def read_oldest_program(tx: Transaction, revisions: Sequence[str] | None) -> str | None:
+    """Return the `oldest_program` of `find_revision_fault`, which the tables of these revisions name; None: none."""
+    revision = _single(revisions or ())
+    if revision is None or revision < _COMPATIBILITY_SINCE:
+        return None
+    return (await tx.execute(select(compatibility.c.oldest_program))).scalar_one_or_none()
+
+
+async def load_revision_fault(database: Database) -> RevisionFault | None:
+    """Return why a database's tables do not fit this program; None: they fit. Raises StoreUnavailable."""
     async with database.read("/migrations") as tx:
-        return await read_revisions(tx)
+        revisions = await read_revisions(tx)
+        return find_revision_fault(revisions, await read_oldest_program(tx, revisions))

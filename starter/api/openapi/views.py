@@ -161,6 +161,7 @@ class ResumePreviewView(ResponseModel):
 class FollowUpView(ResponseModel):
     """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time.
 
+    `user_key` is the user's name in Temporal and in the audit trail; `user` is null if the user was erased.
     `waits`, of an open one: "waits until …", or "due for 9 s; attempt 5 at …; last: http_503".
     """
 
@@ -168,6 +169,7 @@ class FollowUpView(ResponseModel):
     workflow_id: str | None
     campaign: str
     user: str | None
+    user_key: str
     trigger: str
     key: Any
     triggered_at: datetime
@@ -182,9 +184,11 @@ class FollowUpView(ResponseModel):
 
 
 class FollowUpsView(ResponseModel):
-    """Newest trigger first."""
+    """Newest trigger first; overdue ones longest overdue first. `next` is the `after` of the next page, or null."""
 
     follow_ups: list[FollowUpView]
+    has_more: bool
+    next: str | None
 
 
 class CountsView(ResponseModel):
@@ -277,6 +281,7 @@ class AuditView(ResponseModel):
     """Newest first; `next` is the `before` of the next page, null if there is none."""
 
     entries: list[AuditEntryView]
+    has_more: bool
     next: int | None
 
 
