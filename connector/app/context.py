@@ -40,15 +40,16 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
     workspace = settings.workspace
     cache = CatalogueCache(workspace)
     intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
+    outbox = Outbox(database, workspace, temporal.client, sweep_seconds=settings.sweep_seconds, idle=intake.idle)
     return AppContext(
         settings=settings,
         database=database,
         cache=cache,
         intake=intake,
-        outbox=Outbox(database, workspace, temporal.client, sweep_seconds=settings.sweep_seconds, idle=intake.idle),
+        outbox=outbox,
         reconciliation=Reconciliation(database, workspace, temporal.client, every_seconds=settings.reconcile_seconds),
         temporal=temporal,
-        probe=Probe(database, cache, workspace, temporal),
+        probe=Probe(database, cache, workspace, temporal, refusal=lambda: outbox.refusal),
     )
 
 
