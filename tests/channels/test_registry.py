@@ -50,7 +50,7 @@ def test_smtp_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     """CONNECTOR_SMTP_* name the server, CONNECTOR_SEND_TIMEOUT the webhooks' bound."""
     monkeypatch.setenv("CONNECTOR_SMTP_HOST", "mx.test")
     monkeypatch.setenv("CONNECTOR_SMTP_TLS", "implicit")
-    monkeypatch.setenv("CONNECTOR_SEND_TIMEOUT", "PT5S")
+    monkeypatch.setenv("CONNECTOR_SEND_TIMEOUT", "5 seconds")
     settings = Settings()
     assert (settings.smtp.host, settings.smtp.tls) == ("mx.test", "implicit")
     assert settings.send_timeout == timedelta(seconds=5)
