@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from connector.app.configuration import open_database
 from connector.app.store_context import StoreContext
+from connector.health.probe import Probe
 from connector.ingest.intake import Intake
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
@@ -25,6 +26,7 @@ class AppContext(StoreContext):
     outbox: Outbox
     reconciliation: Reconciliation
     temporal: TemporalLink
+    probe: Probe
 
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
@@ -53,6 +55,7 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
             database, workspace, temporal.client, every_seconds=settings.reconcile_interval.total_seconds()
         ),
         temporal=temporal,
+        probe=Probe(database, cache, workspace, temporal),
     )
 
 

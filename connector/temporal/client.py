@@ -36,6 +36,7 @@ from connector import names
 from connector.rules.model.errors import ConnectorError
 from connector.settings.codec import CodecKey, CodecSettings
 from connector.temporal.codec import EncryptionCodec
+from connector.temporal.runtime import process_runtime
 from connector.wire import FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("temporal")
@@ -96,7 +97,9 @@ async def connect(*, attempts: int | None = 10) -> Client:
     pause_seconds, failures = _FIRST_PAUSE_SECONDS, 0
     while True:
         try:
-            return await Client.connect(**config, plugins=[connector_plugin(sandboxed=False)])
+            return await Client.connect(
+                **config, runtime=process_runtime(), plugins=[connector_plugin(sandboxed=False)]
+            )
         except RuntimeError as error:
             failures += 1
             if attempts is not None and failures >= attempts:
