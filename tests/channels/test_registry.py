@@ -82,7 +82,7 @@ async def test_sms_and_push_have_providers_where_they_are_set_up(tmp_path: Path)
 def test_providers_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     """CONNECTOR_TWILIO_* and CONNECTOR_FCM_*; what does not go together names what it begins with."""
     monkeypatch.setenv("CONNECTOR_TWILIO_ACCOUNT_SID", ACCOUNT)
-    with pytest.raises(SettingsWrong, match=r"CONNECTOR_TWILIO_\*: .*AUTH_TOKEN"):
+    with pytest.raises(SettingsWrong, match=r"CONNECTOR_TWILIO_ACCOUNT_SID needs CONNECTOR_TWILIO_AUTH_TOKEN"):
         read_settings()
     monkeypatch.setenv("CONNECTOR_TWILIO_AUTH_TOKEN", "a secret" * 4)
     monkeypatch.setenv("CONNECTOR_TWILIO_SENDER", "+14155550100")
