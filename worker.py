@@ -60,6 +60,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
 
     Raises:
         NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
+        StoreUnavailable: the database refuses these settings.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
@@ -145,10 +146,12 @@ def _create_channel_worker(settings: Settings, client: Client, channel: ChannelN
 
 
 async def _check_tables(database: Database) -> None:
-    """Check the tables, unless the database is down: it may come back, but missing tables need an operator."""
+    """Check the tables, unless the database is down: it may come back, but wrong settings and tables do not."""
     try:
         await check_tables(database)
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        if error.is_permanent:
+            raise
         _log.warning("worker_without_database", note="waiting follow-ups are sent when it is back")
 
 

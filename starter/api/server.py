@@ -41,6 +41,7 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
 
     Raises:
         KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
+        StoreUnavailable: the database refuses these settings.
     """
     async with open_context(settings) as context:
         keys = keys_for(settings, host, context.database)
@@ -119,9 +120,11 @@ def _http_protocol(limits: ApiLimits) -> type[asyncio.Protocol] | Literal["h11"]
 
 
 async def _check_store(database: Database, keys: Keys) -> None:
-    """Check tables and keys; an unreachable database is only a warning, because it comes back by itself."""
+    """Check tables and keys. An outage that ends by itself is only a warning; wrong settings end the start."""
     try:
         await check_tables(database)
         await keys.check_any_exist()
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        if error.is_permanent:
+            raise
         _log.warning("api_without_database", note="requests get 503 until it is back")
