@@ -152,8 +152,8 @@ def check_search_attributes(facts: InstallationFacts) -> Check:
         return _failed(
             name,
             Impact.SENDS,
-            f"the namespace lacks search attributes, so that no follow-up starts: {named}: run `connector setup`; on "
-            f"Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
+            f"the namespace lacks search attributes, so that follow-ups do not start or do not end: {named}: run "
+            f"`connector setup`; on Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
             + " ".join(f"--sa {one}={kind}" for one, kind in missing.items())
             + "` or its UI",
         )
