@@ -38,14 +38,29 @@ LOG_EVENTS = {
     ),
     "erasure_log_not_truncated": LogEvent("warning", "SQLite's log keeps pages of an erased user until readers end."),
     "finalizer_failed": LogEvent("error", "A defect in code that frees an object. Report it with the line."),
+    "follow_up_restored": LogEvent(
+        "warning",
+        "A follow-up was open in the store and its workflow had completed, because the store was restored from a "
+        "backup; it ended as its workflow did.",
+    ),
     "keys_unreadable": LogEvent("warning", "The API keys cannot be read from the database; those read last hold."),
+    "launch_call_failed": LogEvent("warning", "Temporal did not answer a call for a launch; the outbox repeats it."),
+    "launch_lost": LogEvent(
+        "warning", "Temporal does not know the workflow of a launch, because it was restored; it starts again."
+    ),
     "launched": LogEvent("info", "All messages of a launch have been handled."),
     "library_message": LogEvent("", "A library says `text`; `logger` names it. `temporalio.core` is the SDK's core."),
     "message": LogEvent("info", "`connector dev` shows a message instead of sending it. Only there, with addresses."),
     "not_sent": LogEvent("warning", "A provider refused messages for good (`fault`); `explain` shows each of them."),
     "note": LogEvent("info", "What a command says beside its result."),
     "outbox_call_failed": LogEvent("warning", "Temporal refused calls of the outbox; it repeats them."),
+    "outbox_continues": LogEvent("info", "Temporal starts workflows again, after `outbox_rests`."),
     "outbox_failed": LogEvent("warning", "Temporal or the database is away; follow-ups start when it is back."),
+    "outbox_rests": LogEvent(
+        "error",
+        "Temporal refuses every start of a follow-up (`status`, `reason`), and they wait. `connector doctor` says what "
+        "to do; no process need be restarted.",
+    ),
     "process_crashed": LogEvent("critical", "A defect ended the process. Report it with the line."),
     "process_ended": LogEvent("warning", "A process of `connector dev` ended, and is started again."),
     "provider_event_unreadable": LogEvent("warning", "A provider reports an event that cannot be read."),
@@ -81,6 +96,11 @@ LOG_EVENTS = {
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),
     "workflow_failed": LogEvent("warning", "A workflow failed or timed out in Temporal; its rows have been ended."),
+    "workflows_lost": LogEvent(
+        "warning",
+        "Temporal does not know the workflows of open follow-ups (`follow_ups`), because it was restored from a "
+        "backup; they start again.",
+    ),
 }
 """By name. `library_message` has the level of the library's record."""
 
