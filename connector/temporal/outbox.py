@@ -20,6 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from connector import names
+from connector.metrics import OUTBOX_CALLS
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
@@ -37,6 +38,7 @@ from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
 _MAX_CONCURRENT_CALLS = 50
+_SUCCEEDED = "OK"
 _ROWS_PER_MARK = 250
 _UNANSWERED = (
     RPCStatusCode.UNAVAILABLE,
@@ -141,7 +143,8 @@ class Outbox:
             async with self._database.write(self._workspace) as tx:
                 await mark(tx, ids)
 
-        page = _Page(rows, lambda row: call(client, self._workspace, row), mark_group)
+        name = "start" if call is _start_follow_up else "signal"
+        page = _Page(rows, lambda row: call(client, self._workspace, row), mark_group, name)
         await page.process()
         if rows and not page.done:
             raise RPCError("no call to Temporal succeeded", RPCStatusCode.UNAVAILABLE, b"")
@@ -155,9 +158,11 @@ class Outbox:
                 await _start_or_signal_launch(client, self._workspace, row)
             except RPCError as error:
                 _log.warning("outbox_call_failed", launch=row["launch_id"], status=error.status.name)
+                OUTBOX_CALLS.labels("launch", error.status.name).inc()
                 if error.status in _UNANSWERED:
                     break
             else:
+                OUTBOX_CALLS.labels("launch", _SUCCEEDED).inc()
                 signalled[row["launch_id"]] = row["changed_in"]
         if signalled:
             async with self._database.write(self._workspace) as tx:
@@ -202,7 +207,9 @@ class _Page:
         rows: Sequence[RowMapping],
         call: Callable[[RowMapping], Awaitable[None]],
         mark: Callable[[Sequence[str]], Awaitable[None]],
+        name: str,
     ) -> None:
+        self._name = name
         self._rows, self._left, self._call, self._mark = rows, iter(rows), call, mark
         self._unmarked: list[str] = []
         self._failures: Counter[str] = Counter()
@@ -243,8 +250,10 @@ class _Page:
             await self._call(row)
         except RPCError as error:
             self._failures[error.status.name] += 1
+            OUTBOX_CALLS.labels(self._name, error.status.name).inc()
             self._stopped = self._stopped or error.status in _UNANSWERED
         else:
+            OUTBOX_CALLS.labels(self._name, _SUCCEEDED).inc()
             self._unmarked.append(row["id"])
 
     async def _mark_group(self) -> None:

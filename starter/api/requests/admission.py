@@ -1,7 +1,7 @@
 """Admission: who is known gets a place for the request, then its body is read.
 
 The one order of every request is: identify the caller (`starter.api.access`, or a webhook's headers), `admit`, read the
-body. A request without a place that reads its body is a defect; the server discards unread bodies (`http_protocol`).
+body. A request without a place that reads its body is a defect; `connector.app.http_protocol` discards unread bodies.
 Probes and the links of messages need no place: they wait for nothing.
 """
 
