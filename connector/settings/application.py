@@ -65,6 +65,8 @@ class Settings(Section):
     key_rate: float = Field(default=DEFAULT_KEY_RATE, gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8080, ge=0, le=65535)
+    worker_host: str = "127.0.0.1"
+    worker_port: int | None = Field(default=None, ge=0, le=65535)
     api_docs: bool = True
     api_trusted_proxies: list[IPv4Network | IPv6Network] = Field(default_factory=list)
     api_limits: ApiLimits = Field(default_factory=ApiLimits)

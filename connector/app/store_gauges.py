@@ -1,0 +1,139 @@
+"""What the database says of the whole workspace, as gauges: the same on every process that is asked.
+
+However many scrapes come, the store is queried once in ten seconds. A database that does not answer fails no scrape:
+`connector_database_up` is 0 then, and the other gauges are left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+from sqlalchemy.exc import SQLAlchemyError
+
+from connector.store.engine.database import Database, StoreUnavailable
+from connector.store.reporting.backlogs import Backlog, Backlogs, LaunchWork, load_backlogs
+
+_log = structlog.get_logger("metrics")
+_EVERY_SECONDS = 10.0
+_TIMEOUT_SECONDS = 2.0
+_PHASES = ("gathering", "sending", "waiting", "paused")
+
+
+class StoreGauges:
+    """The gauges of one workspace.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, database: Database, workspace: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database, self._workspace, self._clock = database, workspace, clock
+        self._turn = asyncio.Lock()
+        self._registry, self._until = CollectorRegistry(), float("-inf")
+
+    async def read(self) -> CollectorRegistry:
+        """Return the gauges, at most ten seconds old, within some three seconds."""
+        async with self._turn:
+            if self._clock() >= self._until:
+                self._registry = create_gauges(self._workspace, await self._load())
+                self._until = self._clock() + _EVERY_SECONDS
+            return self._registry
+
+    async def _load(self) -> Backlogs | None:
+        try:
+            async with (
+                asyncio.timeout(_TIMEOUT_SECONDS + 1),
+                self._database.read(self._workspace, seconds=_TIMEOUT_SECONDS) as tx,
+            ):
+                return await load_backlogs(tx)
+        except (StoreUnavailable, TimeoutError):
+            return None
+        except SQLAlchemyError as error:  # such as tables of another version, during an upgrade
+            _log.warning("metrics_not_read", error=type(error).__name__)
+            return None
+
+
+def create_gauges(workspace: str, found: Backlogs | None) -> CollectorRegistry:
+    """Return a registry with the gauges; None: the database did not answer."""
+    gauges = _Gauges(workspace)
+    gauges.set("connector_database_up", float(found is not None))
+    if found is not None:
+        _set_backlogs(gauges, found)
+        _set_launches(gauges, found)
+    return gauges.registry
+
+
+GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "connector_database_up": ("Whether this process could read the database when it was asked last: 1 or 0.", ()),
+    "connector_follow_ups_overdue": (
+        "Open follow-ups that have been due for more than a minute, by state, at most 100,000; without launches.",
+        ("state",),
+    ),
+    "connector_follow_ups_overdue_age_seconds": ("Since when the oldest of them is due.", ("state",)),
+    "connector_outbox_backlog": ("Rows that the outbox has to start, signal or launch, at most 100,000.", ("call",)),
+    "connector_outbox_backlog_age_seconds": ("Since when the oldest of them waits.", ("call",)),
+    "connector_launches": (
+        "Launches that have begun and not ended: gathering their audience, sending, waiting for a time, or paused.",
+        ("phase",),
+    ),
+    "connector_launch_open_messages": (
+        "Messages of a launch that are still to be sent, at most 10,000; of the 50 oldest launches.",
+        ("campaign",),
+    ),
+    "connector_launch_idle_seconds": (
+        "Since when no message of a launch went out although some are due; 0 if none is.",
+        ("campaign",),
+    ),
+}
+"""Their descriptions and labels. All have the label `workspace` besides."""
+
+
+class _Gauges:
+    """Gauges of one workspace, created when they are first set."""
+
+    def __init__(self, workspace: str) -> None:
+        self.registry, self._workspace = CollectorRegistry(), workspace
+        self._gauges: dict[str, Gauge] = {}
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        if name not in self._gauges:
+            description, names = GAUGES[name]
+            self._gauges[name] = Gauge(name, description, ["workspace", *names], registry=self.registry)
+        self._gauges[name].labels(workspace=self._workspace, **labels).set(value)
+
+
+def _set_backlogs(gauges: _Gauges, found: Backlogs) -> None:
+    for state, backlog in found.overdue.items():
+        gauges.set("connector_follow_ups_overdue", backlog.count, state=state)
+        gauges.set("connector_follow_ups_overdue_age_seconds", _age(backlog, found.now), state=state)
+    for call, backlog in found.outbox.items():
+        gauges.set("connector_outbox_backlog", backlog.count, call=call)
+        gauges.set("connector_outbox_backlog_age_seconds", _age(backlog, found.now), call=call)
+
+
+def _set_launches(gauges: _Gauges, found: Backlogs) -> None:
+    phases = Counter(_phase(launch) for launch in found.launches)
+    for phase in _PHASES:
+        gauges.set("connector_launches", phases[phase], phase=phase)
+    for launch in found.launches:
+        gauges.set("connector_launch_open_messages", launch.waiting, campaign=launch.campaign)
+        idle = (found.now - launch.kept_up_at).total_seconds() if _phase(launch) == "sending" else 0.0
+        gauges.set("connector_launch_idle_seconds", max(0.0, idle), campaign=launch.campaign)
+
+
+def _phase(launch: LaunchWork) -> str:
+    if launch.is_paused:
+        return "paused"
+    if launch.is_gathering:
+        return "gathering"
+    return "sending" if launch.due else "waiting"
+
+
+def _age(backlog: Backlog, now: datetime) -> float:
+    return 0.0 if backlog.since is None else max(0.0, (now - backlog.since).total_seconds())
