@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from connector.app.configuration import open_database
+from connector.app.installation_gauges import InstallationGauges
 from connector.app.store_context import StoreContext
-from connector.app.store_gauges import StoreGauges
+from connector.health.probe import Probe
 from connector.ingest.intake import Intake
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
@@ -27,7 +28,8 @@ class AppContext(StoreContext):
     outbox: Outbox
     reconciliation: Reconciliation
     temporal: TemporalLink
-    gauges: StoreGauges
+    probe: Probe
+    gauges: InstallationGauges
 
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
@@ -39,6 +41,7 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
     temporal = temporal or TemporalLink()
     workspace = settings.workspace
     cache = CatalogueCache(workspace)
+    probe = Probe(database, cache, workspace, temporal)
     intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
     return AppContext(
         settings=settings,
@@ -48,7 +51,8 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
         outbox=Outbox(database, workspace, temporal.client, sweep_seconds=settings.sweep_seconds, idle=intake.idle),
         reconciliation=Reconciliation(database, workspace, temporal.client, every_seconds=settings.reconcile_seconds),
         temporal=temporal,
-        gauges=StoreGauges(database, workspace),
+        probe=probe,
+        gauges=InstallationGauges(database, workspace, probe),
     )
 
 

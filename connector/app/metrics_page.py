@@ -9,7 +9,7 @@ import httpx
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
-from connector.app.store_gauges import StoreGauges
+from connector.app.installation_gauges import InstallationGauges
 
 __all__ = ["CONTENT_TYPE_LATEST", "MetricsPage"]
 
@@ -24,7 +24,7 @@ class MetricsPage:
         sdk: the URL of the SDK's own page on loopback; None: this process has none.
     """
 
-    def __init__(self, gauges: StoreGauges, *, sdk: str | None = None) -> None:
+    def __init__(self, gauges: InstallationGauges, *, sdk: str | None = None) -> None:
         self._gauges, self._sdk = gauges, sdk
 
     async def render(self) -> bytes:

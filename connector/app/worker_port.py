@@ -63,7 +63,8 @@ async def open_worker_port(context: AppContext, stopped: asyncio.Event) -> Async
     async def check() -> tuple[int, dict[str, Any]]:
         if stopped.is_set():
             return 503, {"status": "not_ready", "note": "the worker is stopping"}
-        return 200, {"status": "ready"}
+        found = await context.probe.read()
+        return found.http_status("worker"), found.body("worker")
 
     with listen(settings.worker_host, settings.worker_port, option="CONNECTOR_WORKER_PORT") as socket:
         host, port = socket.getsockname()[:2]

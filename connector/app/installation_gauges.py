@@ -1,7 +1,7 @@
-"""What the database says of the whole workspace, as gauges: the same on every process that is asked.
+"""What is true of the whole installation, as gauges: its checks, and what waits in the database.
 
-However many scrapes come, the store is queried once in ten seconds. A database that does not answer fails no scrape:
-`connector_database_up` is 0 then, and the other gauges are left out.
+However many scrapes come, database and Temporal are queried once in ten seconds. A database that does not answer fails
+no scrape: `connector_database_up` is 0 then, and what waits in it is left out.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
+from connector.health.checks import Check, CheckStatus
+from connector.health.probe import Probe
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.reporting.backlogs import Backlog, Backlogs, LaunchWork, load_backlogs
 
@@ -25,15 +27,17 @@ _TIMEOUT_SECONDS = 2.0
 _PHASES = ("gathering", "sending", "waiting", "paused")
 
 
-class StoreGauges:
+class InstallationGauges:
     """The gauges of one workspace.
 
     Args:
         clock: monotonic seconds.
     """
 
-    def __init__(self, database: Database, workspace: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database, self._workspace, self._clock = database, workspace, clock
+    def __init__(
+        self, database: Database, workspace: str, probe: Probe, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database, self._workspace, self._probe, self._clock = database, workspace, probe, clock
         self._turn = asyncio.Lock()
         self._registry, self._until = CollectorRegistry(), float("-inf")
 
@@ -41,7 +45,8 @@ class StoreGauges:
         """Return the gauges, at most ten seconds old, within some three seconds."""
         async with self._turn:
             if self._clock() >= self._until:
-                self._registry = create_gauges(self._workspace, await self._load())
+                found, readiness = await asyncio.gather(self._load(), self._probe.read())
+                self._registry = create_gauges(self._workspace, found, readiness.checks)
                 self._until = self._clock() + _EVERY_SECONDS
             return self._registry
 
@@ -59,9 +64,16 @@ class StoreGauges:
             return None
 
 
-def create_gauges(workspace: str, found: Backlogs | None) -> CollectorRegistry:
-    """Return a registry with the gauges; None: the database did not answer."""
+def create_gauges(workspace: str, found: Backlogs | None, checks: Sequence[Check]) -> CollectorRegistry:
+    """Return a registry with the gauges.
+
+    Args:
+        found: what waits in the database; None: it did not answer.
+    """
     gauges = _Gauges(workspace)
+    for check in checks:
+        if check.status is not CheckStatus.UNKNOWN:
+            gauges.set("connector_check_ok", float(check.status is CheckStatus.OK), check=check.name)
     gauges.set("connector_database_up", float(found is not None))
     if found is not None:
         _set_backlogs(gauges, found)
@@ -70,6 +82,10 @@ def create_gauges(workspace: str, found: Backlogs | None) -> CollectorRegistry:
 
 
 GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "connector_check_ok": (
+        "The checks of `/readyz` and `connector doctor`: 1, or 0 if it fails; left out while it cannot be checked.",
+        ("check",),
+    ),
     "connector_database_up": ("Whether this process could read the database when it was asked last: 1 or 0.", ()),
     "connector_follow_ups_overdue": (
         "Open follow-ups that have been due for more than a minute, by state, at most 100,000; without launches.",
