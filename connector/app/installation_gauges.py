@@ -91,9 +91,9 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Open follow-ups that have been due for more than a minute, by state, at most 100,000; without launches.",
         ("state",),
     ),
-    "connector_follow_ups_overdue_age_seconds": ("Since when the oldest of them is due.", ("state",)),
+    "connector_follow_ups_overdue_age_seconds": ("How long the oldest of them has been due.", ("state",)),
     "connector_outbox_backlog": ("Rows that the outbox has to start, signal or launch, at most 100,000.", ("call",)),
-    "connector_outbox_backlog_age_seconds": ("Since when the oldest of them waits.", ("call",)),
+    "connector_outbox_backlog_age_seconds": ("How long the oldest of them has waited.", ("call",)),
     "connector_launches": (
         "Launches that have begun and not ended: gathering their audience, sending, waiting for a time, or paused.",
         ("phase",),
@@ -103,7 +103,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("campaign",),
     ),
     "connector_launch_idle_seconds": (
-        "Since when no message of a launch went out although some are due; 0 if none is.",
+        "How long a launch with due messages has not been at work; 0 if none is due, or it is paused.",
         ("campaign",),
     ),
 }

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, literal, select
 
-from connector.rules.model.reasons import OPEN_STATES, State
+from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.transaction import Transaction, clock, database_now
+from connector.store.follow_ups.outbox import is_to_signal, is_to_start
 from connector.store.tables import entries, follow_ups, launches
 
 OVERDUE_AFTER = timedelta(minutes=1)
@@ -94,21 +95,12 @@ async def _load_overdue(tx: Transaction) -> dict[str, Backlog]:
 
 def _to_start(tx: Transaction) -> Select[*tuple[Any, ...]]:
     table = follow_ups.c
-    return _count(
-        select(table.created_at.label("at"))
-        .where(tx.in_workspace(follow_ups), table.started_at.is_(None), table.state == _written(State.WAITING))
-        .order_by(table.due_at)
-    )
+    return _count(select(table.created_at.label("at")).where(*is_to_start(tx)).order_by(table.due_at))
 
 
 def _to_signal(tx: Transaction) -> Select[*tuple[Any, ...]]:
     table = follow_ups.c
-    is_unknown = (table.ended_outside, table.started_at.is_not(None), table.signalled_at.is_(None))
-    return _count(
-        select(table.decided_at.label("at"))
-        .where(tx.in_workspace(follow_ups), *is_unknown, table.state.not_in([_written(s) for s in OPEN_STATES]))
-        .order_by(table.decided_at)
-    )
+    return _count(select(table.decided_at.label("at")).where(*is_to_signal(tx)).order_by(table.decided_at))
 
 
 def _launches_to_signal(tx: Transaction) -> Select[*tuple[Any, ...]]:
@@ -144,8 +136,4 @@ async def _load_launch_work(tx: Transaction, now: datetime) -> list[LaunchWork]:
 
 def _is_open() -> Any:
     """Return the condition that a follow-up is open, written out so that the partial indexes are used."""
-    return follow_ups.c.state.in_([_written(state) for state in OPEN_STATES])
-
-
-def _written(state: State) -> Any:
-    return literal(state.value, literal_execute=True)
+    return follow_ups.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])
