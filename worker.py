@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -27,6 +26,7 @@ from connector.app.event_loop import run_service
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
+from connector.app.temporal_variables import warn_of_slips
 from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
@@ -61,6 +61,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
 
     Raises:
         NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
+        StoreUnavailable: the database refuses these settings.
         PortTaken: another process listens on the worker's port.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
@@ -148,11 +149,13 @@ def _create_channel_worker(settings: Settings, client: Client, channel: ChannelN
 
 
 async def _check_tables(database: Database) -> None:
-    """Check the tables, unless the database is down: it may come back, but missing tables need an operator."""
+    """Check the tables, unless the database is down: it may come back, but wrong settings and tables do not."""
     try:
         await check_tables(database)
-    except StoreUnavailable:
-        _log.warning("database_unreachable", note="waiting follow-ups are sent when it is back")
+    except StoreUnavailable as error:
+        if error.is_permanent:
+            raise
+        _log.warning("worker_without_database", note="waiting follow-ups are sent when it is back")
 
 
 async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
@@ -192,19 +195,21 @@ async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> 
 async def _run() -> None:
     settings = read_settings()
     configure_logs(settings.log_format)
+    warn_of_slips()
     await run_worker(settings, stop_on_signals())
 
 
 def main() -> None:
     """Run a worker with the settings of the environment until SIGTERM, and end the process."""
     code = 0
+    configure_logs()  # until the settings are read
     try:
         run_service(_run())
     except ConnectorError as error:
-        print(error, file=sys.stderr)
+        _log.error("worker_refused", text=str(error), error=type(error).__name__)
         code = 1
     except Exception:
-        traceback.print_exc()
+        _log.critical("worker_crashed", exc_info=True)
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()

@@ -120,7 +120,12 @@ class LaunchWorkspace(Workspace):
 
 def settings_for(workspace: str, url: str, folder: Path) -> Settings:
     return Settings(
-        workspace=workspace, database_url=url, data=folder, dev=True, sweep_seconds=0.1, reconcile_seconds=0.1
+        workspace=workspace,
+        database_url=url,
+        data=folder,
+        dev=True,
+        sweep_interval=timedelta(seconds=0.1),
+        reconcile_interval=timedelta(seconds=0.1),
     )
 
 
