@@ -40,20 +40,21 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
     temporal = temporal or TemporalLink()
     workspace = settings.workspace
     cache = CatalogueCache(workspace)
-    probe = Probe(database, cache, workspace, temporal)
     intake = Intake(database, cache, workspace, retention=settings.retention)
+    outbox = Outbox(
+        database,
+        workspace,
+        temporal.client,
+        sweep_seconds=settings.sweep_interval.total_seconds(),
+        idle=intake.idle,
+    )
+    probe = Probe(database, cache, workspace, temporal, refusal=lambda: outbox.refusal)
     return AppContext(
         settings=settings,
         database=database,
         cache=cache,
         intake=intake,
-        outbox=Outbox(
-            database,
-            workspace,
-            temporal.client,
-            sweep_seconds=settings.sweep_interval.total_seconds(),
-            idle=intake.idle,
-        ),
+        outbox=outbox,
         reconciliation=Reconciliation(
             database, workspace, temporal.client, every_seconds=settings.reconcile_interval.total_seconds()
         ),

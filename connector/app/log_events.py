@@ -39,6 +39,7 @@ LOG_EVENTS = {
     "erasure_log_not_truncated": LogEvent("warning", "SQLite's log keeps pages of an erased user until readers end."),
     "finalizer_failed": LogEvent("error", "A defect in code that frees an object. Report it with the line."),
     "keys_unreadable": LogEvent("warning", "The API keys cannot be read from the database; those read last hold."),
+    "launch_call_failed": LogEvent("warning", "Temporal did not answer a call for a launch; the outbox repeats it."),
     "launched": LogEvent("info", "All messages of a launch have been handled."),
     "library_message": LogEvent("", "A library says `text`; `logger` names it. `temporalio.core` is the SDK's core."),
     "message": LogEvent("info", "`connector dev` shows a message instead of sending it. Only there, with addresses."),
@@ -48,7 +49,13 @@ LOG_EVENTS = {
     "not_sent": LogEvent("warning", "A provider refused messages for good (`fault`); `explain` shows each of them."),
     "note": LogEvent("info", "What a command says beside its result."),
     "outbox_call_failed": LogEvent("warning", "Temporal refused calls of the outbox; it repeats them."),
+    "outbox_continues": LogEvent("info", "Temporal starts workflows again, after `outbox_rests`."),
     "outbox_failed": LogEvent("warning", "Temporal or the database is away; follow-ups start when it is back."),
+    "outbox_rests": LogEvent(
+        "error",
+        "Temporal refuses every start of a follow-up (`status`, `reason`), and they wait. `connector doctor` says what "
+        "to do; no process need be restarted.",
+    ),
     "process_crashed": LogEvent("critical", "A defect ended the process. Report it with the line."),
     "process_ended": LogEvent("warning", "A process of `connector dev` ended, and is started again."),
     "provider_event_unreadable": LogEvent("warning", "A provider reports an event that cannot be read."),
