@@ -26,6 +26,7 @@ from connector.app.event_loop import run_service
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
+from connector.app.tracing import tracing
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
 from connector.rules.model.errors import ConnectorError
@@ -62,6 +63,12 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
+    with tracing(settings, "worker"):
+        await _run_parts(settings, stopped, client)
+    _log.info("worker_stopped")
+
+
+async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client | None) -> None:
     async with (
         open_context(settings, TemporalLink(client)) as context,
         _open_channels(context) as channels,
@@ -77,7 +84,6 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
             _log.info("worker_started", workspace=context.workspace, channels=sorted(channels))
-    _log.info("worker_stopped")
 
 
 def _create_workers(context: AppContext, client: Client, sender: Sender) -> list[Worker]:

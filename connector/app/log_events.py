@@ -29,6 +29,8 @@ LOG_EVENTS = {
     "card_not_rendered": LogEvent("warning", "The template of a card fails at `field` and `line`; correct the card."),
     "channel_broke": LogEvent("error", "A defect in a channel; the message becomes `send_unknown`. Report it."),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
+    "collector_reached": LogEvent("info", "Spans reach the collector again; `lost_spans` did not."),
+    "collector_unreachable": LogEvent("warning", "The collector of CONNECTOR_OTLP_ENDPOINT is away; spans are lost."),
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
     "command_warning": LogEvent("warning", "The command did its work, but `text` deserves a look."),
@@ -105,6 +107,8 @@ of Python's warnings and of crashes. Other commands write their notes and errors
 | `info` | the life of the process, and what it does | never |
 
 A fault has one line per kind in five minutes, not one per row: `left_out` says how many were not logged since the last.
+
+With [tracing](observability.md), `trace_id` leads from a line to its trace.
 
 Logs have no personal data: users appear by `user_key`, and an error by its type and its place in the code (`error`,
 `cause`, `at`), because its text may quote values; `pretty` shows the text, for development. `client` of

@@ -22,6 +22,7 @@ from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import ChannelName
 from connector.settings.client import ClientSettings
 from connector.settings.codec import CodecSettings
+from connector.settings.collector import OtlpEndpoint
 from connector.settings.environment import Section
 from connector.settings.inbox import InboxSettings
 from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
@@ -99,6 +100,7 @@ class Settings(Section):
     sweep_seconds: PositiveFloat = 5.0
     reconcile_seconds: PositiveFloat = 60.0
     log_format: Literal["auto", "pretty", "json"] = "auto"
+    otlp_endpoint: OtlpEndpoint | None = None
 
     _check_entries = field_validator("api_keys", mode="before")(check_entries)
     _check_distinct = field_validator("api_keys")(check_distinct)

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
 from connector.app.preflight import check_tables, listen
+from connector.app.tracing import tracing
 from connector.settings.application import ApiLimits, Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
@@ -41,6 +42,11 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
     Raises:
         KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
     """
+    with tracing(settings, "api"):
+        await _serve_api(settings, host, port, stopped)
+
+
+async def _serve_api(settings: Settings, host: str, port: int, stopped: asyncio.Event) -> None:
     async with open_context(settings) as context:
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
