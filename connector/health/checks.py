@@ -103,7 +103,7 @@ def check_tables(facts: InstallationFacts) -> Check:
     fault = find_revision_fault(facts.database.revisions, facts.database.oldest_program, facts.newest_revision)
     if fault is None:
         return Check(CheckName.TABLES)
-    return _failed(CheckName.TABLES, Impact.DELAY if fault.is_newer else Impact.INGEST, fault.sentence)
+    return _failed(CheckName.TABLES, Impact.INGEST, fault.sentence)
 
 
 def check_temporal(facts: InstallationFacts) -> Check:
@@ -151,8 +151,8 @@ def check_search_attributes(facts: InstallationFacts) -> Check:
         return _failed(
             name,
             Impact.SENDS,
-            f"the namespace lacks search attributes, so that no follow-up starts: {named}: run `connector setup`; on "
-            f"Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
+            f"the namespace lacks search attributes, so that follow-ups do not start or do not end: {named}: run "
+            f"`connector setup`; on Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
             + " ".join(f"--sa {one}={kind}" for one, kind in missing.items())
             + "` or its UI",
         )

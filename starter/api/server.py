@@ -17,7 +17,8 @@ from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
 from connector.app.preflight import check_tables, listen
 from connector.app.tracing import tracing
-from connector.settings.application import ApiLimits, Settings
+from connector.settings.api_limits import ApiLimits
+from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
 from starter.api.app import create_app
@@ -41,6 +42,7 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
 
     Raises:
         KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
+        StoreUnavailable: the database refuses these settings.
     """
     with tracing(settings, "api"):
         await _serve_api(settings, host, port, stopped)
@@ -124,9 +126,11 @@ def _http_protocol(limits: ApiLimits) -> type[asyncio.Protocol] | Literal["h11"]
 
 
 async def _check_store(database: Database, keys: Keys) -> None:
-    """Check tables and keys; an unreachable database is only a warning, because it comes back by itself."""
+    """Check tables and keys. An outage that ends by itself is only a warning; wrong settings end the start."""
     try:
         await check_tables(database)
         await keys.check_any_exist()
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        if error.is_permanent:
+            raise
         _log.warning("api_without_database", note="requests get 503 until it is back")

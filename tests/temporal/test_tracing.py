@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHandle
@@ -46,7 +47,7 @@ def collector() -> Iterator[Collector]:
 
 async def trace_one_message(
     collector: Collector, environment: WorkflowEnvironment, database: Database, url: str, folder: Path
-) -> WorkflowHandle[None, str]:
+) -> WorkflowHandle[Any, Any]:
     """Report an interaction of a marked user, and wait until its follow-up and the one after that were sent."""
     workspace = Workspace(database, environment)
     settings = settings_for(workspace.name, url, folder).model_copy(update={"otlp_endpoint": collector.url})
@@ -66,7 +67,7 @@ async def trace_one_message(
         await context.outbox.flush()
         await workspace.becomes("second", "sent")
         handle = workspace.workflow_of(await workspace.becomes("at-once", "sent"))
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
         return handle
     finally:
         stopped.set()
