@@ -34,6 +34,7 @@ bench: $(STAMP) ## measure against bare baselines (make bench ARGS=--quick for a
 pages: $(STAMP) ## write the generated parts of the documents anew
 	@$(BIN)/python -m tests.support.settings_page
 	@$(BIN)/python -m connector.app.log_events > docs/logs.md
+	@$(BIN)/python -m tests.support.metrics_docs
 
 robots: $(STAMP) ## write the list of robots' user agents anew, from the newest public lists
 	@$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/robots crawler-user-agents crawlerdetect

@@ -89,7 +89,7 @@ async def claim_messages(
             del decisions[position]
         effects = [effect for decision, _ in decisions.values() for effect in decision.effects]
         with on_behalf_of({due.follow_up.user_key: attempts[position].span for position, due in turn.items()}):
-            await apply_effects(tx, catalogue, intake, effects)
+            await apply_effects(tx, catalogue, intake, effects, turn.values())
         for position, (decision, recipient) in decisions.items():
             results[position] = _claim_of(turn[position], decision, recipient, catalogue, attempts[position].now)
     return results

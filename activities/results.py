@@ -90,7 +90,7 @@ async def record_messages(
             outcomes[position], decided = _decide(ends[position], due, logs, catalogue)
             effects += decided
         with on_behalf_of({due.follow_up.user_key: ends[position].attempt.span for position, due in turn.items()}):
-            changed |= await apply_effects(tx, catalogue, intake, effects)
+            changed |= await apply_effects(tx, catalogue, intake, effects, turn.values())
     return [RecordResult(outcome, changed) for outcome in outcomes]
 
 

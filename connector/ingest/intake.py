@@ -16,6 +16,7 @@ from typing import Any, Literal
 from connector import tracing
 from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item, settle_arrival
+from connector.metrics import INGESTS, ITEMS_INGESTED
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
@@ -115,11 +116,14 @@ class Intake:
             changes_by_item: further changes, by the position of an item of the same user; they apply only if that item
                 is new, so that a duplicate or refused one changes nothing.
         """
-        with tracing.span("ingest", facts={"connector.items": len(items)}) as span:
+        with INGESTS.time(), tracing.span("ingest", facts={"connector.items": len(items)}) as span:
             request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {}, anonymous)
             ingested = await self._batches.submit(request)
-            span.add(_counts(ingested.results))
-            return ingested
+            counts = Counter(result.status for result in ingested.results)
+            span.add({f"connector.{status}": number for status, number in counts.items()})
+        for status, number in counts.items():
+            ITEMS_INGESTED.labels(status).inc(number)
+        return ingested
 
     async def ingest_in_transaction(
         self,
@@ -251,10 +255,6 @@ class _BatchIngest:
             conversions += count_conversions(logged[key], past, self._catalogue, logged[key][0].item.user)
         for entry in await self._log(conversions) if conversions else ():
             logged[self._user_keys[entry.item.user]].append(entry)
-
-
-def _counts(results: Sequence[ItemResult]) -> dict[str, int]:
-    return {f"connector.{status}": number for status, number in Counter(item.status for item in results).items()}
 
 
 def check_items(
