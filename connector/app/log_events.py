@@ -40,8 +40,16 @@ LOG_EVENTS = {
     ),
     "erasure_log_not_truncated": LogEvent("warning", "SQLite's log keeps pages of an erased user until readers end."),
     "finalizer_failed": LogEvent("error", "A defect in code that frees an object. Report it with the line."),
+    "follow_up_restored": LogEvent(
+        "warning",
+        "A follow-up was open in the store and its workflow had completed, because the store was restored from a "
+        "backup; it ended as its workflow did.",
+    ),
     "keys_unreadable": LogEvent("warning", "The API keys cannot be read from the database; those read last hold."),
     "launch_call_failed": LogEvent("warning", "Temporal did not answer a call for a launch; the outbox repeats it."),
+    "launch_lost": LogEvent(
+        "warning", "Temporal does not know the workflow of a launch, because it was restored; it starts again."
+    ),
     "launched": LogEvent("info", "All messages of a launch have been handled."),
     "library_message": LogEvent("", "A library says `text`; `logger` names it. `temporalio.core` is the SDK's core."),
     "message": LogEvent("info", "`connector dev` shows a message instead of sending it. Only there, with addresses."),
@@ -95,6 +103,11 @@ LOG_EVENTS = {
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),
     "workflow_failed": LogEvent("warning", "A workflow failed or timed out in Temporal; its rows have been ended."),
+    "workflows_lost": LogEvent(
+        "warning",
+        "Temporal does not know the workflows of open follow-ups (`follow_ups`), because it was restored from a "
+        "backup; they start again.",
+    ),
 }
 """By name. `library_message` has the level of the library's record."""
 
