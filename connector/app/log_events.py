@@ -32,6 +32,7 @@ LOG_EVENTS = {
         "warning", "A `check` of the installation fails; `note` says what to do, `detail` what was answered."
     ),
     "check_passed": LogEvent("info", "A `check` is ok again, after `check_failed`."),
+    "checks_broke": LogEvent("error", "A defect in the checks of the installation. Report it with the line."),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
