@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test attack chaos lint bench pages robots clean
+.PHONY: help install demo test attack situations chaos lint bench pages robots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,6 +21,9 @@ test: $(STAMP) ## run the tests (make test ARGS="-k intake" for some of them)
 
 attack: $(STAMP) ## attack a running system with the load that each attack needs (tests/security)
 	@$(BIN)/python -m pytest --load full tests/security $(ARGS)
+
+situations: $(STAMP) ## play what goes wrong in production, and write what the programs say into docs/runbook.md
+	@$(BIN)/python -m tests.support.situations
 
 chaos: $(STAMP) ## kill everything at random on PostgreSQL, and compare with simulate (make chaos ARGS="--minutes 10 --seed 7")
 	@$(BIN)/python -m tests.chaos $(ARGS)

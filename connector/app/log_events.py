@@ -32,6 +32,7 @@ LOG_EVENTS = {
         "warning", "A `check` of the installation fails; `note` says what to do, `detail` what was answered."
     ),
     "check_passed": LogEvent("info", "A `check` is ok again, after `check_failed`."),
+    "checks_broke": LogEvent("error", "A defect in the checks of the installation. Report it with the line."),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
     "collector_reached": LogEvent("info", "Spans reach the collector again; `lost_spans` did not."),
     "collector_unreachable": LogEvent("warning", "The collector of CONNECTOR_OTLP_ENDPOINT is away; spans are lost."),
