@@ -27,6 +27,7 @@ from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.app.temporal_variables import warn_of_slips
+from connector.app.tracing import tracing
 from connector.app.version import program_version
 from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
@@ -70,6 +71,12 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
+    with tracing(settings, "worker"):
+        await _run_parts(settings, stopped, client)
+    _log.info("worker_stopped")
+
+
+async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client | None) -> None:
     async with (
         open_context(settings, TemporalLink(client)) as context,
         open_worker_port(context, stopped),
@@ -95,7 +102,6 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
                 version=program_version(),
                 build_id=settings.build_id,
             )
-    _log.info("worker_stopped")
 
 
 def _create_workers(context: AppContext, client: Client, sender: Sender, channels: Collection[str]) -> list[Worker]:

@@ -15,6 +15,7 @@ from connector.rules.model.values import ChannelName, Id
 from connector.settings.api_limits import ApiLimits
 from connector.settings.client import ClientSettings
 from connector.settings.codec import CodecSettings
+from connector.settings.collector import OtlpEndpoint
 from connector.settings.durations import Duration, between
 from connector.settings.environment import Section, setting
 from connector.settings.inbox import InboxSettings
@@ -73,6 +74,13 @@ class Settings(Section):
     )
     log_format: Literal["auto", "pretty", "json"] = setting(
         "auto", "`auto`: readable lines (`pretty`) on a terminal, else JSON"
+    )
+    otlp_endpoint: OtlpEndpoint | None = setting(
+        None,
+        "the collector that receives traces, see [tracing](observability.md)",
+        form="`http://HOST:4318`",
+        default_text="no traces",
+        read_by="API, worker",
     )
     segment_mapping: Path | None = setting(
         None,

@@ -42,6 +42,7 @@ from connector.temporal.codec import EncryptionCodec
 from connector.temporal.connection_faults import ConnectionLog, describe_connection_fault
 from connector.temporal.runtime import process_runtime
 from connector.temporal.search_attributes import describe_wrong_types, type_name
+from connector.tracing import installed_tracer
 from connector.wire import FollowUpStart, LaunchStart
 
 CAMPAIGN = SearchAttributeKey.for_keyword("CampaignId")
@@ -136,9 +137,10 @@ def _read_connect_config() -> dict[str, Any]:
 
 
 async def _connect(config: dict[str, Any]) -> Client:
-    plugins = [connector_plugin(sandboxed=False)]
+    plugins, tracer = [connector_plugin(sandboxed=False)], installed_tracer()
+    interceptors = [] if tracer is None else [tracer.interceptor]
     try:
-        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins)
+        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins, interceptors=interceptors)
     except ValueError as error:
         raise SettingsWrong(f"TEMPORAL_ADDRESS: {error}; write HOST:PORT") from None
 

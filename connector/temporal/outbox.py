@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from connector import names
+from connector import names, tracing
 from connector.metrics import OUTBOX_CALLS
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database, StoreUnavailable
@@ -242,7 +242,7 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
         due_at=row["due_at"],
         channels=tuple(row["channels"]),
     )
-    with suppress(WorkflowAlreadyStartedError):  # an earlier sweep started it and could not mark it
+    with tracing.continuing(row["id"]), suppress(WorkflowAlreadyStartedError):  # an earlier sweep could not mark it
         await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start), rpc_timeout=RPC_TIMEOUT)
 
 
