@@ -32,10 +32,11 @@ from connector.store.follow_ups.outbox import (
     mark_started,
 )
 from connector.store.follow_ups.renaming import rename_erased
-from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client, launch_arguments, start_arguments
+from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client
 from connector.temporal.connection_faults import describe_outage
 from connector.temporal.page import UNANSWERED, Page
 from connector.temporal.rest import REFUSALS, Rest
+from connector.temporal.starting import launch_arguments, start_arguments
 from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
