@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, get_args
@@ -30,6 +30,8 @@ from connector.app.temporal_variables import warn_of_slips
 from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
+from connector.health.check_log import watch_checks
+from connector.health.facts import NO_PROVIDER
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
@@ -77,15 +79,16 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         if client is None:
             return
         async with asyncio.TaskGroup() as group:
-            for worker in _create_workers(context, client, sender):
+            for worker in _create_workers(context, client, sender, channels):
                 group.create_task(_run_until(stopped, worker))
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
+            group.create_task(watch_checks(context.probe.read, stopped))
             _log.info("worker_started", workspace=context.workspace, channels=sorted(channels))
     _log.info("worker_stopped")
 
 
-def _create_workers(context: AppContext, client: Client, sender: Sender) -> list[Worker]:
+def _create_workers(context: AppContext, client: Client, sender: Sender, channels: Collection[str]) -> list[Worker]:
     """Create a worker for follow-ups and launches, one for the registry, and one for the sends of each channel.
 
     The registry's has slots and pollers of its own, so that orders do not wait for the follow-ups that are due.
@@ -129,7 +132,7 @@ def _create_workers(context: AppContext, client: Client, sender: Sender) -> list
     return [
         main,
         registry,
-        *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName)),
+        *(_create_channel_worker(context.settings, client, name, sender, channels) for name in get_args(ChannelName)),
     ]
 
 
@@ -137,10 +140,14 @@ def _rates(settings: Settings) -> dict[str, float]:
     return {str(channel): rate for channel, rate in settings.channel_rates.items()}
 
 
-def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
+def _create_channel_worker(
+    settings: Settings, client: Client, channel: ChannelName, sender: Sender, channels: Collection[str]
+) -> Worker:
+    """Create the worker of a channel's sends; its identity says if this process has no provider for the channel."""
     return Worker(
         client,
         task_queue=names.channel_queue(settings.workspace, channel),
+        identity=client.identity if channel in channels else client.identity + NO_PROVIDER,
         activities=[sender.send],
         max_concurrent_activities=settings.channel_concurrency,
         max_task_queue_activities_per_second=settings.channel_rates.get(channel),

@@ -28,6 +28,10 @@ LOG_EVENTS = {
     "batch_refused": LogEvent("warning", "A workflow of yours handed over what is no batch of interactions (`code`)."),
     "card_not_rendered": LogEvent("warning", "The template of a card fails at `field` and `line`; correct the card."),
     "channel_broke": LogEvent("error", "A defect in a channel; the message becomes `send_unknown`. Report it."),
+    "check_failed": LogEvent(
+        "warning", "A `check` of the installation fails; `note` says what to do, `detail` what was answered."
+    ),
+    "check_passed": LogEvent("info", "A `check` is ok again, after `check_failed`."),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
