@@ -54,4 +54,7 @@ async def watch_checks(read: Callable[[], Awaitable[object]], stopped: asyncio.E
             await asyncio.wait_for(stopped.wait(), pause_seconds)
         if stopped.is_set():
             return
-        await read()
+        try:
+            await read()
+        except Exception:  # a defect here must not end the worker
+            _log.exception("checks_broke")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ARRAY, Text, and_, func, literal, not_, or_, select
+from sqlalchemy.exc import DBAPIError
 
 from connector.health.facts import DatabaseFacts
 from connector.rules.catalogue.catalogue import Catalogue
@@ -20,6 +21,7 @@ from connector.store.engine.revision import find_revision_fault, read_oldest_pro
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.retries import find_retried_channels
 
+_DAMAGED = "a query of the checks fails, although the revision is right: restore the tables from a backup"
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _WRITTEN = [table.name for table in tables.metadata.sorted_tables if table not in (tables.audit, tables.compatibility)]
 """The tables whose rows are changed and deleted."""
@@ -47,6 +49,8 @@ class DatabaseProbe:
             return _outage(error.outage, error.advice, error.detail)
         except TimeoutError:
             return _outage(Outage.SILENT)
+        except DBAPIError as error:
+            return _outage(Outage.UNREACHABLE, _DAMAGED, type(error.orig or error).__name__)
 
     async def _gather(self) -> DatabaseFacts:
         async with self._database.read(self._workspace, seconds=_TRANSACTION_SECONDS) as tx:
@@ -69,9 +73,13 @@ class DatabaseProbe:
             channels=await self._load_channels(version),
         )
 
-    async def _load_channels(self, version: int) -> Mapping[str, Sequence[str]]:
+    async def _load_channels(self, version: int) -> Mapping[str, Sequence[str]] | None:
+        """Return the live campaigns by channel; None: a later version of the program wrote a definition."""
         if self._channels is None or self._channels[0] != version:
-            catalogue = await self._cache.at_least(self._database, version)
+            try:
+                catalogue = await self._cache.at_least(self._database, version)
+            except ValueError:
+                return None
             self._channels = catalogue.version, channels_in_use(catalogue)
         return self._channels[1]
 
