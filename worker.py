@@ -27,6 +27,7 @@ from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.app.temporal_variables import warn_of_slips
+from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
 from connector.rules.model.errors import ConnectorError
@@ -61,11 +62,13 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
     Raises:
         NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
         StoreUnavailable: the database refuses these settings.
+        PortTaken: another process listens on the worker's port.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
     async with (
         open_context(settings, TemporalLink(client)) as context,
+        open_worker_port(context, stopped),
         _open_channels(context) as channels,
         _open_sender(context, channels) as sender,
     ):

@@ -111,6 +111,21 @@ class Settings(Section):
         le=MAX_KEY_RATE,
         allow_inf_nan=False,
     )
+    worker_host: str = setting(
+        "127.0.0.1",
+        "the address on which the worker's own port listens; another one than loopback only on a network of your own, "
+        "see [security](security.md)",
+        read_by="worker",
+    )
+    worker_port: int | None = setting(
+        None,
+        "the worker's own port, without a key, for `/healthz`, `/readyz` and [`/metrics`](metrics.md); 0 for any free "
+        "one",
+        default_text="off",
+        read_by="worker",
+        ge=0,
+        le=65535,
+    )
     api_docs: bool = setting(True, "`false` removes `/docs` and `/openapi.json`", read_by="API")
     api_trusted_proxies: list[Network] = setting(
         [],
