@@ -1,10 +1,10 @@
 """Execute the steps of deploy/Dockerfile in a temporary folder, as an unprivileged user, and run what they made.
 
-`make image` does this. It needs the network for packages, and no container engine. The folders of the image are replaced
-by temporary ones, and its base by the Python that runs this, or by another one that the unprivileged user may execute
-(`make image ARGS=/usr/bin/python3`); `pip uninstall`, which concerns the base, is left out. Then
-set-up, worker and API run with the image's variables, on SQLite and an embedded Temporal, until their probes answer and the
-health check of the image says so, and stop on SIGTERM.
+`make image` does this. It needs the network for packages, and no container engine. The folders of the image are
+replaced by temporary ones, and its base by the Python that runs this, or by another one that the unprivileged user may
+execute (`make image ARGS=/usr/bin/python3`); `pip uninstall`, which concerns the base, is left out. Then set-up, worker
+and API run with the image's variables, on SQLite and an embedded Temporal, until their probes answer and the health check of
+the image says so, and stop on SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -46,6 +45,7 @@ class ImageCheck:
             "CONNECTOR_API_KEYS": KEY_VARIABLE,
             "TEMPORAL_ADDRESS": self._temporal,
             "HOME": str(root),
+            "USER": "connector",  # Temporal's development server asks for it
         }
         self.environment["PATH"] = f"{root}/app/bin:{os.defpath}"
 
@@ -100,23 +100,9 @@ class ImageCheck:
         if code := self.start(*words, cwd=cwd).wait():
             raise SystemExit(f"{shlex.join(words)}: exit code {code}")
 
-    def _start_temporal(self) -> subprocess.Popen[bytes]:
-        """Start Temporal's development server; again if another program took a port that it had found free."""
-        port = self._temporal.rpartition(":")[2]
-        for _ in range(5):
-            server = self.start("temporal", "server", "start-dev", "--headless", "--port", port)
-            end = time.monotonic() + _START_SECONDS
-            while server.poll() is None and time.monotonic() < end:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", int(port))) == 0:
-                        return server
-                time.sleep(0.2)
-            server.kill()
-        raise SystemExit("Temporal's development server does not start")
-
     def serve(self) -> None:
         """Run set-up, and then worker and API until both are ready; stop them."""
-        temporal = self._start_temporal()
+        temporal = self.start("temporal", "server", "start-dev", "--headless", "--port", self._temporal.split(":")[1])
         try:
             (self._root / "data").mkdir()
             self._own()
