@@ -259,15 +259,17 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
         follow_up_id=row["id"],
         campaign=row["campaign"],
         user_key=row["user_key"],
-        due_at=row["due_at"],
+        due_at=row["next_at"],
         channels=tuple(row["channels"]),
     )
     with suppress(WorkflowAlreadyStartedError):  # an earlier sweep started it and could not mark it
-        await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start), rpc_timeout=RPC_TIMEOUT)
+        await client.start_workflow(
+            names.FOLLOW_UP, start, **start_arguments(start, row["resends"]), rpc_timeout=RPC_TIMEOUT
+        )
 
 
 async def _signal_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
-    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"])
+    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
     await _signal(client, workflow_id, names.ENDED, FollowUpEnd(state=row["state"], reason=row["reason"]))
 
 

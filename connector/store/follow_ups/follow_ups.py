@@ -189,6 +189,7 @@ def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
         exception_at=row["exception_at"],
         dispatched_at=row["dispatched_at"],
         decided_at=row["decided_at"],
+        resends=row["resends"],
     )
 
 

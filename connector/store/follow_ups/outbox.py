@@ -26,7 +26,7 @@ async def find_to_start(
     table = follow_ups.c
     old_enough = true() if min_age is None else table.created_at <= await database_now(tx) - min_age
     statement = (
-        select(table.id, table.campaign, table.user_key, table.due_at, table.channels)
+        select(table.id, table.campaign, table.user_key, table.next_at, table.channels, table.resends)
         .where(tx.in_workspace(follow_ups), table.started_at.is_(None), table.state == State.WAITING.value, old_enough)
         .order_by(table.due_at)
         .limit(limit)
@@ -43,7 +43,7 @@ async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """
     table = follow_ups.c
     statement = (
-        select(table.id, table.campaign, table.user_key, table.state, table.reason)
+        select(table.id, table.campaign, table.user_key, table.state, table.reason, table.resends)
         .where(
             tx.in_workspace(follow_ups),
             table.ended_outside,
