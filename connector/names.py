@@ -20,6 +20,8 @@ STATE_ATTRIBUTE = "FollowUpState"
 
 ENDED = "ended"
 """Signal from the outbox: the store ended this follow-up; carries a `FollowUpEnd`."""
+MOVED = "moved"
+"""Signal from the outbox: an operator moved this follow-up's wait in the store; carries a `FollowUpMove`."""
 EXCEPTION = "exception"
 """Signal from any other sender: a reported interaction, which the intake evaluates."""
 SEND_NOW = "send_now"

@@ -62,6 +62,12 @@ class FollowUpEnd(Wire):
     reason: str | None = None
 
 
+class FollowUpMove(Wire):
+    """The time that a follow-up waits for now, UTC: an operator moved it in the store."""
+
+    next_at: datetime
+
+
 class FollowUpStatus(Wire):
     """The present state of a follow-up: what it waits for until when (UTC), the channels it sends on, and its end."""
 

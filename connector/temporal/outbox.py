@@ -25,15 +25,17 @@ from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.outbox import (
     find_launches_to_signal,
+    find_moved,
     find_to_signal,
     find_to_start,
     mark_launches_signalled,
+    mark_moves_signalled,
     mark_signalled,
     mark_started,
 )
 from connector.store.follow_ups.renaming import rename_erased
 from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client, launch_arguments, start_arguments
-from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
+from connector.wire import FollowUpEnd, FollowUpMove, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
 _MAX_CONCURRENT_CALLS = 50
@@ -120,8 +122,9 @@ class Outbox:
         async with self._database.read(self._workspace) as tx:
             to_start = await find_to_start(tx, patient or limit, min_age=min_age, due_within=None if patient else _SOON)
             to_signal = await find_to_signal(tx, patient) if patient else []
+            moved = await find_moved(tx, patient) if patient else []
             launches = await find_launches_to_signal(tx, limit)
-        if not to_start and not to_signal and not launches:
+        if not to_start and not to_signal and not moved and not launches:
             return 0
         client = await get_client(self._client)
         signalled = await self._signal_launches(client, launches)
@@ -132,7 +135,13 @@ class Outbox:
             await mark_signalled(tx, ids)
             await rename_erased(tx, erased.intersection(ids))
 
-        return signalled + started + await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
+        signalled += await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
+        moved_until = max((row["moved_at"] for row in moved), default=None)
+
+        async def mark_moved(tx: Transaction, ids: Sequence[str]) -> None:
+            await mark_moves_signalled(tx, ids, moved_until)
+
+        return signalled + started + await self._call_and_mark(client, moved, _signal_move, mark_moved)
 
     async def _call_and_mark(self, client: Client, rows: Sequence[RowMapping], call: _Call, mark: _Mark) -> int:
         """Call Temporal for every row, and mark the rows whose call succeeded, group by group during the next calls."""
@@ -271,6 +280,11 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
 async def _signal_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
     workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
     await _signal(client, workflow_id, names.ENDED, FollowUpEnd(state=row["state"], reason=row["reason"]))
+
+
+async def _signal_move(client: Client, workspace: str, row: RowMapping) -> None:
+    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
+    await _signal(client, workflow_id, names.MOVED, FollowUpMove(next_at=row["next_at"]))
 
 
 async def _start_or_signal_launch(client: Client, workspace: str, row: RowMapping) -> None:

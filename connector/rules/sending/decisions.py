@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign
-from connector.rules.model.reasons import Reason
+from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import SuppressedAddresses, User
 from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, earlier_receipt
 from connector.rules.sending.due_list import (
     Drop,
     DueFacts,
+    Hold,
     MessageVerdict,
     Send,
     SendContent,
@@ -38,6 +39,7 @@ from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.user_log import LoggedHistory
 
 _NO_HISTORY = LoggedHistory(())
+_CLOCK_DIFFERENCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,25 @@ def decide_without_evaluation(due: DueMessage, now: datetime) -> MessageDecision
 
 def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> MessageDecision:
     """Evaluate one message of an open follow-up as of `now` (UTC), by the newest live content (P10)."""
+    if _is_postponed(due, now):
+        return MessageDecision(Hold(due.follow_up.next_at))
     if recipient.is_erased:
         return MessageDecision(erased := Drop(Reason.ERASED), decide_effects(erased, due, recipient.user, now))
     facts = due_facts(due, recipient, catalogue, now)
     verdict = evaluate_message(facts)
     kept = keep_first_assignment(facts.entry, recipient, due.follow_up.user_key, facts.assignment)
     return MessageDecision(verdict, (*kept, *decide_effects(verdict, due, recipient.user, now)))
+
+
+def _is_postponed(due: DueMessage, now: datetime) -> bool:
+    """Return whether an operator moved the message to a later time, which its workflow did not know at its old one.
+
+    Only an operator leaves a follow-up waiting for a time to come while it is due: what a rule holds is held, and each
+    channel that is tried again has its own times. The clocks of servers may differ by less than a second.
+    """
+    follow_up = due.follow_up
+    is_first = due.attempt == 1 and follow_up.trigger.seq != 0
+    return is_first and follow_up.state is State.WAITING and follow_up.next_at - now > _CLOCK_DIFFERENCE
 
 
 def due_facts(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> DueFacts:

@@ -199,6 +199,7 @@ async def test_unknown_message_is_settled_first(desk: RepairDesk) -> None:
 async def test_statements_of_a_page(desk: RepairDesk) -> None:
     """Six follow-ups are sent again in as many statements as two."""
     await desk.installation.publish(ORIGINAL, ONE)
+    await desk.context.cache.at_least(desk.installation.database)
     counts = []
     for number in (2, 6):
         users = [f"u{number}-{place}" for place in range(number)]
@@ -210,7 +211,7 @@ async def test_statements_of_a_page(desk: RepairDesk) -> None:
                 await tx.execute(select(follow_ups).where(follow_ups.c.resends == 0, follow_ups.c.state == "waiting"))
             ).all()
             failed = {"state": "failed", "reason": "send_failed", "decided_at": BASE}
-            await tx.execute(update(follow_ups).where(follow_ups.c.resends == 0).values(failed))
+            await tx.execute(update(follow_ups).where(*new).values(failed))
             shared = {"workspace": "default", "campaign": "f", "channel": "push", "state": "failed", "attempt": 1}
             rows = [
                 {"id": f"{row.id}.push", "follow_up_id": row.id, "campaign": "f", "user_key": row.user_key}
