@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -59,7 +58,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         client: Temporal's client; None: connect by TEMPORAL_*, and wait until the server answers.
 
     Raises:
-        NotSetUp: the tables are missing.
+        NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
@@ -149,7 +148,7 @@ async def _check_tables(database: Database) -> None:
     try:
         await check_tables(database)
     except StoreUnavailable:
-        _log.warning("database_unreachable", note="waiting follow-ups are sent when it is back")
+        _log.warning("worker_without_database", note="waiting follow-ups are sent when it is back")
 
 
 async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
@@ -195,13 +194,14 @@ async def _run() -> None:
 def main() -> None:
     """Run a worker with the settings of the environment until SIGTERM, and end the process."""
     code = 0
+    configure_logs()  # until the settings are read
     try:
         run_service(_run())
     except ConnectorError as error:
-        print(error, file=sys.stderr)
+        _log.error("worker_refused", text=str(error), error=type(error).__name__)
         code = 1
     except Exception:
-        traceback.print_exc()
+        _log.critical("worker_crashed", exc_info=True)
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()

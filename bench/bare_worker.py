@@ -20,6 +20,7 @@ from bench.processes import run_python
 from connector.app.event_loop import run_service
 from connector.app.shutdown import stop_on_signals
 from connector.temporal.client import connector_plugin
+from connector.temporal.runtime import process_runtime
 
 _READY = "the bare worker runs"
 
@@ -35,7 +36,7 @@ async def run_bare_worker(client: Client, folder: Path) -> AsyncIterator[str]:
 
 async def _work(address: str, task_queue: str) -> None:
     plugin = connector_plugin(sandboxed=False)  # as `connector worker` has it
-    client, stopped = await Client.connect(address, plugins=[plugin]), stop_on_signals()
+    client, stopped = await Client.connect(address, runtime=process_runtime(), plugins=[plugin]), stop_on_signals()
     async with Worker(client, task_queue=task_queue, workflows=[BareWorkflow], activities=[nothing]):
         print(_READY, flush=True)
         await stopped.wait()

@@ -19,6 +19,7 @@ from bench.rounds import Bench
 from bench.workspace import BenchWorkspace, open_workspace
 from connector.app.preflight import find_free_port
 from connector.temporal.client import connector_plugin
+from connector.temporal.runtime import process_runtime
 from starter.dev.temporal_server import server_command, wait_for_server
 
 API_KEY = "the-key-of-the-bench-and-of-no-one-else"
@@ -89,7 +90,7 @@ async def start_temporal(folder: Path) -> AsyncIterator[Client]:
         address = f"127.0.0.1:{port}"
         async with asyncio.timeout(_START_SECONDS):
             await wait_for_server(address)
-        yield await Client.connect(address, plugins=[connector_plugin()])
+        yield await Client.connect(address, runtime=process_runtime(), plugins=[connector_plugin()])
     finally:
         await stop(process)
 

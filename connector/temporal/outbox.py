@@ -136,10 +136,9 @@ class Outbox:
             await rename_erased(tx, erased.intersection(ids))
 
         signalled += await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
-        moved_until = max((row["moved_at"] for row in moved), default=None)
 
         async def mark_moved(tx: Transaction, ids: Sequence[str]) -> None:
-            await mark_moves_signalled(tx, ids, moved_until)
+            await mark_moves_signalled(tx, ids, max(row["moved_at"] for row in moved))
 
         return signalled + started + await self._call_and_mark(client, moved, _signal_move, mark_moved)
 

@@ -39,20 +39,21 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
     """Serve until `stopped` is set, then finish the requests in flight for at most 5 seconds.
 
     Raises:
-        KeysMissing: this host needs a key. PortTaken: another process listens. NotSetUp: the tables are missing.
+        KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
     """
     async with open_context(settings) as context:
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
-            await _serve_app(create_app(context, keys), settings, socket, stopped, event="api_listens")
+            _log.info("api_listens", **_address(socket))
+            await _serve_app(create_app(context, keys), settings, socket, stopped)
 
 
 async def serve_codec(settings: Settings, host: str, port: int, origins: Sequence[str], stopped: asyncio.Event) -> None:
     """Serve the codec server until `stopped` is set. Every caller needs a key, also in development.
 
     Raises:
-        SettingsWrong: there are no codec keys. KeysMissing, PortTaken, NotSetUp: as for `serve`.
+        SettingsWrong: there are no codec keys. KeysMissing, PortTaken, WrongTables: as for `serve`.
     """
     if not settings.codec.keys:
         raise SettingsWrong("CONNECTOR_CODEC_KEYS is not set, so no payload is encrypted")
@@ -62,22 +63,26 @@ async def serve_codec(settings: Settings, host: str, port: int, origins: Sequenc
         await _check_store(database, keys)
         with listen(host, port, option="--port") as socket:
             app = create_codec_app(settings, keys, origins)
-            await _serve_app(app, settings, socket, stopped, event="codec_server_listens")
+            _log.info("codec_server_listens", **_address(socket))
+            await _serve_app(app, settings, socket, stopped)
     finally:
         await database.close()
 
 
-async def _serve_app(app: FastAPI, settings: Settings, socket: Socket, stopped: asyncio.Event, *, event: str) -> None:
+async def _serve_app(app: FastAPI, settings: Settings, socket: Socket, stopped: asyncio.Event) -> None:
     _freeze_imported_objects()
     server = _Server(uvicorn_config(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[socket]))
-    host, port = socket.getsockname()[:2]
-    _log.info(event, host=host, port=port)
     stop = asyncio.create_task(stopped.wait())
     await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
     stop.cancel()
+
+
+def _address(socket: Socket) -> dict[str, object]:
+    host, port = socket.getsockname()[:2]
+    return {"host": host, "port": port}
 
 
 def _freeze_imported_objects() -> None:
@@ -118,4 +123,4 @@ async def _check_store(database: Database, keys: Keys) -> None:
         await check_tables(database)
         await keys.check_any_exist()
     except StoreUnavailable:
-        _log.warning("database_unreachable", note="requests get 503 until it is back")
+        _log.warning("api_without_database", note="requests get 503 until it is back")

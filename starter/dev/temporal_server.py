@@ -14,6 +14,7 @@ from temporalio.service import RPCError
 
 from connector.rules.model.errors import ConnectorError
 from connector.temporal.client import DUE_AT, SEARCH_ATTRIBUTES
+from connector.temporal.runtime import process_runtime
 
 _DYNAMIC_CONFIG = ("system.forceSearchAttributesCacheRefreshOnRead=true", "matching.enableFairness=true")
 
@@ -59,7 +60,7 @@ async def wait_for_server(address: str) -> None:
     """Return as soon as the server answers and has its namespace. Waits without a limit."""
     while True:
         try:
-            client = await Client.connect(address)
+            client = await Client.connect(address, runtime=process_runtime())
             await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
             return
         except (RPCError, RuntimeError):

@@ -93,7 +93,7 @@ async def mark_signalled(tx: Transaction, ids: Sequence[str]) -> None:
 
 
 async def mark_moves_signalled(tx: Transaction, ids: Sequence[str], moved_until: datetime) -> None:
-    """Mark that the workflows of follow-ups know moves of until then (UTC); one that was moved again is signalled again."""
+    """Mark that the workflows of follow-ups know the moves up to an instant (UTC); a later move is signalled again."""
     where = follow_ups.c.moved_at <= moved_until
     await _mark(tx, ids, "moved_at", null(), where)
 

@@ -211,7 +211,9 @@ async def test_statements_of_a_page(desk: RepairDesk) -> None:
                 await tx.execute(select(follow_ups).where(follow_ups.c.resends == 0, follow_ups.c.state == "waiting"))
             ).all()
             failed = {"state": "failed", "reason": "send_failed", "decided_at": BASE}
-            await tx.execute(update(follow_ups).where(*new).values(failed))
+            await tx.execute(
+                update(follow_ups).where(follow_ups.c.state == "waiting", follow_ups.c.resends == 0).values(failed)
+            )
             shared = {"workspace": "default", "campaign": "f", "channel": "push", "state": "failed", "attempt": 1}
             rows = [
                 {"id": f"{row.id}.push", "follow_up_id": row.id, "campaign": "f", "user_key": row.user_key}
