@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from connector.app.context import AppContext
 from connector.app.store_context import StoreContext
@@ -14,6 +14,7 @@ from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.model.reasons import Reason
+from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord, build_receive_interaction, receive_id
 from connector.rules.sending.resending import Resend, ResendRefused, decide_resend
 from connector.rules.sending.resolving import Resolution, decide_resolution
@@ -155,6 +156,29 @@ async def resend_one(
     if results[0].outcome == "refused":
         raise OperationRefused(results[0].why)
     return results[0]
+
+
+def view_settled(settled: Settled) -> dict[str, Any]:
+    """Return a settled message as JSON values."""
+    follow_up = settled.follow_up
+    return {
+        "id": follow_up.id,
+        "channel": settled.channel,
+        "changed": settled.changed,
+        "state": follow_up.state.value,
+        "reason": follow_up.reason,
+    }
+
+
+def view_resend(result: ResendResult, *, dry_run: bool) -> dict[str, Any]:
+    """Return a resend that was not refused as JSON values."""
+    return {
+        "id": result.id,
+        "outcome": result.outcome,
+        "channels": list(result.channels),
+        "held_until": format_instant(result.held_until),
+        "dry_run": dry_run,
+    }
 
 
 async def _apply_resolution(
