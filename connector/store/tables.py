@@ -268,6 +268,7 @@ follow_ups = Table(
     Column("started_at", Instant),
     Column("signalled_at", Instant),
     Column("resends", Integer, nullable=False, server_default=text("0")),
+    Column("moved_to", Instant),
     Column("moved_at", Instant),
     Index(
         "follow_ups_one_wait", "workspace", "campaign", "user_key", "key", unique=True,

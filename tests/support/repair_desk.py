@@ -18,6 +18,8 @@ from connector.store.engine.database import database_now
 from connector.store.tables import deliveries, receipts
 from connector.store.users.descriptions import save_user
 from connector.wire import SendOutcome, SendRequest
+from starter.operations.bulk import BulkAction, act_on_page
+from starter.operations.follow_ups import Criteria
 from starter.operations.repair import ResendResult, Settled, resend, resolve
 from tests.support.actors import OPERATOR
 from tests.support.builders import ORIGINAL, at, push
@@ -74,6 +76,13 @@ class RepairDesk:
         """Send the only follow-up again."""
         [result] = await resend(self.context, OPERATOR, [(await self.row()).id], channel=channel)
         return result
+
+    async def act(
+        self, verb: Any, *, to: Any = None, limit: int = 500, after: str | None = None, **criteria: Any
+    ) -> Any:
+        """Carry out an action on a page of the follow-ups that match: by default of campaign `f`."""
+        action = BulkAction(verb, Criteria(**{"campaign": "f", **criteria}), to, "outage")
+        return await act_on_page(self.context, OPERATOR, action, after=after, limit=limit)
 
     async def stored(self, table: Any) -> Sequence[Any]:
         """Return all rows of a table."""

@@ -48,6 +48,7 @@ class FollowUp:
         decided_at: when its end was decided.
         rest: the channels that are still to come after another one was claimed; None if there are none, and unless
             they were loaded.
+        moved_to: the time to which an operator last moved it in the store, without its workflow.
         resends: how often an operator had messages of it sent again; each time it gets a new workflow.
     """
 
@@ -68,6 +69,7 @@ class FollowUp:
     dispatched_at: datetime | None = None
     decided_at: datetime | None = None
     rest: Rest | None = None
+    moved_to: datetime | None = None
     resends: int = 0
 
     @property

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.model.campaigns import Campaign
-from connector.rules.model.reasons import Reason, State
+from connector.rules.model.reasons import Reason
 from connector.rules.model.users import SuppressedAddresses, User
 from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, earlier_receipt
 from connector.rules.sending.due_list import (
@@ -39,7 +39,6 @@ from connector.rules.timing.caps import PastSend
 from connector.rules.triggering.user_log import LoggedHistory
 
 _NO_HISTORY = LoggedHistory(())
-_CLOCK_DIFFERENCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -118,14 +117,8 @@ def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, 
 
 
 def _is_postponed(due: DueMessage, now: datetime) -> bool:
-    """Return whether an operator moved the message to a later time, which its workflow did not know at its old one.
-
-    Only an operator leaves a follow-up waiting for a time to come while it is due: what a rule holds is held, and each
-    channel that is tried again has its own times. The clocks of servers may differ by less than a second.
-    """
-    follow_up = due.follow_up
-    is_first = due.attempt == 1 and follow_up.trigger.seq != 0
-    return is_first and follow_up.state is State.WAITING and follow_up.next_at - now > _CLOCK_DIFFERENCE
+    """Return whether an operator moved the message to a later time, which its workflow did not know at its old one."""
+    return due.follow_up.moved_to == due.follow_up.next_at and due.follow_up.next_at > now
 
 
 def due_facts(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> DueFacts:

@@ -127,7 +127,7 @@ async def move_follow_ups(tx: Transaction, moved: Collection[FollowUp], now: dat
         return
     rows = [{"id": one.id, "state": one.state.value, "next_at": one.next_at} for one in moved]
     new, table = as_table(tx, {name: follow_ups.c[name].type for name in rows[0]}, rows).c, follow_ups.c
-    values = {"state": new.state, "next_at": new.next_at, "moved_at": now}
+    values = {"state": new.state, "next_at": new.next_at, "moved_to": new.next_at, "moved_at": now}
     await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
 
 
@@ -199,6 +199,7 @@ def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
         exception_at=row["exception_at"],
         dispatched_at=row["dispatched_at"],
         decided_at=row["decided_at"],
+        moved_to=row["moved_to"],
         resends=row["resends"],
     )
 

@@ -25,6 +25,17 @@ from connector.store.users.log import WantedTypes, item_columns, load_types
 
 _REOPENED = ("id", "state", "next_at", "dispatched_at", "window_id", "channels", "resends", "trigger_id", "trigger")
 
+_EMPTIED = (
+    "reason",
+    "exception_id",
+    "exception_at",
+    "decided_at",
+    "started_at",
+    "signalled_at",
+    "moved_to",
+    "moved_at",
+)
+
 
 async def load_resend_facts(
     tx: Transaction, catalogue: Catalogue, meant: Sequence[FollowUp], now: datetime
@@ -67,8 +78,7 @@ async def save_resends(tx: Transaction, resent: Sequence[Resend]) -> None:
     rows = [_row(one.follow_up) for one in begun]
     new, table = as_table(tx, {name: follow_ups.c[name].type for name in _REOPENED}, rows).c, follow_ups.c
     values: dict[str, Any] = {name: new[name] for name in _REOPENED if name != "id"}
-    emptied = ("reason", "exception_id", "exception_at", "decided_at", "started_at", "signalled_at", "moved_at")
-    values |= dict.fromkeys(emptied, null()) | {"ended_outside": False}
+    values |= dict.fromkeys(_EMPTIED, null()) | {"ended_outside": False}
     await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
     await write_deliveries(
         tx, [WriteDelivery(one.follow_up, delivery, attempt=0) for one in begun for delivery in one.deliveries]

@@ -12,7 +12,8 @@ down_revision = "0018"
 def upgrade() -> None:
     """Add the columns, and let a channel have several deliveries of which all but one have failed."""
     op.add_column("follow_ups", sa.Column("resends", sa.Integer, nullable=False, server_default=sa.text("0")))
-    op.add_column("follow_ups", sa.Column("moved_at", Instant))
+    for moved in ("moved_to", "moved_at"):
+        op.add_column("follow_ups", sa.Column(moved, Instant))
     is_moved = sa.text("moved_at IS NOT NULL")
     op.create_index(
         "follow_ups_moved", "follow_ups", ["workspace", "moved_at"], postgresql_where=is_moved, sqlite_where=is_moved
