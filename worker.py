@@ -26,6 +26,8 @@ from connector.app.event_loop import run_service
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
+from connector.app.temporal_variables import warn_of_slips
+from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
 from connector.rules.model.errors import ConnectorError
@@ -59,11 +61,14 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
 
     Raises:
         NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
+        StoreUnavailable: the database refuses these settings.
+        PortTaken: another process listens on the worker's port.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
     async with (
         open_context(settings, TemporalLink(client)) as context,
+        open_worker_port(context, stopped),
         _open_channels(context) as channels,
         _open_sender(context, channels) as sender,
     ):
@@ -144,10 +149,12 @@ def _create_channel_worker(settings: Settings, client: Client, channel: ChannelN
 
 
 async def _check_tables(database: Database) -> None:
-    """Check the tables, unless the database is down: it may come back, but missing tables need an operator."""
+    """Check the tables, unless the database is down: it may come back, but wrong settings and tables do not."""
     try:
         await check_tables(database)
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        if error.is_permanent:
+            raise
         _log.warning("worker_without_database", note="waiting follow-ups are sent when it is back")
 
 
@@ -188,6 +195,7 @@ async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> 
 async def _run() -> None:
     settings = read_settings()
     configure_logs(settings.log_format)
+    warn_of_slips()
     await run_worker(settings, stop_on_signals())
 
 

@@ -88,7 +88,7 @@ async def claim_messages(
             results[position] = RateLimited(wait)
             del decisions[position]
         effects = [effect for decision, _ in decisions.values() for effect in decision.effects]
-        await apply_effects(tx, catalogue, intake, effects)
+        await apply_effects(tx, catalogue, intake, effects, turn.values())
         for position, (decision, recipient) in decisions.items():
             results[position] = _claim_of(turn[position], decision, recipient, catalogue, attempts[position].now)
     return results

@@ -88,7 +88,7 @@ async def record_messages(
         for position, due in turn.items():
             outcomes[position], decided = _decide(ends[position], due, logs, catalogue)
             effects += decided
-        changed |= await apply_effects(tx, catalogue, intake, effects)
+        changed |= await apply_effects(tx, catalogue, intake, effects, turn.values())
     return [RecordResult(outcome, changed) for outcome in outcomes]
 
 

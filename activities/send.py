@@ -32,6 +32,7 @@ from connector.channels.protocol import (
     TryLater,
 )
 from connector.ingest.intake import Intake
+from connector.metrics import FAULTS, PROVIDER_CALLS, SEND_ATTEMPTS, SEND_DELAY, SENDS, SENDS_TRIED_AGAIN
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import DeliveryState
@@ -159,11 +160,14 @@ class Sender:
     async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome:
         """Hand a claimed message to its provider, and record the result; raises TryLater or ApplicationError."""
         began_at = time.monotonic()
+        channel = claim.due.channel
+        SEND_ATTEMPTS.labels(channel).inc()
         try:
-            result = await self._send_to_provider(claim)
+            with PROVIDER_CALLS.labels(channel).time():
+                result = await self._send_to_provider(claim)
         except TryLater as fault:
             _log.info("send_is_tried_again", delivery=attempt.delivery_id, fault=fault.code, attempt=attempt.number)
-            _count_retry(claim.due.channel, fault.code)
+            SENDS_TRIED_AGAIN.labels(channel, FAULTS.show(fault.code)).inc()
             took = timedelta(seconds=time.monotonic() - began_at)
             await self._record(NothingSent(attempt, fault.code, took, fault.retry_after))
             raise
@@ -171,7 +175,11 @@ class Sender:
             _log.warning(
                 "not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault, detail=result.detail
             )
+        if result.state is DeliveryState.SENT:
+            delay = (attempt.now - claim.due.follow_up.next_at).total_seconds() + time.monotonic() - began_at
+            SEND_DELAY.labels(channel).observe(max(0.0, delay))
         outcome = await self._record(ProviderResult(attempt, claim, result))
+        SENDS.labels(channel, result.state.value).inc()
         assert outcome is not None  # noqa: S101 - only a release has none
         return outcome
 
@@ -250,15 +258,6 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
     except Exception as error:  # a defect of the channel: its text could name a person, so only its type is passed on
         _log.exception("channel_broke", delivery=message.delivery_id)
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
-
-
-def _count_retry(channel: str, fault: str) -> None:
-    """Count a message that is tried again, in the metrics of the worker (W6)."""
-    if activity.in_activity():
-        counter = activity.metric_meter().create_counter(
-            "connector_sends_tried_again", "Messages that a provider did not accept for now, by channel and fault."
-        )
-        counter.add(1, {"channel": channel, "fault": fault})
 
 
 def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:

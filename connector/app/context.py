@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 from connector.app.configuration import open_database
+from connector.app.installation_gauges import InstallationGauges
 from connector.app.store_context import StoreContext
 from connector.health.probe import Probe
 from connector.ingest.intake import Intake
@@ -28,6 +28,7 @@ class AppContext(StoreContext):
     reconciliation: Reconciliation
     temporal: TemporalLink
     probe: Probe
+    gauges: InstallationGauges
 
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
@@ -39,16 +40,27 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
     temporal = temporal or TemporalLink()
     workspace = settings.workspace
     cache = CatalogueCache(workspace)
-    intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
+    intake = Intake(database, cache, workspace, retention=settings.retention)
+    outbox = Outbox(
+        database,
+        workspace,
+        temporal.client,
+        sweep_seconds=settings.sweep_interval.total_seconds(),
+        idle=intake.idle,
+    )
+    probe = Probe(database, cache, workspace, temporal, refusal=lambda: outbox.refusal)
     return AppContext(
         settings=settings,
         database=database,
         cache=cache,
         intake=intake,
-        outbox=Outbox(database, workspace, temporal.client, sweep_seconds=settings.sweep_seconds, idle=intake.idle),
-        reconciliation=Reconciliation(database, workspace, temporal.client, every_seconds=settings.reconcile_seconds),
+        outbox=outbox,
+        reconciliation=Reconciliation(
+            database, workspace, temporal.client, every_seconds=settings.reconcile_interval.total_seconds()
+        ),
         temporal=temporal,
-        probe=Probe(database, cache, workspace, temporal),
+        probe=probe,
+        gauges=InstallationGauges(database, workspace, probe),
     )
 
 

@@ -38,14 +38,32 @@ LOG_EVENTS = {
     ),
     "erasure_log_not_truncated": LogEvent("warning", "SQLite's log keeps pages of an erased user until readers end."),
     "finalizer_failed": LogEvent("error", "A defect in code that frees an object. Report it with the line."),
+    "follow_up_restored": LogEvent(
+        "warning",
+        "A follow-up was open in the store and its workflow had completed, because the store was restored from a "
+        "backup; it ended as its workflow did.",
+    ),
     "keys_unreadable": LogEvent("warning", "The API keys cannot be read from the database; those read last hold."),
+    "launch_call_failed": LogEvent("warning", "Temporal did not answer a call for a launch; the outbox repeats it."),
+    "launch_lost": LogEvent(
+        "warning", "Temporal does not know the workflow of a launch, because it was restored; it starts again."
+    ),
     "launched": LogEvent("info", "All messages of a launch have been handled."),
     "library_message": LogEvent("", "A library says `text`; `logger` names it. `temporalio.core` is the SDK's core."),
     "message": LogEvent("info", "`connector dev` shows a message instead of sending it. Only there, with addresses."),
+    "metrics_not_read": LogEvent(
+        "warning", "The database refused the queries of `/metrics`, such as during an upgrade."
+    ),
     "not_sent": LogEvent("warning", "A provider refused messages for good (`fault`); `explain` shows each of them."),
     "note": LogEvent("info", "What a command says beside its result."),
     "outbox_call_failed": LogEvent("warning", "Temporal refused calls of the outbox; it repeats them."),
+    "outbox_continues": LogEvent("info", "Temporal starts workflows again, after `outbox_rests`."),
     "outbox_failed": LogEvent("warning", "Temporal or the database is away; follow-ups start when it is back."),
+    "outbox_rests": LogEvent(
+        "error",
+        "Temporal refuses every start of a follow-up (`status`, `reason`), and they wait. `connector doctor` says what "
+        "to do; no process need be restarted.",
+    ),
     "process_crashed": LogEvent("critical", "A defect ended the process. Report it with the line."),
     "process_ended": LogEvent("warning", "A process of `connector dev` ended, and is started again."),
     "provider_event_unreadable": LogEvent("warning", "A provider reports an event that cannot be read."),
@@ -60,6 +78,7 @@ LOG_EVENTS = {
     "results_forgotten": LogEvent("error", "The worker ended without the database; these messages: `send_unknown`."),
     "results_recorded": LogEvent("info", "The results that waited for the database have been recorded."),
     "results_wait_for_database": LogEvent("warning", "Sent messages wait for the database; keep the worker running."),
+    "sdk_metrics_unavailable": LogEvent("warning", "The metrics of Temporal's SDK are missing on `/metrics`."),
     "segment_messages_rejected": LogEvent("warning", "Segment's messages do not fit; the source shows the faults."),
     "send_is_tried_again": LogEvent("info", "A provider did not take a message for now (`fault`)."),
     "sign_ins_throttled": LogEvent("warning", "Many wrong keys come from `client`: a wrong setting, or an attack."),
@@ -75,12 +94,18 @@ LOG_EVENTS = {
     "visits_wait": LogEvent("warning", "Opens and clicks wait for the database."),
     "webhook_signature_invalid": LogEvent("warning", "A webhook's signature is wrong: the secret, or a stranger."),
     "worker_crashed": LogEvent("critical", "A defect ended the worker. Report it with the line."),
+    "worker_port_listens": LogEvent("info", "The worker's own port accepts connections on `host` and `port`."),
     "worker_refused": LogEvent("error", "The worker cannot start; `text` says why and what would be right."),
     "worker_started": LogEvent("info", "The worker polls, for these `channels`."),
     "worker_stopped": LogEvent("info", "The worker has completed what it had begun, and ends."),
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),
     "workflow_failed": LogEvent("warning", "A workflow failed or timed out in Temporal; its rows have been ended."),
+    "workflows_lost": LogEvent(
+        "warning",
+        "Temporal does not know the workflows of open follow-ups (`follow_ups`), because it was restored from a "
+        "backup; they start again.",
+    ),
 }
 """By name. `library_message` has the level of the library's record."""
 

@@ -17,6 +17,7 @@ from connector.rules.triggering.evaluator import Evaluator, UserState
 from connector.rules.triggering.overtaken import RefusedTrigger
 from connector.rules.triggering.user_log import LogIncomplete, LogNeeds, UserLog
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.deliveries import load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import (
     count_generations,
@@ -53,8 +54,12 @@ class BatchEvaluation:
         logged = self._relevant(logged)
         if not logged:
             return False
-        changes = await self._evaluate(await self._load(logged), logged)
+        states = await self._load(logged)
+        changes = await self._evaluate(states, logged)
         changed = await self._apply(changes)
+        were_open = {one.id for state in states.values() for one in state.follow_ups if one.is_open}
+        newest = {change.follow_up.id: change.follow_up for _, change in changes if isinstance(change, EndedFollowUp)}
+        count_ended(self._tx, (newest[id] for id in newest.keys() & were_open))
         await raise_newest(self._tx, {key: max(entry.t for entry in entries) for key, entries in logged.items()})
         return changed
 

@@ -6,6 +6,7 @@ The number of statements depends neither on the size of the batch nor on the num
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item, settle_arrival
+from connector.metrics import INGESTS, ITEMS_INGESTED
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
 from connector.rules.model.users import ERASED_FAULT
@@ -113,8 +115,12 @@ class Intake:
             changes_by_item: further changes, by the position of an item of the same user; they apply only if that item
                 is new, so that a duplicate or refused one changes nothing.
         """
-        request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {}, anonymous)
-        return await self._batches.submit(request)
+        with INGESTS.time():
+            request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {}, anonymous)
+            ingested = await self._batches.submit(request)
+        for status, number in Counter(result.status for result in ingested.results).items():
+            ITEMS_INGESTED.labels(status).inc(number)
+        return ingested
 
     async def ingest_in_transaction(
         self,

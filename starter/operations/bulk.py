@@ -22,6 +22,7 @@ from connector.rules.sending.effects import end_rest
 from connector.rules.sending.operating import BulkVerb, decide_bulk_action
 from connector.store.audit import record_audit
 from connector.store.engine.transaction import Transaction, database_now
+from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, write_deliveries
 from connector.store.follow_ups.follow_ups import (
     end_follow_ups,
@@ -205,6 +206,7 @@ async def _apply(tx: Transaction, actor: Actor, action: BulkAction, changed: Seq
     if action.verb == "cancel":
         await write_deliveries(tx, [write for one in changed for write in end_rest(one, now)])
         await end_follow_ups(tx, changed)
+        count_ended(tx, changed)
     else:
         await move_follow_ups(tx, changed, now)
     acts = [

@@ -209,7 +209,7 @@ async def _receive_interaction(
     tx: Transaction, context: StoreContext, delivery: DeliveryRecord, at: datetime
 ) -> Interaction | None:
     """Return the interaction of receiving the message; None if it is logged, or older than the log, or has no user."""
-    is_too_old = (tx.now - at).days >= context.settings.retention_days
+    is_too_old = tx.now - at >= context.settings.retention
     if is_too_old or await is_logged(tx, delivery.user_key, receive_id(delivery.id)):
         return None
     stored = (await load_users(tx, [delivery.user_key])).get(delivery.user_key)

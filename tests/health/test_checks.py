@@ -13,6 +13,7 @@ from connector.health.facts import (
     NO_PROVIDER,
     DatabaseFacts,
     InstallationFacts,
+    OutboxFacts,
     Poller,
     ReportedProblems,
     TaskQueueFacts,
@@ -41,6 +42,7 @@ GOOD = InstallationFacts(
     ),
     EXPECTED,
     NEWEST,
+    OutboxFacts(None),
 )
 
 
@@ -82,11 +84,11 @@ def test_everything_is_ok() -> None:
         (down(Outage.DISK_FULL), "database_writable", "disk space", "not_ready", "not_ready"),
         (with_database(revisions=None), "tables", "run `connector setup`", "not_ready", "not_ready"),
         (with_database(revisions=("0009",)), "tables", "0009, older than this program", "not_ready", "not_ready"),
-        (with_database(revisions=("9000",)), "tables", "9000, newer than this program", "degraded", "degraded"),
-        (with_database(revisions=("9000",), oldest_program="8000"), "tables", "9000, newer", "degraded", "degraded"),
+        (with_database(revisions=("9000",)), "tables", "9000, newer than this program", "not_ready", "not_ready"),
+        (with_database(revisions=("9000",), oldest_program="8000"), "tables", "9000, newer", "not_ready", "not_ready"),
         (with_database(revisions=("0015", "0016")), "tables", "0015, 0016", "not_ready", "not_ready"),
         (with_database(revisions=("ae10",)), "tables", "another program", "not_ready", "not_ready"),
-        (with_database(revisions=()), "tables", "no known revision", "not_ready", "not_ready"),
+        (with_database(revisions=()), "tables", "run `connector setup`", "not_ready", "not_ready"),
         (NO_TEMPORAL, "temporal", "start its server", "degraded", "not_ready"),
         (with_temporal(has_namespace=False), "namespace", "namespace create", "degraded", "not_ready"),
         (
@@ -103,6 +105,7 @@ def test_everything_is_ok() -> None:
             "degraded",
             "not_ready",
         ),
+        (replace(GOOD, outbox=OutboxFacts("refused")), "outbox", "outbox_rests", "degraded", "not_ready"),
         (with_temporal(queues=[queue(61, 200), queue()]), "worker", "61 s ago", "degraded", "not_ready"),
         (with_temporal(queues=[queue()]), "worker", "start `connector worker`", "degraded", "not_ready"),
         (with_temporal(queues=[queue(3), queue(name="q2")]), "worker", "polls q2 (activity)", "degraded", "not_ready"),
@@ -146,6 +149,7 @@ def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: s
         (NO_TEMPORAL, {"namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
         (with_temporal(search_attributes=None), {"search_attributes"}),
         (with_temporal(reported=None), {"workflow_tasks"}),
+        (replace(GOOD, outbox=None), {"outbox"}),
     ],
 )
 def test_what_cannot_be_checked_is_unknown(facts: InstallationFacts, unknown: set[str]) -> None:

@@ -31,10 +31,11 @@ def simulate(story: Story) -> Outcomes:
         except OrderRefused as refusal:
             refused = list(refusal.problems)
         simulation.report_waiting()
-        return _outcomes(simulation, [spill.load_user(id) for id in spill.user_ids()], refused)
+        return collect_outcomes(simulation, [spill.load_user(id) for id in spill.user_ids()], refused)
 
 
-def _outcomes(simulation: Simulation, users: Sequence[SimulatedUser], refused: list[str]) -> Outcomes:
+def collect_outcomes(simulation: Simulation, users: Sequence[SimulatedUser], refused: list[str]) -> Outcomes:
+    """Return what a simulation came to, with these users."""
     made = MadeIds({user.id: user.log for user in users})
     printed = [json.loads(line) for line in simulation.lines()]
     return Outcomes(

@@ -34,14 +34,19 @@ _KEPT = {*_DEFINITIONS, tables.keys, tables.erasure_secret, tables.audit}
 
 
 class PostgreSQL:
-    """A PostgreSQL server in a temporary folder, reachable only through a Unix socket.
+    """A PostgreSQL server in a temporary folder, reachable only through a Unix socket unless it has a port.
 
     Args:
         standby_of: the server of which this one is a hot standby.
+        port: on which it listens on loopback too.
     """
 
-    def __init__(self, binaries: Path, *options: str, standby_of: PostgreSQL | None = None) -> None:
-        self._binaries = binaries
+    def __init__(
+        self, binaries: Path, *options: str, standby_of: PostgreSQL | None = None, port: int | None = None
+    ) -> None:
+        self._binaries, self._port = binaries, port or 5432
+        if port is not None:
+            options = ("listen_addresses=127.0.0.1", f"port={port}", *options)
         self.folder = Path(tempfile.mkdtemp(prefix="connector-pg-"))
         self._names = (f"test_{number}" for number in itertools.count(1))
         self._account = server_account()
@@ -63,7 +68,7 @@ class PostgreSQL:
         """Start the server, also again after `shut_down`, and return its version."""
         self._process = subprocess.Popen(
             self._command,
-            stdout=self._log, stderr=self._log, cwd="/", preexec_fn=_die_with_parent, **self._account,
+            stdout=self._log, stderr=self._log, cwd="/", preexec_fn=die_with_parent, **self._account,
         )  # fmt: skip
         return self._wait()
 
@@ -71,6 +76,12 @@ class PostgreSQL:
         """End every connection and the server; its data stays."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(10)
+
+    def crash(self) -> None:
+        """End the server as a crash does (an immediate shutdown): it recovers when it starts again."""
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(30)
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
@@ -94,7 +105,7 @@ class PostgreSQL:
 
     def connect(self, name: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         """Return a connection without transactions to this database."""
-        return psycopg.connect(host=str(self.folder), user="connector", dbname=name, autocommit=True)
+        return psycopg.connect(host=str(self.folder), port=self._port, user="connector", dbname=name, autocommit=True)
 
     def execute(self, statement: str, *, name: str = "postgres") -> list[tuple[Any, ...]]:
         """Execute a statement outside of a transaction, and return its rows."""
@@ -158,8 +169,8 @@ class PostgreSQL:
                 time.sleep(0.05)
 
 
-def _die_with_parent() -> None:
-    """On Linux, stop the server when the test process is killed (PR_SET_PDEATHSIG)."""
+def die_with_parent() -> None:
+    """On Linux, stop the process that begins here when the test process is killed (PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
