@@ -17,6 +17,7 @@ from connector.store.engine.database import Database
 from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
 from connector.store.engine.revision import find_revision_fault, read_oldest_program, read_revisions
 from connector.store.engine.transaction import Transaction
+from connector.store.reporting.counts import count_unknown_results
 from connector.store.reporting.retries import find_retried_channels
 
 _TRANSACTION_SECONDS = 1.5
@@ -53,6 +54,7 @@ class DatabaseProbe:
             version = (await read_head(tx)).version
             is_read_only = self._database.dialect == "postgresql" and await _is_read_only(tx)
             retried = await find_retried_channels(tx)
+            unknown_results = await count_unknown_results(tx)
         refusal = Outage.READ_ONLY if is_read_only else self._database.health.refuses_writes
         return DatabaseFacts(
             outage=refusal,
@@ -60,6 +62,7 @@ class DatabaseProbe:
             revisions=revisions,
             oldest_program=oldest_program,
             retried=retried,
+            unknown_results=unknown_results,
             channels=await self._load_channels(version),
         )
 
