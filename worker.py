@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, get_args
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.launch.launch import Launcher
 from activities.operate import Operator
@@ -27,14 +27,19 @@ from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.app.temporal_variables import warn_of_slips
+from connector.app.tracing import tracing
+from connector.app.version import program_version
 from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
+from connector.health.check_log import watch_checks
+from connector.health.facts import NO_PROVIDER
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal.client import TemporalLink
+from connector.temporal.versions import deployment_config, watch_routing
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
 from workflows.registry import RegistryWorkflow
@@ -66,6 +71,12 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
+    with tracing(settings, "worker"):
+        await _run_parts(settings, stopped, client)
+    _log.info("worker_stopped")
+
+
+async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client | None) -> None:
     async with (
         open_context(settings, TemporalLink(client)) as context,
         open_worker_port(context, stopped),
@@ -77,15 +88,23 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         if client is None:
             return
         async with asyncio.TaskGroup() as group:
-            for worker in _create_workers(context, client, sender):
+            for worker in _create_workers(context, client, sender, channels):
                 group.create_task(_run_until(stopped, worker))
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
-            _log.info("worker_started", workspace=context.workspace, channels=sorted(channels))
-    _log.info("worker_stopped")
+            group.create_task(watch_checks(context.probe.read, stopped))
+            if (deployment := _deployment(settings)) is not None:
+                group.create_task(watch_routing(client, deployment.version, stopped))
+            _log.info(
+                "worker_started",
+                workspace=context.workspace,
+                channels=sorted(channels),
+                version=program_version(),
+                build_id=settings.build_id,
+            )
 
 
-def _create_workers(context: AppContext, client: Client, sender: Sender) -> list[Worker]:
+def _create_workers(context: AppContext, client: Client, sender: Sender, channels: Collection[str]) -> list[Worker]:
     """Create a worker for follow-ups and launches, one for the registry, and one for the sends of each channel.
 
     The registry's has slots and pollers of its own, so that orders do not wait for the follow-ups that are due.
@@ -110,6 +129,7 @@ def _create_workers(context: AppContext, client: Client, sender: Sender) -> list
         workflows=[RegistryWorkflow],
         activities=orders,
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(context.settings),
     )
     main = Worker(
         client,
@@ -125,26 +145,36 @@ def _create_workers(context: AppContext, client: Client, sender: Sender) -> list
         max_cached_workflows=_MAX_CACHED_WORKFLOWS,
         max_concurrent_workflow_tasks=_MAX_CONCURRENT_WORKFLOW_TASKS,
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(context.settings),
     )
     return [
         main,
         registry,
-        *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName)),
+        *(_create_channel_worker(context.settings, client, name, sender, channels) for name in get_args(ChannelName)),
     ]
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    return deployment_config(settings.workspace, settings.build_id)
 
 
 def _rates(settings: Settings) -> dict[str, float]:
     return {str(channel): rate for channel, rate in settings.channel_rates.items()}
 
 
-def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
+def _create_channel_worker(
+    settings: Settings, client: Client, channel: ChannelName, sender: Sender, channels: Collection[str]
+) -> Worker:
+    """Create the worker of a channel's sends; its identity says if this process has no provider for the channel."""
     return Worker(
         client,
         task_queue=names.channel_queue(settings.workspace, channel),
+        identity=client.identity if channel in channels else client.identity + NO_PROVIDER,
         activities=[sender.send],
         max_concurrent_activities=settings.channel_concurrency,
         max_task_queue_activities_per_second=settings.channel_rates.get(channel),
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(settings),
     )
 
 

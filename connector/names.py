@@ -78,3 +78,12 @@ def read_follow_up_id(workflow_id: str) -> tuple[str, int]:
     """Return the follow-up of a workflow id, and the number of its resend; 0: it is the follow-up's first workflow."""
     follow_up, _, number = workflow_id.rpartition("/")[2].partition(".")
     return follow_up, int(number) - 1 if number.isdigit() else 0
+
+
+def parse_follow_up_id(text: str) -> tuple[str | None, str]:
+    """Return the workspace and the follow-up's id of a workflow id; of any other text, None and the text itself."""
+    kind, _, rest = text.partition("/")
+    parts = rest.split("/")
+    if kind != "follow-up" or len(parts) < 4:
+        return None, text
+    return parts[0], read_follow_up_id(text)[0]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -18,7 +18,7 @@ from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.printable import escape_line
-from starter.terminal import log_notes, print_defect, print_error
+from starter.terminal import log_notes, print_defect, print_error, print_result
 
 COMMANDS = {
     "Get started": {
@@ -60,6 +60,8 @@ COMMANDS = {
         "setup": "Bring the database to this version's tables, and register the search attributes in Temporal.",
         "settings": "Show every setting that holds here, and whether it comes from the environment, a file, an option "
         "or a default.",
+        "doctor": "Check the installation: database, tables, Temporal, workers, providers; exit code 1 if a check "
+        "fails.",
         "worker": "Run a worker until SIGTERM: workflows, sends and the outbox. Any number of workers can run.",
         "api": "Serve the HTTP API until SIGTERM; its page /docs describes it.",
         "codec-server": "Serve Temporal's remote codec protocol until SIGTERM: it decrypts payloads for whoever has a "
@@ -161,7 +163,19 @@ def _create_typer(cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
     return program
 
 
-def _describe() -> None:
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from connector.app.version import program_version  # few commands need it
+
+        print_result(f"connector {program_version()}")
+        raise typer.Exit
+
+
+def _describe(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version of the program.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
     """Follow-on campaigns that start when a user interacts with another campaign."""
 
 

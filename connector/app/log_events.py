@@ -28,7 +28,14 @@ LOG_EVENTS = {
     "batch_refused": LogEvent("warning", "A workflow of yours handed over what is no batch of interactions (`code`)."),
     "card_not_rendered": LogEvent("warning", "The template of a card fails at `field` and `line`; correct the card."),
     "channel_broke": LogEvent("error", "A defect in a channel; the message becomes `send_unknown`. Report it."),
+    "check_failed": LogEvent(
+        "warning", "A `check` of the installation fails; `note` says what to do, `detail` what was answered."
+    ),
+    "check_passed": LogEvent("info", "A `check` is ok again, after `check_failed`."),
+    "checks_broke": LogEvent("error", "A defect in the checks of the installation. Report it with the line."),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
+    "collector_reached": LogEvent("info", "Spans reach the collector again; `lost_spans` did not."),
+    "collector_unreachable": LogEvent("warning", "The collector of CONNECTOR_OTLP_ENDPOINT is away; spans are lost."),
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
     "command_warning": LogEvent("warning", "The command did its work, but `text` deserves a look."),
@@ -96,8 +103,15 @@ LOG_EVENTS = {
     "worker_crashed": LogEvent("critical", "A defect ended the worker. Report it with the line."),
     "worker_port_listens": LogEvent("info", "The worker's own port accepts connections on `host` and `port`."),
     "worker_refused": LogEvent("error", "The worker cannot start; `text` says why and what would be right."),
-    "worker_started": LogEvent("info", "The worker polls, for these `channels`."),
+    "worker_started": LogEvent("info", "The worker polls, for these `channels`; `version` is the program's."),
     "worker_stopped": LogEvent("info", "The worker has completed what it had begun, and ends."),
+    "worker_version": LogEvent(
+        "info",
+        "With `CONNECTOR_BUILD_ID`: whether Temporal gives tasks to this build: `current`, `ramping`, `not_current`.",
+    ),
+    "worker_version_without_tasks": LogEvent(
+        "warning", "With `CONNECTOR_BUILD_ID`: no build is current, so that all tasks wait; `note` has the command."
+    ),
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),
     "workflow_failed": LogEvent("warning", "A workflow failed or timed out in Temporal; its rows have been ended."),
@@ -130,6 +144,8 @@ of Python's warnings and of crashes. Other commands write their notes and errors
 | `info` | the life of the process, and what it does | never |
 
 A fault has one line per kind in five minutes, not one per row: `left_out` says how many were not logged since the last.
+
+With [tracing](observability.md), `trace_id` leads from a line to its trace.
 
 Logs have no personal data: users appear by `user_key`, and an error by its type and its place in the code (`error`,
 `cause`, `at`), because its text may quote values; `pretty` shows the text, for development. `client` of

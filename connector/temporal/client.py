@@ -1,7 +1,8 @@
 """The client of Temporal: connection, data converter with its codec, sandbox, search attributes and start arguments.
 
 ConnectorError
-└── TemporalUnavailable  the server does not answer
+├── TemporalUnavailable    the server does not answer
+└── WrongSearchAttributes  the namespace has them with other types
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -18,12 +19,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import (
-    Priority,
     SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
@@ -40,7 +36,8 @@ from connector.settings.environment import SettingsWrong
 from connector.temporal.codec import EncryptionCodec
 from connector.temporal.connection_faults import ConnectionLog, describe_connection_fault
 from connector.temporal.runtime import process_runtime
-from connector.wire import FollowUpStart, LaunchStart
+from connector.temporal.search_attributes import describe_wrong_types, type_name
+from connector.tracing import installed_tracer
 
 CAMPAIGN = SearchAttributeKey.for_keyword("CampaignId")
 USER_KEY = SearchAttributeKey.for_keyword("UserKey")
@@ -49,6 +46,8 @@ REASON = SearchAttributeKey.for_keyword(names.REASON_ATTRIBUTE)
 DUE_AT = SearchAttributeKey.for_datetime("DueAt")
 SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, STATE, REASON, DUE_AT)
 """Every search attribute of the connector; `connector setup`, `connector dev` and the tests register these."""
+EXPECTED_ATTRIBUTES = {key.name: type_name(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+"""Their types by name, as Temporal's programs write them."""
 
 _DEFAULT_ADDRESS = "localhost:7233"
 _CONNECT_TIMEOUT_SECONDS = 5.0
@@ -59,6 +58,10 @@ _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
 
 class TemporalUnavailable(ConnectorError, ConnectionError):
     """Temporal cannot be reached. Work that needs only the store continues."""
+
+
+class WrongSearchAttributes(ConnectorError):
+    """The namespace has search attributes of the connector's names with other types."""
 
 
 def connector_plugin(*, sandboxed: bool = True, keys: Sequence[CodecKey] | None = None) -> SimplePlugin:
@@ -128,9 +131,10 @@ def _read_connect_config() -> dict[str, Any]:
 
 
 async def _connect(config: dict[str, Any]) -> Client:
-    plugins = [connector_plugin(sandboxed=False)]
+    plugins, tracer = [connector_plugin(sandboxed=False)], installed_tracer()
+    interceptors = [] if tracer is None else [tracer.interceptor]
     try:
-        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins)
+        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins, interceptors=interceptors)
     except ValueError as error:
         raise SettingsWrong(f"TEMPORAL_ADDRESS: {error}; write HOST:PORT") from None
 
@@ -191,10 +195,14 @@ async def register_search_attributes(client: Client) -> list[str]:
 
     Raises:
         RPCError: the server refused, for example because its search attributes are managed elsewhere.
+        WrongSearchAttributes: some are registered with another type; nothing was changed.
     """
     operator = client.operator_service
     request = ListSearchAttributesRequest(namespace=client.namespace)
     known = await operator.list_search_attributes(request, timeout=RPC_TIMEOUT)
+    registered = {name: type_name(kind) for name, kind in known.custom_attributes.items()}
+    if wrong := describe_wrong_types(registered, EXPECTED_ATTRIBUTES):
+        raise WrongSearchAttributes(wrong)
     missing = [key for key in SEARCH_ATTRIBUTES if key.name not in known.custom_attributes]
     if missing:
         await operator.add_search_attributes(
@@ -205,53 +213,6 @@ async def register_search_attributes(client: Client) -> list[str]:
             timeout=RPC_TIMEOUT,
         )
     return [key.name for key in missing]
-
-
-def start_arguments(start: FollowUpStart, resends: int = 0) -> dict[str, Any]:
-    """Return the arguments that start a follow-up's workflow: once, searchable, without personal data in the UI.
-
-    Args:
-        resends: how often the follow-up was sent again.
-    """
-    due = start.due_at.astimezone(UTC)
-    return {
-        "id": names.follow_up_id(start.workspace, start.campaign, start.user_key, start.follow_up_id, resends),
-        "task_queue": names.main_queue(start.workspace),
-        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "static_summary": f"{start.campaign} · due {_short(due)}",
-        "static_details": (
-            f"Follow-up `{start.follow_up_id}` of **{start.campaign}** on {', '.join(start.channels)}.\n\n"
-            f"Waits until {_short(due)} unless an exception cancels it."
-        ),
-        "search_attributes": TypedSearchAttributes(
-            [
-                SearchAttributePair(CAMPAIGN, start.campaign),
-                SearchAttributePair(USER_KEY, start.user_key),
-                SearchAttributePair(STATE, "waiting"),
-                SearchAttributePair(DUE_AT, due),
-            ]
-        ),
-        "priority": Priority(fairness_key=start.campaign[:64]),
-    }
-
-
-def launch_arguments(start: LaunchStart) -> dict[str, Any]:
-    """Return the arguments that start a launch's workflow: once, searchable by its campaign."""
-    return {
-        "id": names.launch_id(start.workspace, start.campaign, start.launch_id),
-        "task_queue": names.main_queue(start.workspace),
-        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        "id_conflict_policy": WorkflowIDConflictPolicy.FAIL,
-        "static_summary": f"launch of {start.campaign}",
-        "static_details": f"The launch of **{start.campaign}** to its audience.",
-        "search_attributes": TypedSearchAttributes([SearchAttributePair(CAMPAIGN, start.campaign)]),
-        "priority": Priority(fairness_key=start.campaign[:64]),
-    }
-
-
-def _short(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%MZ}"
 
 
 def _sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:

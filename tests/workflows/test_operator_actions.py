@@ -117,7 +117,7 @@ async def test_moved_in_the_store_waits_for_its_new_time(environment: WorkflowEn
         await environment.fast_forward(handle, timedelta(days=4))
         assert told.sent == []
         await environment.fast_forward(handle, timedelta(days=2))
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
     assert told.operations == []
     [(_, at)] = told.sent
     assert timedelta(days=5) <= at - began + timedelta(seconds=1) < timedelta(days=6)
