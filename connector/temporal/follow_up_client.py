@@ -73,9 +73,10 @@ class FollowUpClient:
         self._actor = actor
 
     async def find(self, follow_up_id: str) -> FollowUp:
-        """Return the current row of the follow-up. Raises FollowUpUnknown."""
+        """Return the current row of a follow-up, by its id or the id of its workflow. Raises FollowUpUnknown."""
+        workspace, id = names.parse_follow_up_id(follow_up_id)
         async with self._database.read(self._workspace) as tx:
-            follow_up = await load_follow_up(tx, follow_up_id)
+            follow_up = await load_follow_up(tx, id) if workspace in (None, self._workspace) else None
         if follow_up is None:
             raise FollowUpUnknown(
                 f"there is no follow-up {follow_up_id!r}; GET /v1/follow-ups and `connector explain` show their ids"

@@ -34,7 +34,7 @@ from connector.store.engine.transaction import Transaction, clock
 from connector.store.tables import Instant, follow_ups
 
 OVERDUE = "overdue"
-"""The pseudo-state of open follow-ups whose time has passed."""
+"""The pseudo-state of open follow-ups whose time has passed. Those of a launch take turns, and are never overdue."""
 
 _STORED = tuple(state for state in State if state is not State.REFUSED)
 _WITH_REASON = tuple(state for state in _STORED if state not in (*OPEN_STATES, State.SENT))
@@ -45,7 +45,7 @@ class FollowUpFilter:
     """Which follow-ups to select; None leaves a criterion out.
 
     Args:
-        state: a `State`; `overdue`: open, and the time that it waits for has passed.
+        state: a `State`; `overdue`: open, not of a launch, and the time that it waits for has passed.
         channel: one of the channels that the follow-up sends on, or sent on.
         since: ended at this instant or later; if open, waiting until then or later. UTC.
         until: ended, or waiting, until before this instant. UTC.
@@ -109,7 +109,8 @@ def _page_of(
     criteria = _criteria(tx, wanted, _time_of(state, is_open=is_overdue))
     statement = select(at.label("at"), table.id.label("id")).where(tx.in_workspace(follow_ups), *criteria)
     if is_overdue:
-        statement = statement.where(_is_open(), table.next_at <= clock(tx))
+        # Those of a launch are marked as signalled when they are inserted.
+        statement = statement.where(_is_open(), table.next_at <= clock(tx), table.signalled_at.is_(None))
     elif state is not None:
         statement = statement.where(table.state == state.value)
     if after is not None:
