@@ -39,7 +39,7 @@ from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal.client import TemporalLink
-from connector.temporal.versions import deployment_config, watch_routing
+from connector.temporal.versions import deployment_config
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
 from workflows.registry import RegistryWorkflow
@@ -93,8 +93,6 @@ async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client 
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
             group.create_task(watch_checks(context.probe.read, stopped))
-            if (deployment := _deployment(settings)) is not None:
-                group.create_task(watch_routing(client, deployment.version, stopped))
             _log.info(
                 "worker_started",
                 workspace=context.workspace,

@@ -105,13 +105,6 @@ LOG_EVENTS = {
     "worker_refused": LogEvent("error", "The worker cannot start; `text` says why and what would be right."),
     "worker_started": LogEvent("info", "The worker polls, for these `channels`; `version` is the program's."),
     "worker_stopped": LogEvent("info", "The worker has completed what it had begun, and ends."),
-    "worker_version": LogEvent(
-        "info",
-        "With `CONNECTOR_BUILD_ID`: whether Temporal gives tasks to this build: `current`, `ramping`, `not_current`.",
-    ),
-    "worker_version_without_tasks": LogEvent(
-        "warning", "With `CONNECTOR_BUILD_ID`: no build is current, so that all tasks wait; `note` has the command."
-    ),
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),
     "workflow_failed": LogEvent("warning", "A workflow failed or timed out in Temporal; its rows have been ended."),

@@ -5,24 +5,15 @@ Without a build id nothing here is used, and every worker gets tasks as soon as 
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from typing import Literal
-
-import structlog
+from temporalio.api.enums.v1 import WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import PollerInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 from temporalio.worker import WorkerDeploymentConfig
 
 from connector.temporal.client import RPC_TIMEOUT
-
-_log = structlog.get_logger("worker")
-_CHECK_EVERY_SECONDS = 60.0
-
-Routing = Literal["current", "ramping", "not_current", "none_is_current", "unknown"]
-"""Whether this version gets tasks; `none_is_current`: no version of the deployment does, so that all of them wait."""
 
 
 def deployment_name(workspace: str) -> str:
@@ -45,41 +36,24 @@ def deployment_config(workspace: str, build_id: str | None) -> WorkerDeploymentC
     )
 
 
-async def watch_routing(client: Client, version: WorkerDeploymentVersion, stopped: asyncio.Event) -> None:
-    """Log whether this version gets tasks, now and when it changes, until `stopped`."""
-    shown: Routing = "unknown"
-    while not stopped.is_set():
-        routing = await read_routing(client, version)
-        if routing not in (shown, "unknown"):
-            shown = routing
-            _log_routing(version, routing)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), _CHECK_EVERY_SECONDS)
+async def find_builds_with_tasks(client: Client, workspace: str) -> frozenset[str | None]:
+    """Return the builds to which Temporal gives tasks: the current and the ramping one.
 
-
-async def read_routing(client: Client, version: WorkerDeploymentVersion) -> Routing:
-    """Return whether Temporal gives tasks to this version; `unknown` if it does not answer or knows no version yet."""
-    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=version.deployment_name)
+    None stands for workers without a build id, which get the tasks while no build is current, also of a server that
+    knows no versions.
+    """
+    request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment_name(workspace))
     try:
         described = await client.workflow_service.describe_worker_deployment(request, timeout=RPC_TIMEOUT)
-    except RPCError as error:
-        return "none_is_current" if error.status is RPCStatusCode.NOT_FOUND else "unknown"
+    except RPCError:
+        return frozenset({None})
     routing = described.worker_deployment_info.routing_config
-    if routing.current_deployment_version.build_id == version.build_id:
-        return "current"
-    if routing.ramping_deployment_version.build_id == version.build_id:
-        return "ramping"
-    is_none = not routing.HasField("current_deployment_version") and not routing.HasField("ramping_deployment_version")
-    return "none_is_current" if is_none else "not_current"
+    ramping = {routing.ramping_deployment_version.build_id} - {""}
+    return frozenset({routing.current_deployment_version.build_id or None, *ramping})
 
 
-def _log_routing(version: WorkerDeploymentVersion, routing: Routing) -> None:
-    place = {"deployment": version.deployment_name, "build_id": version.build_id}
-    if routing == "none_is_current":
-        command = (
-            f"temporal worker deployment set-current-version --deployment-name {version.deployment_name} "
-            f"--build-id {version.build_id}"
-        )
-        _log.warning("worker_version_without_tasks", **place, note=f"no version is current; make one so: {command}")
-        return
-    _log.info("worker_version", **place, routing=routing)
+def build_of(poller: PollerInfo) -> str | None:
+    """Return the build of a worker that polls; None: it is not versioned."""
+    options = poller.deployment_options
+    is_versioned = options.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    return options.build_id if is_versioned else None

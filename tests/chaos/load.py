@@ -60,7 +60,10 @@ def campaigns(hook: str) -> list[dict[str, Any]]:
 
 @dataclass
 class Load:
-    """Reporters and an operator. `accepted` has the ids of the items that were acknowledged."""
+    """Reporters and an operator. `accepted` has the ids of the items that were acknowledged.
+
+    `has_room` is clear while more is due than the system should have to do; then nobody reports.
+    """
 
     system: System
     seed: int
@@ -68,7 +71,7 @@ class Load:
     refused: list[Any] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     _is_ending: bool = False
-    _has_room: asyncio.Event = field(default_factory=asyncio.Event)
+    has_room: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def publish(self) -> None:
         """Save and publish every campaign."""
@@ -104,7 +107,7 @@ class Load:
                 _item(random, f"{number}-{batch}-{place}", random.choice(users))
                 for place in range(random.randint(1, 4))
             ]
-            await self._has_room.wait()
+            await self.has_room.wait()
             await self._repeat_until_answered(random, items)
             if random.random() < 0.1:  # a service that reports what it has reported
                 await self._repeat_until_answered(random, items)
@@ -132,10 +135,10 @@ class Load:
         while not self._is_ending:
             with suppress(StoreUnavailable):
                 async with self.system.database.read(WORKSPACE) as tx:
-                    has_room = (await tx.execute(due)).scalar_one() < _MAX_DUE
-                (self._has_room.set if has_room else self._has_room.clear)()
+                    is_little = (await tx.execute(due)).scalar_one() < _MAX_DUE
+                (self.has_room.set if is_little else self.has_room.clear)()
             await asyncio.sleep(0.5)
-        self._has_room.set()
+        self.has_room.set()
 
     async def _order(self) -> None:
         """Stop and resume one campaign again and again; it ends resumed."""

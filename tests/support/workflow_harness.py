@@ -15,7 +15,7 @@ from temporalio.worker import Worker
 
 from connector import names
 from connector.rules.model.errors import OrderRefused
-from connector.temporal.client import launch_arguments, start_arguments
+from connector.temporal.starting import launch_arguments, start_arguments
 from connector.temporal.versions import deployment_config
 from connector.wire import (
     FollowUpResult,

@@ -20,12 +20,13 @@ from temporalio.testing import WorkflowEnvironment
 
 from connector import names
 from connector.app.version import program_version
-from connector.health.checks import is_polled
-from connector.health.temporal_facts import gather_temporal_facts
+from connector.health.checks import CheckName
+from connector.health.probe import Probe
 from connector.rules.model.values import ChannelName
+from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.temporal.client import TemporalLink
-from connector.temporal.versions import deployment_name, read_routing
+from connector.temporal.versions import deployment_name, find_builds_with_tasks
 from connector.wire import FollowUpEnd
 from tests.support.polling import until
 from tests.support.repository import ROOT
@@ -95,24 +96,28 @@ async def test_waits_go_on_across_every_change(environment: WorkflowEnvironment)
     """Switched on, ramped, upgraded, rolled back, switched off: each wait goes on with the build that is current."""
     harness = WorkflowHarness(environment, FakeActivities(push=[SENT] * 20))
     operator = Operator(harness)
-    first = WorkerDeploymentVersion(deployment_name(harness.workspace), FIRST)
+
+    async def builds() -> set[str | None]:
+        return set(await find_builds_with_tasks(harness.client, harness.workspace))
+
     with environment.with_time_skipping_disabled():
         async with harness.workers():
             unversioned = await _waiting(harness)
         async with harness.workers(FIRST):
-            assert await read_routing(harness.client, first) == "none_is_current"
+            assert await builds() == {None}
             await operator.types("set-current-version")
-            assert await read_routing(harness.client, first) == "current"
+            assert await builds() == {FIRST}
             assert await _end(unversioned) == FIRST
             assert (await asyncio.wait_for((await harness.follow_up()).result(), SECONDS)).state == "sent"
             waits = [await _waiting(harness) for _ in range(6)]
             async with harness.workers(SECOND):
                 await operator.types("set-ramping-version")
+                assert await builds() == {FIRST, SECOND}
                 shown = await operator.types("describe")
                 assert (FIRST in shown, SECOND in shown) == (True, True)
                 assert {await _end(handle) for handle in waits[:3]} <= {FIRST, SECOND}
                 await operator.types("set-current-version")
-        assert await read_routing(harness.client, first) == "not_current"
+        assert await builds() == {SECOND}
         async with harness.workers(SECOND):
             assert await _end(waits[3]) == SECOND
         async with harness.workers(FIRST):
@@ -127,21 +132,27 @@ async def test_waits_go_on_across_every_change(environment: WorkflowEnvironment)
 async def test_every_worker_of_a_process_has_the_build_id(
     environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
 ) -> None:
-    """All queues of a process belong to its build; it says that no build is current, and `/readyz` sees it poll."""
+    """All queues of a process belong to its build, and `/readyz` says that none is current, with the command."""
     workspace = f"w.{uuid4().hex[:8]}"  # a `.` is reserved in names of deployments
     settings = settings_for(workspace, sqlite_url, tmp_path).model_copy(update={"build_id": FIRST})
     version = WorkerDeploymentVersion(deployment_name(workspace), FIRST)
     queues = {names.main_queue(workspace), names.registry_queue(workspace)}
     queues |= {names.channel_queue(workspace, channel) for channel in get_args(ChannelName)}
+    probe = Probe(sqlite_database, CatalogueCache(workspace), workspace, TemporalLink(environment.client))
+
+    async def complains() -> str | None:
+        [check] = [one for one in (await probe.read_anew(30.0)).checks if one.name is CheckName.WORKER]
+        return check.problem if "build id" in (check.problem or "") else None
+
     with capture_logs() as logs:
         async with working(environment, settings):
-            await until(lambda: _has_queues(environment, version, queues), "every queue in the version")
-            await until(lambda: _is_polled(environment, workspace), "a worker that polls")
-            await until(lambda: [log for log in logs if log["event"] == "worker_version_without_tasks"], "the warning")
+            await until(
+                lambda: _has_queues(environment, version, queues), "every queue in the version", seconds=SECONDS
+            )
+            problem = await until(complains, "the check that names the build", seconds=SECONDS)
+    assert f"--deployment-name {version.deployment_name} --build-id {FIRST}" in problem
     [started] = [log for log in logs if log["event"] == "worker_started"]
     assert (started["build_id"], started["version"]) == (FIRST, program_version())
-    [warned] = [log for log in logs if log["event"] == "worker_version_without_tasks"]
-    assert f"--deployment-name {version.deployment_name} --build-id {FIRST}" in warned["note"]
 
 
 async def _has_queues(environment: WorkflowEnvironment, version: WorkerDeploymentVersion, queues: set[str]) -> bool:
@@ -154,8 +165,3 @@ async def _has_queues(environment: WorkflowEnvironment, version: WorkerDeploymen
     except RPCError:  # the version is made by the first poll
         return False
     return {queue.name for queue in described.version_task_queues} == queues
-
-
-async def _is_polled(environment: WorkflowEnvironment, workspace: str) -> bool:
-    facts = await gather_temporal_facts(TemporalLink(environment.client), workspace, 30.0)
-    return facts.queues is not None and all(is_polled(queue) for queue in facts.queues)
