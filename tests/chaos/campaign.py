@@ -67,7 +67,12 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         loading = asyncio.create_task(load.run(plan.reporters))
         watching = asyncio.create_task(_report_progress(faults, load, say))
         try:
-            await faults.run(plan.seconds, plan.max_faults)
+            attacking = asyncio.create_task(faults.run(plan.seconds, plan.max_faults))
+            await asyncio.wait([attacking, loading], return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():  # it never ends by itself
+                attacking.cancel()
+                await loading
+            await attacking
             say("peace: waiting until everything has ended")
             system.receiver.is_kind = True
             load.end()

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from temporalio.service import RPCError
 
 from connector import names
+from connector.store.engine.database import StoreUnavailable
 from connector.store.tables import follow_ups
 from tests.chaos.proxy import FaultyProxy
 from tests.chaos.supervised import Supervised
@@ -215,7 +216,7 @@ class Faults:
                 handle = client.get_workflow_handle(names.follow_up_id(WORKSPACE, row.campaign, row.user_key, row.id))
                 self.terminated.add(row.id)
                 await handle.terminate("by the kill campaign")
-        except (RPCError, RuntimeError, TimeoutError, OSError):
+        except (RPCError, StoreUnavailable, RuntimeError, TimeoutError, OSError):
             return False
         return True
 
