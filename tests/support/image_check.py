@@ -2,9 +2,10 @@
 
 `make image` does this. It needs the network for packages, and no container engine. The folders of the image are
 replaced by temporary ones, and its base by the Python that runs this, or by another one that the unprivileged user may
-execute (`make image ARGS=/usr/bin/python3`); `pip uninstall`, which concerns the base, is left out. Then set-up, worker
-and API run with the image's variables, on SQLite and an embedded Temporal, until their probes answer and the health check of
-the image says so, and stop on SIGTERM.
+execute (`make image ARGS=/usr/bin/python3`); `pip uninstall`, which concerns the base, is left out.
+
+Then set-up, worker and API run with the image's variables, on SQLite and an embedded Temporal, until their probes
+answer and the health check of the image says so, and stop on SIGTERM.
 """
 
 from __future__ import annotations

@@ -126,6 +126,16 @@ async def update_follow_ups(tx: Transaction, changed: Collection[FollowUp]) -> N
     await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
 
 
+async def move_follow_ups(tx: Transaction, moved: Collection[FollowUp], now: datetime) -> None:
+    """Move the waits of follow-ups whose users are locked; the outbox signals their workflows."""
+    if not moved:
+        return
+    rows = [{"id": one.id, "state": one.state.value, "next_at": one.next_at} for one in moved]
+    new, table = as_table(tx, {name: follow_ups.c[name].type for name in rows[0]}, rows).c, follow_ups.c
+    values = {"state": new.state, "next_at": new.next_at, "moved_to": new.next_at, "moved_at": now}
+    await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
+
+
 async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow_closed: bool = False) -> None:
     """Give stored follow-ups their new end, from outside their workflows, which the outbox then signals.
 
@@ -197,6 +207,8 @@ def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
         exception_at=row["exception_at"],
         dispatched_at=row["dispatched_at"],
         decided_at=row["decided_at"],
+        moved_to=row["moved_to"],
+        resends=row["resends"],
     )
 
 
