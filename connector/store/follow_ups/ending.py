@@ -170,7 +170,6 @@ async def end_closed(
     await _mark_unknown(tx, claims, now)
     await save_receipts(tx, received)
     await end_follow_ups(tx, ended, workflow_closed=True)
-    count_ended(tx, ended)
     return ended
 
 

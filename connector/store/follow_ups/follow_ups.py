@@ -143,7 +143,8 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow
     to come (X1).
 
     Args:
-        workflow_closed: their workflows are closed: there is nothing to signal, and what was going out ends too.
+        workflow_closed: their workflows are closed: there is nothing to signal, and what was going out ends too. They
+            are open and locked, and are counted here; the callers count all others, of which some had ended before.
     """
     if not ended:
         return
@@ -154,6 +155,7 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow
     statement = update(follow_ups).where(tx.in_workspace(follow_ups), table.id == end.id)
     if workflow_closed:
         statement = statement.where(table.state.in_(OPEN_STATES)).values(values)
+        count_ended(tx, ended)
     else:
         partly = [follow_up.id for follow_up in ended if follow_up.rest is not None]
         is_changeable = and_(*(table.state != state.value for state in _KEPT_BY_EVALUATION))
