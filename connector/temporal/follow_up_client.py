@@ -111,7 +111,9 @@ class FollowUpClient:
                 f"`connector stop {follow_up.campaign}` pauses the launch, "
                 f"`connector archive {follow_up.campaign}` ends it"
             )
-        workflow_id = names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
+        workflow_id = names.follow_up_id(
+            self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id, follow_up.resends
+        )
         handle = (await self._client()).get_workflow_handle(workflow_id)
         update_id = f"{verb}-{uuid4().hex}"
         await self._record(follow_up, verb, request, update_id, "requested")
