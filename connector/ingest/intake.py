@@ -15,7 +15,15 @@ from typing import Any, Literal
 from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item, settle_arrival
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
+from connector.rules.model.interactions import (
+    Interaction,
+    Item,
+    LogEntry,
+    create_log_entry,
+    dispatch_of,
+    is_too_old,
+    log_horizon,
+)
 from connector.rules.model.users import ERASED_FAULT
 from connector.rules.results.conversions import count_conversions, log_needed_since, log_topics_needed
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
@@ -155,6 +163,7 @@ class _BatchIngest:
         anonymous: Collection[str],
     ) -> None:
         self._tx, self._catalogue, self._anonymous = tx, catalogue, anonymous
+        self._horizon = log_horizon(tx.now, retention)
         items = [settle_arrival(item, tx.now) for item in items]
         self._results = check_items(items, catalogue, tx.now, retention)
         self._new: dict[int, Item] = {
@@ -177,7 +186,8 @@ class _BatchIngest:
         if not logged:
             return IngestResult(self._results, False, faults)
         await self._add_conversions(logged)
-        return IngestResult(self._results, await BatchEvaluation(self._tx, self._catalogue).run(logged), faults)
+        evaluation = BatchEvaluation(self._tx, self._catalogue, self._horizon)
+        return IngestResult(self._results, await evaluation.run(logged), faults)
 
     def _refuse_erased(self) -> None:
         """Guarantee 8: a late report does not bring an erased user back."""
@@ -195,11 +205,13 @@ class _BatchIngest:
         pushes = {position: dispatch for position, item in self._new.items() if (dispatch := dispatch_of(item))}
         if pushes:
             keys = {self._user_keys[self._new[position].user] for position in pushes}
-            reported.dispatches |= await load_seen_dispatches(self._tx, keys, {name for _, name in pushes.values()})
+            names = {name for _, name in pushes.values()}
+            reported.dispatches |= await load_seen_dispatches(self._tx, keys, names, self._horizon)
         engagements = _engagements(self._new, self._tx.now)
         if engagements:
             keys = {self._user_keys[self._new[position].user] for position in engagements}
-            for user_key, engagement in await load_engagements(self._tx, keys, engagements.values()):
+            found = await load_engagements(self._tx, keys, engagements.values(), self._horizon)
+            for user_key, engagement in found:
                 reported.engagements.setdefault(user_key, []).append(engagement)
         return reported
 
@@ -219,7 +231,7 @@ class _BatchIngest:
         """Log items, and return the entries of those that were not logged yet."""
         numbers = await draw_arrival_numbers(self._tx, len(items))
         entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=True)]
-        new = await insert_new_entries(self._tx, entries, self._user_keys)
+        new = await insert_new_entries(self._tx, entries, self._user_keys, self._horizon)
         return [entry for entry in entries if (self._user_keys[entry.item.user], entry.id) in new]
 
     async def _merge_changes_of_new(self, changes_by_item: Mapping[int, Changes]) -> None:
@@ -234,7 +246,8 @@ class _BatchIngest:
             return
         conversions: list[Interaction] = []
         topics = {topic for key in since for topic in log_topics_needed(logged[key], self._catalogue)}
-        for key, past in (await load_items(self._tx, since, topics=topics)).items():
+        logs = await load_items(self._tx, since, topics=topics, horizon=self._horizon)
+        for key, past in logs.items():
             conversions += count_conversions(logged[key], past, self._catalogue, logged[key][0].item.user)
         for entry in await self._log(conversions) if conversions else ():
             logged[self._user_keys[entry.item.user]].append(entry)

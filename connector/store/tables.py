@@ -210,6 +210,18 @@ user_joins = Table(
     Index("user_joins_id", "workspace", "id"),
     comment="Which ids were joined into which users, by whom, and until when.",
 )
+cleanups = Table(
+    "cleanups",
+    metadata,
+    _key("workspace"),
+    Column("holder", String(64)),
+    Column("leased_until", Instant),
+    Column("began_at", Instant),
+    Column("succeeded_at", Instant),
+    Column("fault", Text),
+    Column("deleted", Json, nullable=False),
+    comment="Who deletes what is past its use, and when a run last came to its end.",
+)
 interactions = Table(
     "interactions",
     metadata,
@@ -233,7 +245,7 @@ interactions = Table(
     Index("interactions_on_target", "workspace", "target", "topic"),
     Index("interactions_received", "workspace", "received_at"),
     postgresql_partition_by="RANGE (day)",
-    comment="The log. day is the UTC date of occurred_at; on PostgreSQL the table is partitioned by it.",
+    comment="The log. day is the UTC date of t; on PostgreSQL the table is partitioned by it.",
 )
 follow_ups = Table(
     "follow_ups",
@@ -268,6 +280,10 @@ follow_ups = Table(
     ),
     Index("follow_ups_of_user", "workspace", "user_key"),
     Index("follow_ups_of_campaign", "workspace", "campaign", "state"),
+    Index(
+        "follow_ups_ended", "workspace", "state", "decided_at",
+        postgresql_where=text("decided_at IS NOT NULL"), sqlite_where=text("decided_at IS NOT NULL"),
+    ),
     Index(
         "follow_ups_to_start", "workspace", "due_at",
         postgresql_where=text("started_at IS NULL AND state = 'waiting'"),
@@ -344,7 +360,9 @@ decisions = Table(
     Column("reason", String(32), nullable=False),
     Column("decided_at", Instant, nullable=False),
     Index("decisions_of_user", "workspace", "user_key", "t"),
-    comment="Refusals at the trigger, and late exceptions that were noted.",
+    Index("decisions_decided", "workspace", "decided_at"),
+    postgresql_partition_by="RANGE (decided_at)",
+    comment="Refusals at the trigger, and late exceptions that were noted; on PostgreSQL partitioned by their day.",
 )
 launches = Table(
     "launches",
@@ -389,6 +407,7 @@ inbox = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Index("inbox_of_user", "workspace", "user_key", "expires_at"),
+    Index("inbox_expiring", "workspace", "expires_at"),
     comment="In-app messages and cards as they were rendered for one user; id is made of the delivery's.",
 )
 inbox_marks = Table(

@@ -6,7 +6,7 @@ from sqlalchemy import column, inspect, select, table
 
 from connector.store.engine.database import Database
 
-NEWEST_REVISION = "0016"
+NEWEST_REVISION = "0017"
 """The newest script in `connector/store/migrations/versions`."""
 
 _VERSIONS = table("alembic_version", column("version_num"))
