@@ -60,7 +60,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         client: Temporal's client; None: connect by TEMPORAL_*, and wait until the server answers.
 
     Raises:
-        NotSetUp: the tables are missing.
+        NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)

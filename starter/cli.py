@@ -44,6 +44,7 @@ COMMANDS = {
         "backtest": "Show what a follow-on would have done if it had been live: triggered, cancelled, capped, sent.",
     },
     "Follow-ups": {
+        "follow-ups": "List follow-ups, newest trigger first; with overdue, the longest overdue first.",
         "send-now": "Evaluate and send one follow-up now, not at its due time.",
         "postpone": "Move the time that one follow-up waits for, even if it is held; exceptions still cancel it until "
         "then.",
@@ -74,6 +75,7 @@ the first lines of the commands' own help."""
 _SHARED_MODULES = {
     **dict.fromkeys(("publish", "stop", "resume", "archive"), "orders"),
     **dict.fromkeys(("send-now", "postpone", "cancel"), "follow_ups"),
+    "follow-ups": "follow_up_list",
 }
 """The modules in `starter.commands` with several commands; other modules are named like their command."""
 

@@ -2,7 +2,8 @@
 
 Usage: python -m tests.run [PYTEST ARGUMENT …]
 
-The last line counts both parts; the exit code is that of the first part that failed.
+The last line counts both parts; the exit code is that of the first part that failed. Up to three tests that failed run
+once more, alone: a test that passes then was disturbed by the machine, and is reported as unstable, to be mended.
 """
 
 from __future__ import annotations
@@ -22,13 +23,26 @@ PROCESSES = max(3, min(8, os.cpu_count() or 1))
 """Even with two cores three processes are faster: many tests wait for another process most of the time."""
 PARTS = {"parallel": ("-n", str(PROCESSES), "--dist", "worksteal"), "serial": ()}
 OK, NOTHING_COLLECTED = 0, 5
+MOST_TO_REPEAT = 3
+FAILED_ONES = ("--last-failed", "--last-failed-no-failures=none")
 
 
 def run_part(part: str, arguments: list[str], folder: Path) -> tuple[int, Counter[str]]:
     """Run one part; return pytest's exit code, and how many tests there were, by their outcome."""
-    report = folder / f"{part}.xml"
-    options = [f"--part={part}", *PARTS[part], f"--junit-xml={report}"]
-    code = subprocess.run([sys.executable, "-m", "pytest", *options, *arguments], cwd=ROOT).returncode
+    return _run(part, [f"--part={part}", *PARTS[part], *arguments], folder)
+
+
+def repeat_failed(arguments: list[str], folder: Path) -> int:
+    """Run the tests that failed once more, alone; return 0 if all of them pass now."""
+    code, outcomes = _run("again", [*FAILED_ONES, *arguments], folder)
+    print(f"once more, alone: {_describe(outcomes)}; what passed now is unstable", flush=True)
+    return code
+
+
+def _run(name: str, options: list[str], folder: Path) -> tuple[int, Counter[str]]:
+    report = folder / f"{name}.xml"
+    options = [*options, f"--junit-xml={report}", "-o", f"cache_dir={folder / 'cache'}"]
+    code = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT).returncode
     return code, count(report) if report.exists() else Counter()
 
 
@@ -41,6 +55,10 @@ def count(report: Path) -> Counter[str]:
     return outcomes
 
 
+def _describe(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{outcomes[name]} {name}" for name in ("passed", "failed", "errors", "skipped"))
+
+
 def main(arguments: list[str]) -> int:
     """Run both parts; return the exit code."""
     started, outcomes, codes = time.monotonic(), Counter[str](), []
@@ -49,9 +67,10 @@ def main(arguments: list[str]) -> int:
             code, counted = run_part(part, arguments, Path(folder))
             codes.append(code)
             outcomes += counted
-    counts = ", ".join(f"{outcomes[name]} {name}" for name in ("passed", "failed", "errors", "skipped"))
-    print(f"both parts: {counts} in {time.monotonic() - started:.0f} s", flush=True)
-    failed = [code for code in codes if code not in (OK, NOTHING_COLLECTED)]
+        print(f"both parts: {_describe(outcomes)} in {time.monotonic() - started:.0f} s", flush=True)
+        failed = [code for code in codes if code not in (OK, NOTHING_COLLECTED)]
+        if failed and 0 < outcomes["failed"] + outcomes["errors"] <= MOST_TO_REPEAT:
+            return repeat_failed(arguments, Path(folder))
     return failed[0] if failed else min(codes)
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from connector.app.configuration import open_database
 from connector.app.store_context import StoreContext
+from connector.health.probe import Probe
 from connector.ingest.intake import Intake
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
@@ -26,6 +27,7 @@ class AppContext(StoreContext):
     outbox: Outbox
     reconciliation: Reconciliation
     temporal: TemporalLink
+    probe: Probe
 
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
@@ -46,6 +48,7 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
         outbox=Outbox(database, workspace, temporal.client, sweep_seconds=settings.sweep_seconds, idle=intake.idle),
         reconciliation=Reconciliation(database, workspace, temporal.client, every_seconds=settings.reconcile_seconds),
         temporal=temporal,
+        probe=Probe(database, cache, workspace, temporal),
     )
 
 

@@ -1,7 +1,7 @@
 """Checks before a process starts its work: the data folder, the tables, the ports.
 
 ConnectorError
-├── NotSetUp   there is no database with this version's tables
+├── NotSetUp   the data folder is missing
 └── PortTaken  a port is in use
 """
 
@@ -12,11 +12,11 @@ import socket
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
-from connector.store.engine.revision import is_migrated
+from connector.store.engine.revision import WrongTables, load_revision_fault
 
 
 class NotSetUp(ConnectorError):
-    """The settings point to no database that has this version's tables."""
+    """The settings name a data folder that does not exist."""
 
 
 class PortTaken(ConnectorError):
@@ -33,9 +33,9 @@ def check_data_folder(settings: Settings) -> None:
 
 
 async def check_tables(database: Database) -> None:
-    """Check that the database has this version's tables. Raises NotSetUp, and StoreUnavailable if it is unreachable."""
-    if not await is_migrated(database):
-        raise NotSetUp("the database has not been set up for this version; run `connector setup`")
+    """Check that this program can work with the tables. Raises WrongTables, and StoreUnavailable during an outage."""
+    if fault := await load_revision_fault(database):
+        raise WrongTables(fault.sentence)
 
 
 def listen(host: str, port: int, *, option: str) -> socket.socket:

@@ -74,6 +74,12 @@ def _key(name: str) -> Column[Any]:
     return Column(name, String(255), primary_key=True)
 
 
+compatibility = Table(
+    "compatibility",
+    metadata,
+    Column("oldest_program", String(32), primary_key=True),
+    comment="One row: the newest revision that the oldest program knows which can work with these tables.",
+)
 catalogue = Table(
     "catalogue",
     metadata,
@@ -278,11 +284,17 @@ follow_ups = Table(
         postgresql_where=text("state IN ('waiting', 'held', 'sending')"),
         sqlite_where=text("state IN ('waiting', 'held', 'sending')"),
     ),
-    Index("follow_ups_of_user", "workspace", "user_key"),
-    Index("follow_ups_of_campaign", "workspace", "campaign", "state"),
+    Index("follow_ups_of_user", "workspace", "user_key", "campaign"),
+    # The last columns let a list leave out what it does not want without reading the rows.
     Index(
-        "follow_ups_ended", "workspace", "state", "decided_at",
-        postgresql_where=text("decided_at IS NOT NULL"), sqlite_where=text("decided_at IS NOT NULL"),
+        "follow_ups_of_campaign",
+        "workspace", "campaign", "state", "triggered_at", "id", "reason", "decided_at",
+    ),
+    Index("follow_ups_of_state", "workspace", "state", "triggered_at", "id", "reason", "decided_at"),
+    Index(
+        "follow_ups_by_time", "workspace", "next_at", "id",
+        postgresql_where=text("state IN ('waiting', 'held', 'sending')"),
+        sqlite_where=text("state IN ('waiting', 'held', 'sending')"),
     ),
     Index(
         "follow_ups_to_start", "workspace", "due_at",
@@ -360,7 +372,7 @@ decisions = Table(
     Column("reason", String(32), nullable=False),
     Column("decided_at", Instant, nullable=False),
     Index("decisions_of_user", "workspace", "user_key", "t"),
-    Index("decisions_decided", "workspace", "decided_at"),
+    Index("decisions_of_state", "workspace", "state", "t", "seq", "campaign", "reason"),
     postgresql_partition_by="RANGE (decided_at)",
     comment="Refusals at the trigger, and late exceptions that were noted; on PostgreSQL partitioned by their day.",
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.routing import BaseRoute
 
 from connector.app.context import AppContext
 from starter.api.access.origins import AllowedOrigins
@@ -17,6 +19,7 @@ from starter.api.requests.admission import Admission
 from starter.api.requests.errors import install_error_handlers
 from starter.api.requests.middleware import RequestMiddleware
 from starter.api.requests.paths import EncodedPaths, decode_path_parameters
+from starter.api.requests.query import check_parameters
 from starter.api.routes import (
     api_docs,
     audit,
@@ -49,23 +52,14 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if context.settings.api_docs else None,
-        dependencies=[Depends(decode_path_parameters)],
+        routes=list(_routes(context.settings.api_docs)),
         redirect_slashes=False,  # a redirect would lead to another user
-        generate_unique_id_function=openapi.operation_id,
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
     app.state.context, app.state.keys, app.state.tracking = context, keys, tracking.open_tracking(context)
     app.state.providers = open_providers(context.settings) if providers is None else providers
     app.state.provider_intake = webhooks.open_intake(context)
-    app.include_router(operation.router)
-    if context.settings.api_docs:
-        app.include_router(api_docs.router)
-    app.include_router(tracking.router)
     app.state.segment = segment.open_mapping(context)
-    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, audit)
-    for resource in keyed:
-        app.include_router(resource.router)  # every route declares the scopes it needs
-    app.include_router(webhooks.router)  # no key: providers sign their calls
     install_error_handlers(app)
     openapi.describe(app)
     settings = context.settings
@@ -74,6 +68,22 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     app.add_middleware(EncodedPaths)
     app.add_middleware(RequestMiddleware)
     return app
+
+
+@cache
+def _routes(docs: bool) -> tuple[BaseRoute, ...]:
+    """Return every route, the same objects for each application of a process.
+
+    FastAPI analyses what a route depends on at its first request, which takes longer than most requests.
+    """
+    router = APIRouter(dependencies=[Depends(decode_path_parameters)], generate_unique_id_function=openapi.operation_id)
+    open_to_all = (operation, api_docs, tracking) if docs else (operation, tracking)
+    # every route of these declares the scopes that it needs; those of the webhooks check signatures
+    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, audit)
+    for resource in (*open_to_all, *keyed, webhooks):
+        checks = [Depends(check_parameters)] if resource in keyed else []
+        router.include_router(resource.router, dependencies=checks)
+    return tuple(router.routes)
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
     """Serve until `stopped` is set, then finish the requests in flight for at most 5 seconds.
 
     Raises:
-        KeysMissing: this host needs a key. PortTaken: another process listens. NotSetUp: the tables are missing.
+        KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
     """
     async with open_context(settings) as context:
         keys = keys_for(settings, host, context.database)
@@ -52,7 +52,7 @@ async def serve_codec(settings: Settings, host: str, port: int, origins: Sequenc
     """Serve the codec server until `stopped` is set. Every caller needs a key, also in development.
 
     Raises:
-        SettingsWrong: there are no codec keys. KeysMissing, PortTaken, NotSetUp: as for `serve`.
+        SettingsWrong: there are no codec keys. KeysMissing, PortTaken, WrongTables: as for `serve`.
     """
     if not settings.codec.keys:
         raise SettingsWrong("CONNECTOR_CODEC_KEYS is not set, so no payload is encrypted")

@@ -27,7 +27,7 @@ async def open_session(data: Path | None) -> AsyncIterator[AppContext]:
     """Open the context of one command.
 
     Raises:
-        NotSetUp: neither `connector setup` nor `connector dev` has been run.
+        NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
     """
     settings = start_command(data, log_level="ERROR")
     check_data_folder(settings)

@@ -30,7 +30,7 @@ async def open_store(data: Path | None) -> AsyncIterator[StoreContext]:
     """Open the store for one command.
 
     Raises:
-        NotSetUp: neither `connector setup` nor `connector dev` has been run.
+        NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
     """
     settings = read_settings(data)
     logging.basicConfig(handlers=[_FirstRecord(settings)], level=logging.ERROR, force=True)

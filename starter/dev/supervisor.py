@@ -167,11 +167,15 @@ class _Supervisor:
 
 
 async def _wait_until_ready(api_url: str) -> None:
-    """Return as soon as the API reports that everything is ready. Waits without a limit."""
+    """Return as soon as the API reports that all parts answer. Waits without a limit.
+
+    A follow-up of an earlier day whose tasks fail makes the installation degraded, but does not keep it from starting.
+    """
     async with httpx.AsyncClient(base_url=api_url, trust_env=False, timeout=10) as client:
         while True:
             try:
-                if (await client.get("/readyz")).json()["status"] == "ready":
+                found = (await client.get("/readyz")).json()
+                if [found[part] for part in ("database", "temporal", "worker")] == ["ok", "ok", "polling"]:
                     return
             except httpx.TransportError:
                 pass

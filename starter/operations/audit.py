@@ -24,7 +24,8 @@ async def read_audit(context: StoreContext, wanted: AuditFilter, limit: int) -> 
     async with context.database.read(context.workspace) as tx:
         found = await list_audit(tx, replace(wanted, subjects=await _with_user_keys(tx, wanted.subjects)), limit + 1)
     entries = [view_audit_entry(entry) for entry in found[:limit]]
-    return {"entries": entries, "next": entries[-1]["seq"] if len(found) > limit else None}
+    has_more = len(found) > limit
+    return {"entries": entries, "has_more": has_more, "next": entries[-1]["seq"] if has_more else None}
 
 
 async def _with_user_keys(tx: Transaction, subjects: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -37,6 +37,7 @@ def view_follow_up(
         "workflow_id": workflow_id,
         "campaign": listed.campaign,
         "user": listed.user,
+        "user_key": listed.user_key,
         "trigger": listed.trigger,
         "key": json.loads(listed.key) if listed.key not in ("", listed.id) else None,
         "triggered_at": format_instant(listed.triggered_at),

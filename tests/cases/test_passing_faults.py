@@ -251,7 +251,7 @@ async def test_a_channel_without_a_provider(installation: Installation) -> None:
         assert (delivery.state, delivery.fault, delivery.attempt) == ("open", "no_provider", attempt)
         assert await installation.outcomes() == [("a", "waiting", None)]
         async with installation.database.read("default") as tx:
-            [listed], [retried] = await list_follow_ups(tx), await count_retried(tx, "f")
+            [listed], [retried] = (await list_follow_ups(tx)).listings, await count_retried(tx, "f")
             assert await find_retried_channels(tx) == [("webhook", "no_provider")]
         assert (retried.channel, retried.fault, retried.count) == ("webhook", "no_provider", 1)
         waits = view_follow_up("default", listed, retried.due_since + timedelta(minutes=minutes, seconds=1))["waits"]

@@ -14,6 +14,7 @@ from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import erase_user
 from connector.store.follow_ups.deliveries import load_deliveries_by_id
+from connector.store.follow_ups.selection import FollowUpFilter
 from connector.store.provider_events.attribution import find_holders
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import (
@@ -254,7 +255,7 @@ async def shown(database: Database, id: str, number: int) -> set[str | None]:
         return {
             (await load_users(tx, [key]))[key].user.id,
             (await load_deliveries_by_id(tx, [delivery]))[delivery].user,
-            *(listed.user for listed in await list_follow_ups(tx, user_key=key)),
+            *(one.user for one in (await list_follow_ups(tx, FollowUpFilter(user_key=key))).listings),
             holder,
         }
 
@@ -278,7 +279,7 @@ async def test_the_id_used_now_is_shown(installation: Installation) -> None:
             await link(database, *call)
         assert await shown(database, names["a"], number) == {names["now"]}, (links, together, known)
     async with database.read(W) as tx:
-        assert {one.user for one in await list_follow_ups(tx)} == {f"now{n + 1}" for n in range(number)}
+        assert {one.user for one in (await list_follow_ups(tx)).listings} == {f"now{n + 1}" for n in range(number)}
 
 
 async def ranks(database: Database) -> dict[str, int]:

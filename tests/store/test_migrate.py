@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, insert, select, text
 
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import ensure_partitions, migrate
-from connector.store.engine.revision import NEWEST_REVISION, is_migrated
+from connector.store.engine.revision import NEWEST_REVISION, find_revision_fault, load_revision_fault
 from connector.store.tables import interactions, metadata
 from tests.support.databases import open_database
 from tests.support.repository import ROOT
@@ -49,15 +50,15 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
 
 
 async def test_two_who_migrate_at_once_wait_for_each_other(tmp_path: Path, postgresql_server: Any) -> None:
-    """Every process may run `connector setup` when it starts; before, `is_migrated` is false."""
+    """Every process may run `connector setup` when it starts; before, there is no revision."""
     name = postgresql_server.create()
     for url in (f"sqlite:///{tmp_path / 'new' / 'connector.db'}", postgresql_server.url(name)):
         databases = [Database.open(url) for _ in range(3)]
-        assert not await is_migrated(databases[0])
+        assert await load_revision_fault(databases[0]) is not None
         await asyncio.gather(*(migrate(database) for database in databases))
         async with databases[0].read("default") as tx:
             assert await tx.connection.run_sync(_differences) == []
-        assert await is_migrated(databases[0])
+        assert await load_revision_fault(databases[0]) is None
         for database in databases:
             await database.close()
     postgresql_server.drop(name)
@@ -67,6 +68,24 @@ def test_the_newest_revision_is_the_newest_script() -> None:
     """Commands compare a database with a constant, because alembic takes longer to import than they run."""
     (newest,) = ScriptDirectory(str(SCRIPTS)).get_heads()
     assert newest == NEWEST_REVISION
+
+
+@pytest.mark.parametrize(
+    ("revision", "oldest_program", "problem"),
+    [
+        ("0020", None, None),
+        ("0020", "0017", None),
+        ("0021", "0017", None),
+        ("0021", "0020", None),
+        ("0021", "0021", "newer than this program"),
+        ("0021", None, "newer than this program"),
+        ("0019", "0017", "older than this program"),
+    ],
+)
+def test_tables_that_a_program_can_work_with(revision: str, oldest_program: str | None, problem: str | None) -> None:
+    """A program that knows 0020 works with later tables that name it or an earlier one, and never with earlier ones."""
+    fault = find_revision_fault([revision], oldest_program, "0020")
+    assert (problem in fault.sentence) if fault and problem else (fault, problem) == (None, None)
 
 
 async def test_the_log_is_carried_over_to_its_new_key(tmp_path: Path, postgresql_server: Any) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from connector.names import follow_up_id
 from connector.store.engine.database import Database
+from connector.store.follow_ups.selection import FollowUpFilter
 from connector.store.reporting.counts import Count, count_follow_ups
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
@@ -26,10 +27,10 @@ async def follow_ups(installation: Installation) -> Database:
 async def test_follow_ups_newest_trigger_first(follow_ups: Database) -> None:
     """Each has the id by which services know its user, and the interaction that ended it."""
     async with follow_ups.read(W) as tx:
-        ben, anna = await list_follow_ups(tx)
-        assert await list_follow_ups(tx, limit=1) == [ben]
+        ben, anna = (await list_follow_ups(tx)).listings
+        assert (await list_follow_ups(tx, limit=1)).listings == [ben]
     async with follow_ups.read("another") as tx:
-        assert await list_follow_ups(tx) == []
+        assert (await list_follow_ups(tx)).listings == []
     assert (ben.user, ben.trigger, ben.state, ben.exception) == ("ben", "p-ben", "excepted", "b-ben")
     assert (anna.user, anna.state, anna.reason, anna.exception, anna.channels) == ("anna", "waiting", None, None, ())
     assert anna.triggered_at < ben.triggered_at
@@ -40,8 +41,8 @@ async def test_the_workflow_that_waits_is_named(follow_ups: Database) -> None:
     """Guarantee 8: the workflow that an `exception` is signalled to is named by surrogate key and id."""
     async with follow_ups.read(W) as tx:
         user = await find_user(tx, "anna")
-        [anna] = await list_follow_ups(tx, state="waiting")
-        [refusal] = await list_follow_ups(tx, state="refused")
+        [anna] = (await list_follow_ups(tx, FollowUpFilter("waiting"))).listings
+        [refusal] = (await list_follow_ups(tx, FollowUpFilter("refused"))).listings
     assert user is not None
     assert anna.id is not None
     shown = view_follow_up(W, anna, BASE)
@@ -54,7 +55,7 @@ async def test_refusals_are_listed_apart(follow_ups: Database) -> None:
     async with follow_ups.read(W) as tx:
         anna = await find_user(tx, "anna")
         assert anna is not None
-        (refusal,) = await list_follow_ups(tx, state="refused", user_key=anna.user_key, campaign="f")
+        (refusal,) = (await list_follow_ups(tx, FollowUpFilter("refused", "f", anna.user_key))).listings
     assert (refusal.id, refusal.trigger, refusal.reason) == (None, "again", "already_waiting")
     assert (refusal.due_at, refusal.next_at, refusal.exception) == (None, None, None)
     assert refusal.decided_at is not None

@@ -186,12 +186,23 @@ async def open_database(url: str) -> AsyncIterator[Database]:
         await opened.close()
 
 
+_COMPILED: dict[str, tuple[Any, Any]] = {}
+"""For each kind of database SQLAlchemy's dialect and the statements that it has compiled in this process."""
+
+
 @asynccontextmanager
 async def open_migrated_database(url: str) -> AsyncIterator[Database]:
-    """Open a migrated database as a process that has worked with it: the statement that is sent once has been sent."""
+    """Open a migrated database as a process that has worked with it: the statement that is sent once has been sent.
+
+    Statements are compiled once for all databases of a process, which halves the time of most tests with one.
+    """
     async with open_database(url) as opened:
         async with opened.read("") as tx:
             await tx.mark_secrets.load(tx.connection)
+        engines = [opened._writer.sync_engine, opened._reader.sync_engine]
+        dialect, compiled = _COMPILED.setdefault(opened.dialect, (engines[1].dialect, engines[1]._compiled_cache))
+        for engine in engines:
+            engine.dialect, engine._compiled_cache = dialect, compiled
         yield opened
 
 

@@ -12,7 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 import worker
 from connector import names
-from connector.app.preflight import NotSetUp
+from connector.store.engine.revision import WrongTables
 from connector.temporal.outbox import Outbox
 from tests.support.builders import ORIGINAL
 from tests.support.workspace import AT_ONCE, LATER, Workspace, settings_for
@@ -103,7 +103,7 @@ async def test_stopped_while_temporal_is_away(sqlite_url: str, tmp_path: Path, m
 async def test_database_without_tables_is_told(tmp_path: Path) -> None:
     """It says what to run before it waits for anything, and never starts an outbox that could only fail."""
     nothing_there = settings_for("w", f"sqlite:///{tmp_path / 'empty.db'}", tmp_path)
-    with pytest.raises(NotSetUp, match="connector setup"):
+    with pytest.raises(WrongTables, match="connector setup"):
         await run_worker(nothing_there, asyncio.Event())
 
 

@@ -119,7 +119,7 @@ class Cleaning:
         async with self._database.read(self._workspace, seconds=LONG_SECONDS) as tx:
             horizons = self._horizons(await database_now(tx), catalogue)
             days = await find_past_days(tx, horizons)
-            for deletion in (*self._plan(horizons), *(day.deletion for day in days)):
+            for deletion in (*self._plan(horizons), *(one for day in days for one in day.deletions)):
                 found.rows[deletion.name] += await count_past(tx, deletion, horizons)
         found.days = {day.name: day.bytes for day in days}
         return found
@@ -141,7 +141,8 @@ class Cleaning:
                 self._cleaned.days[day.name] = day.bytes
                 self._cleaned.rows[day.daily.table.name] += max((day.rows or 0) - moved, 0)
             else:
-                await self._delete_all(day.deletion)
+                for deletion in day.deletions:
+                    await self._delete_all(deletion)
             await self._renew()
 
     @staticmethod

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, MetaData, Select, Table, and_, delete, func, literal_column, select
 
+from connector.rules.model.reasons import NOTED, State
 from connector.store.cleanup import expired
 from connector.store.cleanup.horizons import Horizons
 from connector.store.engine.bulk import in_set
@@ -32,11 +33,11 @@ Counts = Counter[str]
 
 Condition = Callable[[Transaction, FromClause, Horizons], ColumnElement[bool]]
 
-DAILY_CONDITIONS: Mapping[str, tuple[str, Condition, Condition]] = {
-    interactions.name: ("received_at", expired.past_items, expired.needed_items),
-    decisions.name: ("decided_at", expired.past_decisions, expired.needed_decisions),
+NEEDED: Mapping[str, Condition] = {
+    interactions.name: expired.needed_items,
+    decisions.name: expired.needed_decisions,
 }
-"""By table with partitions: the instant by which rows are past, the condition of those, and that of the others."""
+"""The conditions of the rows of past days that are still needed, by table."""
 
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
@@ -48,7 +49,8 @@ class Deletion:
     Args:
         name: the table as it is reported: a partition counts as its table.
         table: where the rows are.
-        column: the instant; None: the rows have none, and are deleted in any order.
+        column: the instant, one that an index leads to, at or before the one by which rows are past; None: there is
+            none, and rows are deleted in any order.
         until: which rows of the table it concerns: those with an earlier instant (UTC).
         is_past: which of them are deleted.
         state: only rows in this state; None: the table has no states, or all.
@@ -78,7 +80,7 @@ def plan_deletions(horizons: Horizons, *, with_daily: bool) -> list[Deletion]:
     states = [(state, horizons.log) for state in expired.SENT_NOTHING]
     states += [(state, horizons.sent) for state in expired.WENT_OUT]
     deletions = [
-        Deletion("follow_ups", follow_ups, "decided_at", until, expired.past_follow_ups, state, _delete_follow_ups)
+        Deletion("follow_ups", follow_ups, "triggered_at", until, expired.past_follow_ups, state, _delete_follow_ups)
         for state, until in states
     ]
     deletions += [
@@ -88,14 +90,17 @@ def plan_deletions(horizons: Horizons, *, with_daily: bool) -> list[Deletion]:
         Deletion("receipts", receipts, None, horizons.sent, expired.of_archived),
         Deletion("assignments", assignments, None, horizons.sent, expired.of_archived),
     ]
-    return [*deletions, *(daily_deletion(table, horizons) for table in (interactions, decisions) if with_daily)]
+    daily = (interactions, decisions) if with_daily else ()
+    return [*deletions, *(one for table in daily for one in daily_deletions(table, horizons))]
 
 
-def daily_deletion(table: Table, horizons: Horizons, partition: str | None = None) -> Deletion:
-    """Return the deletion of past rows of the log or the decisions, in one partition or, on SQLite, in the table."""
+def daily_deletions(table: Table, horizons: Horizons, partition: str | None = None) -> list[Deletion]:
+    """Return the deletions of past rows of the log or the decisions, in one partition or, on SQLite, in the table."""
     place = table if partition is None else table.to_metadata(MetaData(), name=partition)
-    column, is_past = DAILY_CONDITIONS[table.name][:2]
-    return Deletion(table.name, place, column, horizons.log, is_past)
+    if table is interactions:
+        return [Deletion(table.name, place, "received_at", horizons.log, expired.past_items)]
+    states = (State.REFUSED.value, NOTED)
+    return [Deletion(table.name, place, "t", horizons.log, expired.past_decisions, state) for state in states]
 
 
 async def count_past(tx: Transaction, deletion: Deletion, horizons: Horizons) -> int:

@@ -7,13 +7,14 @@ many, only what is past is deleted from the day, in batches, and the day is drop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import Table, insert, select, text
 
-from connector.store.cleanup.deletions import DAILY_CONDITIONS, Deletion, daily_deletion
+from connector.store.cleanup.deletions import NEEDED, Deletion, daily_deletions
 from connector.store.cleanup.horizons import Horizons
 from connector.store.engine.partitions import DAILY_TABLES, DailyTable, list_partitions
 from connector.store.engine.transaction import Transaction
@@ -29,14 +30,16 @@ class PastDay:
     """A past partition.
 
     Args:
-        deletion: deletes its past rows one by one, if it cannot be dropped.
+        table: the partition.
+        deletions: delete its past rows, if it cannot be dropped.
         rows: the estimate of the statistics; None if the partition was never analysed.
         bytes: with its indexes.
     """
 
     daily: DailyTable
     name: str
-    deletion: Deletion
+    table: Table
+    deletions: Sequence[Deletion]
     rows: int | None
     bytes: int
 
@@ -56,7 +59,7 @@ async def find_past_days(tx: Transaction, horizons: Horizons) -> list[PastDay]:
 
 def default_deletions(horizons: Horizons) -> list[Deletion]:
     """Return the deletions of past rows in the default partitions, which hold several days."""
-    return [daily_deletion(daily.table, horizons, daily.default) for daily in DAILY_TABLES]
+    return [one for daily in DAILY_TABLES for one in daily_deletions(daily.table, horizons, daily.default)]
 
 
 async def drop_day(tx: Transaction, day: PastDay, horizons: Horizons) -> int | None:
@@ -65,9 +68,8 @@ async def drop_day(tx: Transaction, day: PastDay, horizons: Horizons) -> int | N
     Nothing may change the rows between: the partition is locked against writers first, then the whole table.
     """
     await tx.execute(text(f"LOCK TABLE {day.name} IN SHARE ROW EXCLUSIVE MODE"))
-    place = day.deletion.table
-    needed = DAILY_CONDITIONS[day.daily.table.name][2](tx, place, horizons)
-    found = await tx.execute(select(place).where(needed).limit(MAX_MOVED + 1))
+    needed = NEEDED[day.daily.table.name](tx, day.table, horizons)
+    found = await tx.execute(select(day.table).where(needed).limit(MAX_MOVED + 1))
     rows: list[dict[str, Any]] = [dict(row) for row in found.mappings()]
     if len(rows) > MAX_MOVED:
         return None
@@ -80,5 +82,5 @@ async def drop_day(tx: Transaction, day: PastDay, horizons: Horizons) -> int | N
 async def _describe(tx: Transaction, daily: DailyTable, name: str, horizons: Horizons) -> PastDay:
     sizes = text("SELECT reltuples::bigint, pg_total_relation_size(oid) FROM pg_class WHERE oid = to_regclass(:name)")
     rows, size = (await tx.execute(sizes, {"name": name})).one()
-    deletion = daily_deletion(daily.table, horizons, name)
-    return PastDay(daily, name, deletion, int(rows) if rows >= 0 else None, int(size))
+    deletions = daily_deletions(daily.table, horizons, name)
+    return PastDay(daily, name, deletions[0].table, deletions, int(rows) if rows >= 0 else None, int(size))

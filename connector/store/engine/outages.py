@@ -43,7 +43,8 @@ ADVICE = {
     Outage.DISK_FULL: "free or add disk space where the database keeps its files",
     Outage.BUSY: "other transactions hold its locks or connections: look for long ones in pg_stat_activity",
 }
-_WRITE_REFUSALS = (Outage.READ_ONLY, Outage.DISK_FULL)
+WRITE_REFUSALS = (Outage.READ_ONLY, Outage.DISK_FULL)
+"""Outages during which reading is possible."""
 DISCONNECTING_OUTAGES = (Outage.UNREACHABLE, Outage.SILENT, Outage.SHUTTING_DOWN, Outage.READ_ONLY)
 """Outages after which a new connection may work, so that the present one must not stay in the pool."""
 
@@ -100,9 +101,18 @@ class StoreUnavailable(ConnectorError):
     Only a connection that is lost during the commit leaves open whether the transaction was kept.
     """
 
-    def __init__(self, message: str, outage: Outage = Outage.BUSY) -> None:
+    def __init__(
+        self, message: str, outage: Outage = Outage.BUSY, *, advice: str | None = None, detail: str | None = None
+    ) -> None:
+        """Create the error.
+
+        Args:
+            advice: the way out; None: that of the outage.
+            detail: host, port and database, and the reason as it was given; never a password.
+        """
         super().__init__(message)
-        self.outage = outage
+        self.outage, self.detail = outage, detail
+        self.advice = ADVICE[outage] if advice is None else advice
 
 
 def find_outage(error: DBAPIError) -> Outage | None:
@@ -145,7 +155,7 @@ class Health:
     def refuses_writes(self) -> Outage | None:
         """Why a write of the last ten seconds was refused, if none succeeded since."""
         is_recent = self._clock() - self._failed_at < _REFUSAL_SECONDS
-        return self._outage if self._outage in _WRITE_REFUSALS and is_recent else None
+        return self._outage if self._outage in WRITE_REFUSALS and is_recent else None
 
     def record_failure(self, outage: Outage) -> None:
         """Remember an outage, and log it with advice unless it was logged in the last minute."""
@@ -159,7 +169,7 @@ class Health:
 
     def record_success(self, *, writing: bool) -> None:
         """Forget the outage, unless writes are refused and this was a read."""
-        if self._outage is None or (self._outage in _WRITE_REFUSALS and not writing):
+        if self._outage is None or (self._outage in WRITE_REFUSALS and not writing):
             return
         if self._is_logged:
             _log.info("database_available", extra={"after": self._outage.value})

@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     false,
     func,
+    literal,
     null,
     select,
     type_coerce,
@@ -27,7 +28,10 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.follow_ups.follow_ups import is_launched
+from connector.store.follow_ups.selection import FollowUpFilter, Position, is_after, select_follow_ups
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
+
+_ALL = FollowUpFilter()
 
 
 @dataclass(frozen=True)
@@ -59,32 +63,77 @@ class FollowUpListing:
     tried: tuple[DeliveryRecord, ...] = ()
 
 
+@dataclass(frozen=True)
+class FollowUpPage:
+    """One page of a list, and the position after which the next one begins; None: there is no other."""
+
+    listings: list[FollowUpListing]
+    next: Position | None
+
+
 async def list_follow_ups(
-    tx: Transaction,
-    *,
-    campaign: str | None = None,
-    user_key: str | None = None,
-    state: str | None = None,
-    limit: int = 100,
-) -> list[FollowUpListing]:
-    """Load the follow-ups that match all of these, newest trigger first, at most `limit`.
+    tx: Transaction, wanted: FollowUpFilter = _ALL, *, limit: int = 100, after: Position | None = None
+) -> FollowUpPage:
+    """Load a page of the follow-ups that match all criteria, in the order of `select_follow_ups`.
 
     Args:
-        state: `refused` lists the triggers that the rules refused, and `noted` the late exceptions; no other value
-            does, for they began no follow-up.
+        wanted: with the state `refused`, the triggers that the rules refused, and with `noted`, the late exceptions,
+            newest first; no other value lists these, for they began no follow-up. `since` and `until` are then about
+            the decision.
+        limit: at most so many rows.
+        after: the position at which the previous page ended.
     """
-    table = decisions if state in (State.REFUSED, NOTED) else follow_ups
-    statement = _columns_of(table).where(tx.in_workspace(table)).limit(limit)
-    for column, value in ((table.c.campaign, campaign), (table.c.user_key, user_key), (table.c.state, state)):
-        if value is not None:
-            statement = statement.where(column == value)
-    listings = [FollowUpListing(*row) for row in await tx.execute(statement)]
-    messages = await _load_messages(tx, [listing.id for listing in listings if listing.id is not None])
-    return [_with_messages(listing, messages.get(listing.id or "", ())) for listing in listings]
+    if wanted.state in (State.REFUSED, NOTED):
+        return await _list_decisions(tx, wanted, limit, after)
+    found = await select_follow_ups(tx, wanted, limit + 1, after=after)
+    positions = found[:limit]
+    listings = await _load_listings(tx, [position.id for position in positions])
+    return FollowUpPage(listings, positions[-1] if len(found) > limit else None)
+
+
+async def find_listing(tx: Transaction, follow_up_id: str) -> FollowUpListing | None:
+    """Load one follow-up as it is listed; None if there is none with this id."""
+    return next(iter(await _load_listings(tx, [follow_up_id])), None)
+
+
+async def _load_listings(tx: Transaction, ids: Sequence[str]) -> list[FollowUpListing]:
+    """Load follow-ups in the order of these ids."""
+    if not ids:
+        return []
+    table = follow_ups.c
+    statement = _columns_of(follow_ups).where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids))
+    listings = {listing.id: listing for listing in (FollowUpListing(*row) for row in await tx.execute(statement))}
+    messages = await _load_messages(tx, ids)
+    return [_with_messages(listings[id], messages.get(id, ())) for id in ids if id in listings]
+
+
+async def _list_decisions(tx: Transaction, wanted: FollowUpFilter, limit: int, after: Position | None) -> FollowUpPage:
+    table = decisions.c
+    criteria = [
+        table.state == wanted.state,
+        None if wanted.campaign is None else table.campaign == wanted.campaign,
+        None if wanted.user_key is None else table.user_key == wanted.user_key,
+        None if wanted.reason is None else table.reason == wanted.reason.value,
+        None if wanted.since is None else table.decided_at >= literal(wanted.since, Instant()),
+        None if wanted.until is None else table.decided_at < literal(wanted.until, Instant()),
+        None if after is None else is_after(table.t, table.seq, after, ascending=False),
+    ]
+    statement = (
+        _columns_of(decisions)
+        .add_columns(table.t, table.seq)
+        .where(tx.in_workspace(decisions), *(one for one in criteria if one is not None))
+        .order_by(table.t.desc(), table.seq.desc())
+        .limit(limit + 1)
+    )
+    rows = (await tx.execute(statement)).all()
+    listings = [FollowUpListing(*row[:-2]) for row in rows[:limit]]
+    return FollowUpPage(
+        listings, Position(rows[limit - 1][-2], str(rows[limit - 1][-1])) if len(rows) > limit else None
+    )
 
 
 def _columns_of(table: Table) -> Select[Any]:
-    """Return the query for the fields of `FollowUpListing` up to `decided_at`, newest first."""
+    """Return the query for the fields of `FollowUpListing` up to `decided_at`."""
     is_decisions = table is decisions
     t = table.c.t if is_decisions else table.c.triggered_at
     user = (
@@ -109,7 +158,7 @@ def _columns_of(table: Table) -> Select[Any]:
         table.c.reason,
         case((table.c.state == NOTED, table.c.interaction_id)) if is_decisions else table.c.exception_id,
         table.c.decided_at,
-    ).order_by(t.desc())
+    )
 
 
 def _of_sent(name: str) -> Any:

@@ -148,6 +148,13 @@ async def find_user_keys(tx: Transaction, external_ids: Collection[str]) -> tupl
     return user_keys, await find_erased_ids(tx, set(external_ids) - user_keys.keys())
 
 
+async def find_key(tx: Transaction, id_or_key: str) -> str | None:
+    """Return the surrogate key of a user by any id or by the key itself, which an erased user keeps; None: no user."""
+    known = await _find_keys(tx, [id_or_key])
+    is_key = select(users.c.user_key).where(tx.in_workspace(users), users.c.user_key == id_or_key)
+    return known.get(id_or_key) or (await tx.execute(is_key)).scalar_one_or_none()
+
+
 async def find_identified(tx: Transaction, external_id: str) -> str | None:
     """Return the surrogate key of an id that is known and not anonymous; None for any other."""
     user_key, is_anonymous = (await _find_ids(tx, [external_id])).get(external_id, (None, True))

@@ -130,7 +130,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "audit-read_entries": Example(
         {"action": "stop", "limit": 1},
-        answer={"entries": [_STOPPED], "next": 11},
+        answer={"entries": [_STOPPED], "has_more": True, "next": 11},
         view=views.AuditView,
     ),
     "campaigns-publish": _order_example("publish", body={"with_follow_ons": True}),
@@ -198,6 +198,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "workflow_id": f"follow-up/default/cart-reminder/0b6c1e7f/{_FOLLOW_UP}",
                     "campaign": "cart-reminder",
                     "user": "u-17",
+                    "user_key": "0b6c1e7f",
                     "trigger": "evt-1",
                     "key": None,
                     "triggered_at": _AT,
@@ -209,7 +210,9 @@ EXAMPLES: Mapping[str, Example] = {
                     "channels": [],
                     "waits": f"waits until {_SEND_AT}",
                 }
-            ]
+            ],
+            "has_more": False,
+            "next": None,
         },
         view=views.FollowUpsView,
     ),

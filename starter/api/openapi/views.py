@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from connector.health.checks import CheckName, CheckStatus
 from connector.rules.model.audit import ActorKind, AuditAction, Outcome
 from connector.rules.model.consent import Consent, ConsentSource
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
+from connector.store.engine.outages import Outage
 
 
 class ResponseModel(BaseModel):
@@ -159,6 +161,7 @@ class ResumePreviewView(ResponseModel):
 class FollowUpView(ResponseModel):
     """A follow-up or refusal. `reason` is null if it was sent or waits; a refusal has neither id nor due time.
 
+    `user_key` is the user's name in Temporal and in the audit trail; `user` is null if the user was erased.
     `waits`, of an open one: "waits until …", or "due for 9 s; attempt 5 at …; last: http_503".
     """
 
@@ -166,6 +169,7 @@ class FollowUpView(ResponseModel):
     workflow_id: str | None
     campaign: str
     user: str | None
+    user_key: str
     trigger: str
     key: Any
     triggered_at: datetime
@@ -180,9 +184,11 @@ class FollowUpView(ResponseModel):
 
 
 class FollowUpsView(ResponseModel):
-    """Newest trigger first."""
+    """Newest trigger first; overdue ones longest overdue first. `next` is the `after` of the next page, or null."""
 
     follow_ups: list[FollowUpView]
+    has_more: bool
+    next: str | None
 
 
 class CountsView(ResponseModel):
@@ -275,6 +281,7 @@ class AuditView(ResponseModel):
     """Newest first; `next` is the `before` of the next page, null if there is none."""
 
     entries: list[AuditEntryView]
+    has_more: bool
     next: int | None
 
 
@@ -285,15 +292,24 @@ class RetriedChannelView(ResponseModel):
     fault: str
 
 
+class CheckView(ResponseModel):
+    """One check of the installation; `problem` says what is wrong and the way out, or why it is unknown."""
+
+    name: CheckName
+    status: CheckStatus
+    problem: str | None = None
+
+
 class ReadinessView(ResponseModel):
     """`degraded`: interactions are accepted, and their follow-ups start when the rest is back."""
 
     status: Literal["ready", "degraded", "not_ready"]
-    database: Literal["ok", "unreachable"]
+    database: Literal["ok"] | Outage
     temporal: Literal["ok", "unreachable"]
     worker: Literal["polling", "none"]
     retried: list[RetriedChannelView] | None = None
     note: str | None = None
+    checks: list[CheckView]
 
 
 class HealthView(ResponseModel):

@@ -2,59 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
-from connector.store.engine.transaction import database_now
-from connector.store.reporting.overview import list_follow_ups
-from connector.store.users.users import find_user
+from connector.rules.model.reasons import Reason
+from connector.rules.model.values import ChannelName, Instant
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.operations.views import view_follow_up
+from starter.operations import cursors
+from starter.operations.follow_ups import MAX_PAGE, Criteria, ListedState, read_follow_ups
 
 router = APIRouter(tags=["follow-ups"])
 
-MAX_LIMIT = 1000
-ListedState = Literal[
-    "waiting", "held", "sending", "sent", "excepted", "dropped", "control", "failed", "refused", "noted"
-]
-"""A state of follow-ups (`State`), or the pseudo-state of late exceptions."""
 Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
+Cursor = Annotated[str | None, Query(max_length=cursors.MAX_CHARACTERS, description="`next` of the previous page.")]
 
 
-@router.get("/v1/follow-ups", dependencies=[Depends(needs(Scope.READ))])
-async def read_follow_ups(
+@router.get("/v1/follow-ups", dependencies=[Depends(needs(Scope.READ))], name="read_follow_ups")
+async def list_follow_ups(
     context: ContextHere,
     campaign: Word = None,
     user: Word = None,
     state: ListedState | None = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 100,
+    reason: Reason | None = None,
+    channel: ChannelName | None = None,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    after: Cursor = None,
 ) -> dict[str, Any]:
     """List follow-ups, newest trigger first; `state=refused` lists refused triggers instead, `noted` late exceptions.
 
-    A late exception has its id as `exception`, and the trigger of the follow-up that had been sent.
+    All parameters must hold. `state=overdue` lists open follow-ups whose time has passed, the longest overdue first.
+    `user` is any id of a user, or the `user_key`, by which alone an erased user is found. `since` and `until` (which is
+    excluded) are about when a follow-up ended or, if it is open, until when it waits.
 
-    `reason` is null if a message was sent or the follow-up waits. `workflow_id` is the workflow in Temporal, for the
-    `exception` signal; it is null for refusals and for messages of a launch. An open follow-up has `waits`: until when,
-    or for how long it is due, with its next attempt and the last fault of its provider.
+    If `has_more` is true, the next page is the same request with `after` set to `next`. What ends or begins meanwhile
+    neither shifts a page nor repeats a row.
+
+    A late exception has its id as `exception`, and the trigger of the follow-up that had been sent. `reason` is null if
+    a message was sent or the follow-up waits. `workflow_id` is the workflow in Temporal, for the `exception` signal; it
+    is null for refusals and for messages of a launch. An open follow-up has `waits`: until when, or for how long it is
+    due, with its next attempt and the last fault of its provider.
     """
-    async with context.database.read(context.workspace) as tx:
-        stored = None if user is None else await find_user(tx, user)
-        if user is not None and stored is None:
-            return {"follow_ups": []}
-        found = await list_follow_ups(
-            tx,
-            campaign=campaign,
-            user_key=stored.user_key if stored else None,
-            state=state,
-            limit=limit,
-        )
-        now = await database_now(tx)
-    entries = (await context.cache.at_least(context.database)).entries
-    stopped = {listed.campaign for listed in found if entries[listed.campaign].state == "stopped"}
-    return {
-        "follow_ups": [
-            view_follow_up(context.workspace, listed, now, is_stopped=listed.campaign in stopped) for listed in found
-        ]
-    }
+    return await read_follow_ups(context, Criteria(state, campaign, user, reason, channel, since, until), limit, after)

@@ -11,7 +11,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.requests.pools import PoolName
-from starter.operations.readiness import check_readiness
 
 router = APIRouter(tags=["operation"])
 
@@ -24,19 +23,9 @@ async def alive() -> dict[str, str]:
 
 @router.get("/readyz")
 async def ready(context: ContextHere) -> JSONResponse:
-    """Return 200 if interactions are accepted, else 503, with the state of every part."""
-    found = await check_readiness(context)
-    body: dict[str, object] = {
-        "status": found.status,
-        "database": found.outage or "ok",
-        "temporal": "ok" if found.temporal else "unreachable",
-        "worker": "polling" if found.worker else "none",
-    }
-    if found.retried:
-        body["retried"] = [{"channel": channel, "fault": fault} for channel, fault in found.retried]
-    if found.note:
-        body["note"] = found.note
-    return JSONResponse(body, 503 if found.outage else 200)
+    """Return 200 if interactions are accepted, else 503, with the result of every check of the installation."""
+    found = await context.probe.read()
+    return JSONResponse(found.body("api"), found.http_status("api"))
 
 
 @router.get("/metrics", dependencies=[Depends(needs(Scope.READ, pool=PoolName.METRICS))], response_class=Response)

@@ -1,4 +1,4 @@
-"""What the cleanup needs: its state, indexes by the instants at which rows are past, and decisions by the day.
+"""What the cleanup needs: its state, an index of expired messages of the inbox, and decisions by the day.
 
 On PostgreSQL the decisions so far become one partition of the new table, named by its last day, without being copied.
 """
@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from connector.store.tables import Instant
 
-revision = "0017"
-down_revision = "0016"
+revision = "0019"
+down_revision = "0018"
 
 _JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 _LOG = "The log. day is the UTC date of t; on PostgreSQL the table is partitioned by it."
@@ -21,6 +21,7 @@ _BY_DAY = (
     "ALTER TABLE decisions RENAME TO decisions_before",
     "ALTER TABLE decisions_before DROP CONSTRAINT decisions_pkey",
     "ALTER INDEX decisions_of_user RENAME TO decisions_before_of_user",
+    "ALTER INDEX decisions_of_state RENAME TO decisions_before_of_state",
     "CREATE TABLE decisions (LIKE decisions_before INCLUDING DEFAULTS, PRIMARY KEY (seq, decided_at)) "
     "PARTITION BY RANGE (decided_at)",
     "ALTER SEQUENCE decisions_seq_seq OWNED BY decisions.seq",
@@ -35,7 +36,7 @@ _ATTACH = (
 
 
 def upgrade() -> None:
-    """Create the table, the indexes and the partitions; existing rows stay."""
+    """Create the table, the index and the partitions; existing rows stay."""
     op.create_table(
         "cleanups",
         sa.Column("workspace", sa.String(length=255), nullable=False),
@@ -48,20 +49,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("workspace"),
         comment="Who deletes what is past its use, and when a run last came to its end.",
     )
-    has_ended = sa.text("decided_at IS NOT NULL")
-    op.create_index(
-        "follow_ups_ended",
-        "follow_ups",
-        ["workspace", "state", "decided_at"],
-        postgresql_where=has_ended,
-        sqlite_where=has_ended,
-    )
     op.create_index("inbox_expiring", "inbox", ["workspace", "expires_at"])
     if op.get_bind().dialect.name == "postgresql":
         _partition_decisions()
         op.create_table_comment("interactions", _LOG)
         op.create_table_comment("decisions", _DECISIONS)
-    op.create_index("decisions_decided", "decisions", ["workspace", "decided_at"])
 
 
 def _partition_decisions() -> None:
@@ -75,3 +67,4 @@ def _partition_decisions() -> None:
         for statement in _ATTACH:
             op.execute(statement.format(day=day, next_day=day + timedelta(days=1)))
     op.create_index("decisions_of_user", "decisions", ["workspace", "user_key", "t"])
+    op.create_index("decisions_of_state", "decisions", ["workspace", "state", "t", "seq", "campaign", "reason"])

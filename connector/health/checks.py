@@ -1,0 +1,264 @@
+"""The checks of an installation: each decides on the facts and names what is wrong and the way out, in one sentence.
+
+The start of worker and API, `/readyz` and `connector doctor` use this list. A sentence names no host, user or id,
+because `/readyz` needs no key; these are in `detail`, which logs and `connector doctor` show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from connector.health.facts import NO_PROVIDER, InstallationFacts, TaskQueueFacts
+from connector.store.engine.outages import WRITE_REFUSALS
+from connector.store.engine.revision import find_revision_fault
+
+POLL_SECONDS = 60.0
+"""A worker polls if its last poll is not older. Temporal answers a poll after a minute at the latest, and the next
+follows at once."""
+
+
+class CheckName(StrEnum):
+    """The names of the checks, in the order in which they are shown."""
+
+    DATABASE = "database"
+    WRITABLE = "database_writable"
+    TABLES = "tables"
+    TEMPORAL = "temporal"
+    NAMESPACE = "namespace"
+    SEARCH_ATTRIBUTES = "search_attributes"
+    WORKER = "worker"
+    WORKFLOW_TASKS = "workflow_tasks"
+    PROVIDERS = "providers"
+    SENDS = "sends"
+
+
+class CheckStatus(StrEnum):
+    """`unknown`: it cannot be checked, because of another check that failed or because nothing answered in time."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Impact(StrEnum):
+    """What does not work while a check fails."""
+
+    INGEST = "ingest"
+    """No interaction is accepted, and nothing is sent."""
+    SENDS = "sends"
+    """Interactions are accepted and stored; their follow-ups start later."""
+    DELAY = "delay"
+    """Some follow-ups do not continue."""
+    NOTICE = "notice"
+    """Some messages wait; everything else works."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check.
+
+    Args:
+        problem: one sentence: what is wrong and the way out, or why it is unknown; None: it is ok.
+        detail: names and texts that are not for everyone who can reach `/readyz`.
+        impact: None unless the check failed.
+    """
+
+    name: CheckName
+    status: CheckStatus = CheckStatus.OK
+    problem: str | None = None
+    detail: str | None = None
+    impact: Impact | None = None
+
+
+def run_checks(facts: InstallationFacts) -> list[Check]:
+    """Return the result of every check, in the order of `CheckName`."""
+    return [check(facts) for check in CHECKS]
+
+
+def check_database(facts: InstallationFacts) -> Check:
+    """Check that a transaction is possible."""
+    found = facts.database
+    if found.outage is None or found.outage in WRITE_REFUSALS:
+        return Check(CheckName.DATABASE)
+    return _failed(CheckName.DATABASE, Impact.INGEST, f"the database is {found.outage}: {found.advice}", found.detail)
+
+
+def check_writable(facts: InstallationFacts) -> Check:
+    """Check that the database does not refuse writes."""
+    found = facts.database
+    if found.outage is None:
+        return Check(CheckName.WRITABLE)
+    if found.outage not in WRITE_REFUSALS:
+        return _unknown(CheckName.WRITABLE, CheckName.DATABASE)
+    problem = f"the database refuses writes ({found.outage}): {found.advice}"
+    return _failed(CheckName.WRITABLE, Impact.INGEST, problem, found.detail)
+
+
+def check_tables(facts: InstallationFacts) -> Check:
+    """Check that this program can work with the tables. Too new ones do not stop a process that runs already."""
+    if check_database(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.TABLES, CheckName.DATABASE)
+    fault = find_revision_fault(facts.database.revisions, facts.database.oldest_program, facts.newest_revision)
+    if fault is None:
+        return Check(CheckName.TABLES)
+    return _failed(CheckName.TABLES, Impact.DELAY if fault.is_newer else Impact.INGEST, fault.sentence)
+
+
+def check_temporal(facts: InstallationFacts) -> Check:
+    """Check that Temporal answers."""
+    found = facts.temporal
+    if found.problem is None:
+        return Check(CheckName.TEMPORAL)
+    return _failed(CheckName.TEMPORAL, Impact.SENDS, found.problem, found.detail)
+
+
+def check_namespace(facts: InstallationFacts) -> Check:
+    """Check that the namespace exists."""
+    found = facts.temporal
+    if found.has_namespace is None:
+        return _unknown(CheckName.NAMESPACE, CheckName.TEMPORAL)
+    if found.has_namespace:
+        return Check(CheckName.NAMESPACE)
+    return _failed(
+        CheckName.NAMESPACE,
+        Impact.SENDS,
+        f"Temporal has no namespace {found.namespace}: create it with `temporal operator namespace create -n "
+        f"{found.namespace}` (Temporal Cloud: in its UI or with `tcld namespace create`), or correct "
+        "TEMPORAL_NAMESPACE; then run `connector setup`",
+    )
+
+
+def check_search_attributes(facts: InstallationFacts) -> Check:
+    """Check that every search attribute is registered, with its type."""
+    name, registered = CheckName.SEARCH_ATTRIBUTES, facts.temporal.search_attributes
+    if registered is None:
+        return _unknown(name, CheckName.TEMPORAL if facts.temporal.has_namespace is not False else CheckName.NAMESPACE)
+    missing = {one: kind for one, kind in facts.expected.items() if one not in registered}
+    wrong = {one: kind for one, kind in facts.expected.items() if registered.get(one, kind) != kind}
+    if wrong:
+        named = ", ".join(f"{one} is {registered[one]} and must be {kind}" for one, kind in wrong.items())
+        return _failed(
+            name,
+            Impact.SENDS,
+            f"search attributes of the namespace have another type: {named}: rename them (Temporal Cloud) or remove "
+            "them with `temporal operator search-attribute remove`, then run `connector setup`; or use a namespace of "
+            "its own for the connector",
+        )
+    if missing:
+        named = ", ".join(f"{one} ({kind})" for one, kind in missing.items())
+        return _failed(
+            name,
+            Impact.SENDS,
+            f"the namespace lacks search attributes, so that no follow-up starts: {named}: run `connector setup`; on "
+            f"Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
+            + " ".join(f"--sa {one}={kind}" for one, kind in missing.items())
+            + "` or its UI",
+        )
+    return Check(name)
+
+
+def check_worker(facts: InstallationFacts) -> Check:
+    """Check that a worker polls each task queue."""
+    queues = facts.temporal.queues
+    if queues is None:
+        return _unknown(CheckName.WORKER, CheckName.TEMPORAL)
+    idle = [queue for queue in queues if not is_polled(queue)]
+    if not idle:
+        return Check(CheckName.WORKER)
+    if len(idle) == len(queues):
+        ages = [poller.seconds_ago for queue in queues for poller in queue.pollers]
+        last = f"the last poll was {min(ages):.0f} s ago" if ages else "none has polled lately"
+        problem = (
+            f"no worker polls ({last}): start `connector worker` with the same TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE "
+            "and CONNECTOR_WORKSPACE"
+        )
+    else:
+        named = ", ".join(f"{queue.name} ({queue.kind})" for queue in idle)
+        problem = f"no worker polls {named}: restart the workers with this version of the program"
+    return _failed(CheckName.WORKER, Impact.SENDS, problem)
+
+
+def check_workflow_tasks(facts: InstallationFacts) -> Check:
+    """Check that no workflow's tasks fail again and again."""
+    reported = facts.temporal.reported
+    if reported is None:
+        return _unknown(CheckName.WORKFLOW_TASKS, CheckName.TEMPORAL)
+    if reported.count == 0:
+        return Check(CheckName.WORKFLOW_TASKS)
+    return _failed(
+        CheckName.WORKFLOW_TASKS,
+        Impact.DELAY,
+        f"the workflow tasks of {reported.count} workflow{'s' * (reported.count > 1)} fail, and they wait: look for "
+        "workflow_task_failed in the workers' logs, deploy a fixed worker; "
+        "`temporal workflow list -q 'TemporalReportedProblems IS NOT NULL'` lists them",
+        reported.workflow_id and f"one of them: {reported.workflow_id}",
+    )
+
+
+def check_providers(facts: InstallationFacts) -> Check:
+    """Check that the workers have a provider for every channel that a live campaign uses."""
+    name, channels, queues = CheckName.PROVIDERS, facts.database.channels, facts.temporal.queues
+    if channels is None:
+        return _unknown(name, CheckName.DATABASE)
+    lacking = {channel for channel, fault in facts.database.retried if fault == "no_provider"}
+    lacking |= {queue.channel for queue in queues or () if queue.channel and _lacks_provider(queue)}
+    lacking &= set(channels)
+    if lacking:
+        named = ", ".join(sorted(lacking))
+        campaigns = sorted({campaign for channel in lacking for campaign in channels[channel]})
+        return _failed(
+            name,
+            Impact.NOTICE,
+            f"a worker has no provider for {named}, which live campaigns use, so that their messages wait and become "
+            "stale: set one up for all workers (docs/channels.md), or remove the messages",
+            f"campaigns: {', '.join(campaigns[:10])}{' …' if len(campaigns) > 10 else ''}",
+        )
+    return _unknown(name, CheckName.TEMPORAL) if queues is None and channels else Check(name)
+
+
+def check_sends(facts: InstallationFacts) -> Check:
+    """Check that no message that is due is tried again (W6)."""
+    if check_database(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.SENDS, CheckName.DATABASE)
+    if not facts.database.retried:
+        return Check(CheckName.SENDS)
+    faults = ", ".join(f"{channel} ({fault})" for channel, fault in facts.database.retried)
+    return _failed(
+        CheckName.SENDS,
+        Impact.NOTICE,
+        f"messages are due and tried again until they are stale: {faults}: restore the provider, or correct its "
+        "settings",
+    )
+
+
+CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
+    check_database,
+    check_writable,
+    check_tables,
+    check_temporal,
+    check_namespace,
+    check_search_attributes,
+    check_worker,
+    check_workflow_tasks,
+    check_providers,
+    check_sends,
+)
+
+
+def is_polled(queue: TaskQueueFacts) -> bool:
+    """Return whether a worker polls the queue, by its last poll."""
+    return any(poller.seconds_ago <= POLL_SECONDS for poller in queue.pollers)
+
+
+def _lacks_provider(queue: TaskQueueFacts) -> bool:
+    return any(poller.identity.endswith(NO_PROVIDER) and poller.seconds_ago <= POLL_SECONDS for poller in queue.pollers)
+
+
+def _failed(name: CheckName, impact: Impact, problem: str, detail: str | None = None) -> Check:
+    return Check(name, CheckStatus.FAILED, problem, detail, impact)
+
+
+def _unknown(name: CheckName, cause: CheckName) -> Check:
+    return Check(name, CheckStatus.UNKNOWN, f"it cannot be checked because of `{cause}`")

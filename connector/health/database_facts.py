@@ -1,0 +1,92 @@
+"""Gathers the facts about the database, in one short transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import func, or_, select
+
+from connector.health.facts import DatabaseFacts
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.campaigns import Campaign
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.catalogue.current import read_head
+from connector.store.engine.database import Database
+from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
+from connector.store.engine.revision import find_revision_fault, read_oldest_program, read_revisions
+from connector.store.engine.transaction import Transaction
+from connector.store.reporting.retries import find_retried_channels
+
+_TRANSACTION_SECONDS = 1.5
+"""Shorter by more than a transaction's grace, so that the database names the outage before the probe's timeout."""
+
+
+class DatabaseProbe:
+    """Gathers the facts of one process's database.
+
+    Args:
+        cache: the catalogue of the process, which says what live campaigns use.
+    """
+
+    def __init__(self, database: Database, cache: CatalogueCache, workspace: str) -> None:
+        self._database, self._cache, self._workspace = database, cache, workspace
+        self._channels: tuple[int, Mapping[str, Sequence[str]]] | None = None
+
+    async def gather(self, timeout_seconds: float) -> DatabaseFacts:
+        """Return the facts; an outage is a fact. Raises nothing that an outage causes."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._gather()
+        except StoreUnavailable as error:
+            return _outage(error.outage, error.advice, error.detail)
+        except TimeoutError:
+            return _outage(Outage.SILENT)
+
+    async def _gather(self) -> DatabaseFacts:
+        async with self._database.read(self._workspace, seconds=_TRANSACTION_SECONDS) as tx:
+            revisions = await read_revisions(tx)
+            oldest_program = await read_oldest_program(tx, revisions)
+            fault = find_revision_fault(revisions, oldest_program)
+            if fault is not None and not fault.is_newer:
+                return DatabaseFacts(revisions=revisions)
+            version = (await read_head(tx)).version
+            is_read_only = self._database.dialect == "postgresql" and await _is_read_only(tx)
+            retried = await find_retried_channels(tx)
+        refusal = Outage.READ_ONLY if is_read_only else self._database.health.refuses_writes
+        return DatabaseFacts(
+            outage=refusal,
+            advice=refusal and ADVICE[refusal],
+            revisions=revisions,
+            oldest_program=oldest_program,
+            retried=retried,
+            channels=await self._load_channels(version),
+        )
+
+    async def _load_channels(self, version: int) -> Mapping[str, Sequence[str]]:
+        if self._channels is None or self._channels[0] != version:
+            catalogue = await self._cache.at_least(self._database, version)
+            self._channels = catalogue.version, channels_in_use(catalogue)
+        return self._channels[1]
+
+
+def channels_in_use(catalogue: Catalogue) -> Mapping[str, Sequence[str]]:
+    """Return the live campaigns by each channel of which they have a message; external ones send elsewhere."""
+    used: dict[str, list[str]] = defaultdict(list)
+    for entry in catalogue.entries.values():
+        definition = entry.live.definition if entry.live else None
+        if isinstance(definition, Campaign) and definition.delivery.type != "external":
+            for channel in {channel for _, content in definition.keyed_contents for channel in content.channels}:
+                used[channel].append(entry.id)
+    return used
+
+
+async def _is_read_only(tx: Transaction) -> bool:
+    """Whether PostgreSQL refuses writes: a standby that was not promoted, or a server that was set to read-only."""
+    is_read_only = func.current_setting("default_transaction_read_only") == "on"
+    return bool((await tx.execute(select(or_(func.pg_is_in_recovery(), is_read_only)))).scalar_one())
+
+
+def _outage(outage: Outage, advice: str | None = None, detail: str | None = None) -> DatabaseFacts:
+    return DatabaseFacts(outage, advice or ADVICE[outage], detail)

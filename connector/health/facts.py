@@ -1,0 +1,102 @@
+"""What the checks decide on: the state of the database and of Temporal at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from connector.store.engine.outages import Outage
+
+NO_PROVIDER = " (no provider)"
+"""The end of a poller's identity by which a worker says that it has no provider for the channel of that task queue."""
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """What one short transaction found.
+
+    Args:
+        outage: why no transaction is possible, or why writes are refused; None: the database is usable.
+        advice: what to do about the outage.
+        detail: host, port, database and the reason as the server or the driver gave them; never a password.
+        revisions: the rows of `alembic_version`; None: there is no such table.
+        oldest_program: what `read_oldest_program` returns.
+        retried: the (channel, fault) pairs of messages that are due and tried again (W6).
+        channels: the live campaigns by each channel that they use; None: not known.
+    """
+
+    outage: Outage | None = None
+    advice: str | None = None
+    detail: str | None = None
+    revisions: Sequence[str] | None = ()
+    oldest_program: str | None = None
+    retried: Sequence[tuple[str, str]] = ()
+    channels: Mapping[str, Sequence[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Poller:
+    """A client that polls a task queue; `seconds_ago` is the age of its last poll, by this machine's clock."""
+
+    identity: str
+    seconds_ago: float
+
+
+@dataclass(frozen=True)
+class TaskQueueFacts:
+    """One task queue of the workspace and who polls it.
+
+    Args:
+        channel: whose sends it carries; None: the queue of follow-ups or of the registry.
+    """
+
+    name: str
+    kind: Literal["workflow", "activity"]
+    pollers: Sequence[Poller]
+    channel: str | None = None
+
+
+@dataclass(frozen=True)
+class ReportedProblems:
+    """Workflows whose tasks fail (TemporalReportedProblems): how many, and the id of one of them."""
+
+    count: int
+    workflow_id: str | None
+
+
+@dataclass(frozen=True)
+class TemporalFacts:
+    """What Temporal answered.
+
+    Args:
+        problem: why it cannot be used, and the way out; None: it answers.
+        detail: the address, and the error as it was given.
+        has_namespace: whether the namespace exists; None: not known.
+        search_attributes: the registered types by name, such as `Keyword`; None: not known.
+        queues: None: not known.
+        reported: None: not known.
+    """
+
+    problem: str | None = None
+    detail: str | None = None
+    namespace: str = "default"
+    has_namespace: bool | None = None
+    search_attributes: Mapping[str, str] | None = None
+    queues: Sequence[TaskQueueFacts] | None = None
+    reported: ReportedProblems | None = None
+
+
+@dataclass(frozen=True)
+class InstallationFacts:
+    """Everything that the checks decide on.
+
+    Args:
+        expected: the names and types of the search attributes that this program needs.
+        newest_revision: of the tables that this program needs.
+    """
+
+    database: DatabaseFacts
+    temporal: TemporalFacts
+    expected: Mapping[str, str] = field(default_factory=dict)
+    newest_revision: str = ""

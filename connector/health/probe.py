@@ -1,0 +1,85 @@
+"""Gathers the facts of an installation for any number of probes: one gathering at a time, the slow facts seldom."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from connector.health.checks import CheckName
+from connector.health.database_facts import DatabaseProbe
+from connector.health.facts import InstallationFacts, TemporalFacts
+from connector.health.readiness import Readiness
+from connector.health.temporal_facts import gather_temporal_facts, type_name
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.engine.database import Database
+from connector.store.engine.revision import NEWEST_REVISION
+from connector.temporal.client import SEARCH_ATTRIBUTES, TemporalLink
+
+PROBE_SECONDS = 3.0
+"""How long database and Temporal may take, at the same time, to answer a probe."""
+_KEEP_SECONDS, _KEEP_PROBLEMS_SECONDS = 10.0, 1.0
+"""How long Temporal's answers are used again: a dozen calls. Problems are looked at again sooner, so that their end
+shows."""
+
+
+class Probe:
+    """The readiness of this process's installation.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        cache: CatalogueCache,
+        workspace: str,
+        temporal: TemporalLink,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = DatabaseProbe(database, cache, workspace)
+        self._workspace, self._temporal, self._clock = workspace, temporal, clock
+        self._running: asyncio.Task[Readiness] | None = None
+        self._kept: TemporalFacts | None = None
+        self._kept_until = 0.0
+
+    async def read(self) -> Readiness:
+        """Return the readiness within about three seconds. Callers share a gathering that is under way."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._read(PROBE_SECONDS))
+        return await asyncio.shield(self._running)
+
+    async def read_anew(self, timeout_seconds: float) -> Readiness:
+        """Return the readiness by facts that are gathered now, with another bound on the time."""
+        self._kept = None
+        return await self._read(timeout_seconds)
+
+    async def _read(self, timeout_seconds: float) -> Readiness:
+        is_kept = self._kept is not None and self._clock() < self._kept_until
+        database, temporal = await asyncio.gather(
+            self._database.gather(timeout_seconds), self._gather_temporal(timeout_seconds, is_kept=is_kept)
+        )
+        readiness = Readiness.of(InstallationFacts(database, temporal, EXPECTED_ATTRIBUTES, NEWEST_REVISION))
+        if not is_kept:
+            is_good = all(readiness.is_ok(name) for name in _TEMPORAL_CHECKS)
+            self._kept_until = self._clock() + (_KEEP_SECONDS if is_good else _KEEP_PROBLEMS_SECONDS)
+        return readiness
+
+    async def _gather_temporal(self, timeout_seconds: float, *, is_kept: bool) -> TemporalFacts:
+        if self._kept is None or not is_kept:
+            self._kept = await gather_temporal_facts(self._temporal, self._workspace, timeout_seconds)
+        return self._kept
+
+
+EXPECTED_ATTRIBUTES = {key.name: type_name(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+"""The search attributes that this program needs, with their types."""
+
+_TEMPORAL_CHECKS = (
+    CheckName.TEMPORAL,
+    CheckName.NAMESPACE,
+    CheckName.SEARCH_ATTRIBUTES,
+    CheckName.WORKER,
+    CheckName.WORKFLOW_TASKS,
+)

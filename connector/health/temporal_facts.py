@@ -1,0 +1,129 @@
+"""Gathers the facts about Temporal: the namespace, its search attributes, who polls, and whose tasks fail."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Literal, TypeVar, get_args
+
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    ListWorkflowExecutionsRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from connector import names
+from connector.health.facts import Poller, ReportedProblems, TaskQueueFacts, TemporalFacts
+from connector.rules.model.values import ChannelName
+from connector.temporal.client import TemporalLink, TemporalUnavailable
+
+_T = TypeVar("_T")
+_UNREACHABLE = (
+    "Temporal cannot be reached: start its server, or correct TEMPORAL_ADDRESS and, if it uses TLS, TEMPORAL_TLS"
+)
+_REFUSED = "Temporal refuses the credentials: correct TEMPORAL_API_KEY or the client certificate (TEMPORAL_TLS_…)"
+_CREDENTIALS = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+
+
+async def gather_temporal_facts(link: TemporalLink, workspace: str, timeout_seconds: float) -> TemporalFacts:
+    """Return the facts within the timeout; that Temporal does not answer is a fact."""
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            client = await link.client()
+            return await _gather(client, workspace)
+    except TemporalUnavailable as error:
+        return TemporalFacts(_UNREACHABLE, f"{error}: {error.__cause__}")
+    except RPCError as error:
+        problem = _REFUSED if error.status in _CREDENTIALS else _UNREACHABLE
+        return TemporalFacts(problem, f"{error.status.name}: {error.message}")
+    except TimeoutError:
+        return TemporalFacts(_UNREACHABLE, f"no answer within {timeout_seconds:g} seconds")
+
+
+async def _gather(client: Client, workspace: str) -> TemporalFacts:
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    try:
+        await client.workflow_service.describe_namespace(request)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return TemporalFacts(namespace=client.namespace, has_namespace=False)
+        raise
+    attributes, reported, queues = await asyncio.gather(
+        _unless_refused(_list_search_attributes(client)),
+        _unless_refused(_find_reported_problems(client, workspace)),
+        asyncio.gather(*(_describe_queue(client, *queue) for queue in _queues(workspace))),
+    )
+    return TemporalFacts(
+        namespace=client.namespace,
+        has_namespace=True,
+        search_attributes=attributes,
+        queues=queues,
+        reported=reported,
+    )
+
+
+async def _unless_refused(call: Awaitable[_T]) -> _T | None:
+    """Return the answer of a call; None if this server or these credentials do not allow it."""
+    try:
+        return await call
+    except RPCError:
+        return None
+
+
+async def _list_search_attributes(client: Client) -> Mapping[str, str]:
+    request = ListSearchAttributesRequest(namespace=client.namespace)
+    answer = await client.operator_service.list_search_attributes(request)
+    return {name: type_name(kind) for name, kind in answer.custom_attributes.items()}
+
+
+def type_name(kind: int) -> str:
+    """Return the name of a search attribute's type as `temporal` and `tcld` write it, such as `Keyword`."""
+    words = IndexedValueType.Name(IndexedValueType.ValueType(kind)).removeprefix("INDEXED_VALUE_TYPE_").split("_")
+    return "".join(word.capitalize() for word in words)
+
+
+async def _find_reported_problems(client: Client, workspace: str) -> ReportedProblems:
+    queues = ", ".join(f'"{queue}"' for queue in (names.main_queue(workspace), names.registry_queue(workspace)))
+    query = f'TaskQueue IN ({queues}) AND TemporalReportedProblems IS NOT NULL AND ExecutionStatus = "Running"'
+    counting = CountWorkflowExecutionsRequest(namespace=client.namespace, query=query)
+    count = (await client.workflow_service.count_workflow_executions(counting)).count
+    if count == 0:
+        return ReportedProblems(0, None)
+    listing = ListWorkflowExecutionsRequest(namespace=client.namespace, query=query, page_size=1)
+    found = (await client.workflow_service.list_workflow_executions(listing)).executions
+    return ReportedProblems(count, found[0].execution.workflow_id if found else None)
+
+
+_Kind = Literal["workflow", "activity"]
+
+
+def _queues(workspace: str) -> Iterator[tuple[str, _Kind, str | None]]:
+    for queue in (names.main_queue(workspace), names.registry_queue(workspace)):
+        yield queue, "workflow", None
+        yield queue, "activity", None
+    for channel in get_args(ChannelName):
+        yield names.channel_queue(workspace, channel), "activity", channel
+
+
+async def _describe_queue(client: Client, name: str, kind: _Kind, channel: str | None) -> TaskQueueFacts:
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=name),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+        if kind == "workflow"
+        else TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    )
+    answer = await client.workflow_service.describe_task_queue(request)
+    now = time.time()
+    pollers: Sequence[Poller] = [
+        Poller(poller.identity, now - poller.last_access_time.ToDatetime(UTC).timestamp()) for poller in answer.pollers
+    ]
+    return TaskQueueFacts(name, kind, pollers, channel)

@@ -1,0 +1,156 @@
+"""Which follow-ups an operator means: one filter for lists and for bulk operations, read page by page by index.
+
+Pages are cut by a position, not by a number of rows, so that follow-ups that begin or end meanwhile neither shift a
+page nor repeat a row: newest trigger first, and those of one instant by id. Overdue ones are listed by the time that
+they waited for, the oldest first. The states are read one after the other, each along its index, and then merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    String,
+    case,
+    exists,
+    func,
+    literal,
+    select,
+    tuple_,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from connector.rules.model.reasons import OPEN_STATES, Reason, State
+from connector.rules.model.values import ChannelName
+from connector.store.engine.transaction import Transaction, clock
+from connector.store.tables import Instant, follow_ups
+
+OVERDUE = "overdue"
+"""The pseudo-state of open follow-ups whose time has passed."""
+
+_STORED = tuple(state for state in State if state is not State.REFUSED)
+_WITH_REASON = tuple(state for state in _STORED if state not in (*OPEN_STATES, State.SENT))
+
+
+@dataclass(frozen=True)
+class FollowUpFilter:
+    """Which follow-ups to select; None leaves a criterion out.
+
+    Args:
+        state: a `State`; `overdue`: open, and the time that it waits for has passed.
+        channel: one of the channels that the follow-up sends on, or sent on.
+        since: ended at this instant or later; if open, waiting until then or later. UTC.
+        until: ended, or waiting, until before this instant. UTC.
+    """
+
+    state: str | None = None
+    campaign: str | None = None
+    user_key: str | None = None
+    reason: Reason | None = None
+    channel: ChannelName | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Position:
+    """The place of a row in its list: the instant that the list is ordered by (UTC), and the row's id."""
+
+    at: datetime
+    id: str
+
+
+async def select_follow_ups(
+    tx: Transaction, wanted: FollowUpFilter, limit: int, *, after: Position | None = None
+) -> list[Position]:
+    """Return the positions of at most `limit` follow-ups that match all criteria, in order.
+
+    Args:
+        after: the position that the previous page ended with.
+    """
+    # A user has few follow-ups, and those that are overdue have an index of their own.
+    at_once = wanted.state == OVERDUE or (wanted.user_key is not None and wanted.state is None)
+    states = [None] if at_once else _states_of(wanted)
+    pages = [_page_of(tx, wanted, state, limit, after).subquery() for state in states]
+    page = pages[0] if len(pages) == 1 else union_all(*(select(one.c.at, one.c.id) for one in pages)).subquery()
+    order = (page.c.at, page.c.id) if wanted.state == OVERDUE else (page.c.at.desc(), page.c.id.desc())
+    rows = await tx.execute(select(page.c.at, page.c.id).order_by(*order).limit(limit))
+    return [Position(at, id) for at, id in rows]
+
+
+def is_after(at: ColumnElement[Any], id: Column[Any], position: Position, *, ascending: bool) -> ColumnElement[bool]:
+    """Return the condition that a row comes after a position, in the order of the two columns."""
+    kind = String() if isinstance(id.type, String) else id.type
+    value = position.id if isinstance(id.type, String) else int(position.id)
+    row, reached = tuple_(at, id), tuple_(literal(position.at, Instant()), literal(value, kind))
+    return row > reached if ascending else row < reached
+
+
+def _states_of(wanted: FollowUpFilter) -> Sequence[State]:
+    if wanted.state is not None:
+        return [State(wanted.state)]
+    return _STORED if wanted.reason is None else _WITH_REASON
+
+
+def _page_of(
+    tx: Transaction, wanted: FollowUpFilter, state: State | None, limit: int, after: Position | None
+) -> Select[Any]:
+    """Return the query for the first rows of one state; None: of all states, or of those that are overdue."""
+    table, is_overdue = follow_ups.c, wanted.state == OVERDUE
+    at = table.next_at if is_overdue else table.triggered_at
+    criteria = _criteria(tx, wanted, _time_of(state, is_open=is_overdue))
+    statement = select(at.label("at"), table.id.label("id")).where(tx.in_workspace(follow_ups), *criteria)
+    if is_overdue:
+        statement = statement.where(_is_open(), table.next_at <= clock(tx))
+    elif state is not None:
+        statement = statement.where(table.state == state.value)
+    if after is not None:
+        statement = statement.where(is_after(at, table.id, after, ascending=is_overdue))
+    order = (at, table.id) if is_overdue else (at.desc(), table.id.desc())
+    return statement.order_by(*order).limit(limit)
+
+
+def _is_open() -> ColumnElement[bool]:
+    """Return the condition that a follow-up is open, written out so that the partial index is used."""
+    return follow_ups.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])
+
+
+def _time_of(state: State | None, *, is_open: bool) -> ColumnElement[Any]:
+    """Return the instant that `since` and `until` compare: when it ended, or until when it waits."""
+    table = follow_ups.c
+    if is_open or state in OPEN_STATES:
+        return table.next_at
+    return (
+        case((table.state.in_(OPEN_STATES), table.next_at), else_=table.decided_at)
+        if state is None
+        else table.decided_at
+    )
+
+
+def _criteria(tx: Transaction, wanted: FollowUpFilter, its_time: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    table = follow_ups.c
+    criteria = [
+        None if wanted.campaign is None else table.campaign == wanted.campaign,
+        None if wanted.user_key is None else table.user_key == wanted.user_key,
+        None if wanted.reason is None else table.reason == wanted.reason.value,
+        None if wanted.channel is None else _has_channel(tx, wanted.channel),
+        None if wanted.since is None else its_time >= literal(wanted.since, Instant()),
+        None if wanted.until is None else its_time < literal(wanted.until, Instant()),
+    ]
+    return [criterion for criterion in criteria if criterion is not None]
+
+
+def _has_channel(tx: Transaction, channel: ChannelName) -> ColumnElement[bool]:
+    channels = follow_ups.c.channels
+    if tx.dialect == "postgresql":
+        return type_coerce(channels, JSONB).contains([channel])
+    one = func.json_each(channels).table_valued("value", name="one_channel")
+    return exists(select(one.c.value).where(one.c.value == channel))

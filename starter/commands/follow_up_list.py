@@ -1,0 +1,87 @@
+"""`connector follow-ups`: lists follow-ups by state, campaign, user, reason, channel and time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connector.app.store_context import StoreContext
+from connector.rules.publishing.orders import suggest_id
+from starter.commands.filter_options import (
+    CampaignOption,
+    ChannelOption,
+    ReasonFilterOption,
+    SinceOption,
+    StateOption,
+    UntilOption,
+    UserOption,
+    parse_criteria,
+)
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.store_session import open_store, run
+from starter.operations.follow_ups import MAX_PAGE, Criteria, read_follow_ups
+from starter.terminal import format_table, print_json, print_lines, print_note, print_result
+
+_COLUMNS = ("id", "campaign", "user", "triggered_at", "due_at", "state", "reason", "decided_at", "waits")
+
+
+def follow_ups(
+    state: StateOption = None,
+    campaign: CampaignOption = None,
+    user: UserOption = None,
+    reason: ReasonFilterOption = None,
+    channel: ChannelOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many to list at most.")] = 100,
+    after: Annotated[str | None, typer.Option(help="The next page: `next` of the one before, same filters.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List follow-ups, newest trigger first; with overdue, the longest overdue first.
+
+    All options must hold. refused lists the triggers that were refused, noted the late exceptions.
+
+    Examples:
+
+      connector follow-ups --state failed --since 2026-03-02T00:00:00Z
+
+      connector follow-ups --state overdue --campaign cart-reminder
+
+      connector follow-ups --user u-17 --json
+    """
+    criteria = parse_criteria(state, campaign, user, reason, channel, since, until)
+    page, hint = run(_read(data, criteria, limit, after))
+    if hint is not None:
+        print_note(hint)
+    if as_json:
+        return print_json(page)
+    return _print_page(page)
+
+
+async def _read(
+    data: Path | None, criteria: Criteria, limit: int, after: str | None
+) -> tuple[dict[str, Any], str | None]:
+    async with open_store(data) as context:
+        page = await read_follow_ups(context, criteria, limit, after)
+        return page, None if page["follow_ups"] else await _hint(context, criteria.campaign)
+
+
+async def _hint(context: StoreContext, campaign: str | None) -> str | None:
+    """Return what is wrong with the campaign of a filter that matches nothing; None: nothing."""
+    catalogue = await context.cache.at_least(context.database)
+    if campaign is None or campaign in catalogue.entries:
+        return None
+    return f"{campaign} is not known; {suggest_id(catalogue, campaign)}"
+
+
+def _print_page(page: dict[str, Any]) -> None:
+    if not page["follow_ups"]:
+        return print_result("no follow-up matches")
+    rows = [[shown.get(name) for name in _COLUMNS] for shown in page["follow_ups"]]
+    print_lines(format_table(_COLUMNS, rows))
+    if page["has_more"]:
+        print_note(f"there are more: --after {page['next']}")
+    return None

@@ -1,0 +1,131 @@
+"""Lists over HTTP: cursors that cannot be changed, and parameters that must be known, over all routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from connector.app.context import AppContext
+from starter.api.access.scopes import Keys
+from starter.api.app import create_app
+from starter.api.requests.query import known_parameters
+from tests.support.api import KEY, configured
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import Installation
+
+URL = "/v1/follow-ups"
+SLIPS = [
+    ("/v1/follow-ups", "stat", "state"),
+    ("/v1/follow-ups", "States", "state"),
+    ("/v1/follow-ups", "campaing", "campaign"),
+    ("/v1/follow-ups", "campaign_id", "campaign"),
+    ("/v1/follow-ups", "reson", "reason"),
+    ("/v1/follow-ups", "limits", "limit"),
+    ("/v1/follow-ups", "sinse", "since"),
+    ("/v1/follow-ups", "chanel", "channel"),
+    ("/v1/audit", "actoin", "action"),
+    ("/v1/audit", "befor", "before"),
+    ("/v1/users/u/explain", "campain", "campaign"),
+    ("/v1/users/u/inbox", "kinds", "kind"),
+]
+"""A route, a slip in the name of a parameter, and the name that was meant."""
+WRONG_CURSORS = ["", "x", "AAAA", "%%%", "é", "e30", "W10", "x" * 500]
+
+
+@pytest.fixture
+async def three(context: AppContext) -> None:
+    """Three users wait."""
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(*(push(f"p-{user}", n, user) for n, user in enumerate(("ann", "ben", "cid"))))
+
+
+async def test_pages_by_cursor(three: None, api: httpx.AsyncClient) -> None:
+    """`next` leads through the list; the last page has none."""
+    seen, params, answers = [], {"state": "waiting", "limit": 1}, []
+    while len(answers) < 4:
+        answers.append((await api.get(URL, params=params)).json())
+        seen += [shown["user"] for shown in answers[-1]["follow_ups"]]
+        if answers[-1]["next"] is None:
+            break
+        params["after"] = answers[-1]["next"]
+    assert seen == ["cid", "ben", "ann"]
+    assert [answer["has_more"] for answer in answers] == [True, True, False]
+
+
+@pytest.mark.parametrize("cursor", WRONG_CURSORS)
+async def test_a_text_that_is_no_cursor(api: httpx.AsyncClient, cursor: str) -> None:
+    """422 names the parameter and the way out."""
+    await _assert_refused(await api.get(URL, params={"after": cursor}), "after", "give `next` of the previous page")
+
+
+async def test_a_cursor_that_was_changed(three: None, api: httpx.AsyncClient) -> None:
+    """Another character anywhere, a part of it, another filter or another state: all are refused."""
+    cursor = (await api.get(URL, params={"limit": 1})).json()["next"]
+    changed = [
+        cursor[:place] + ("A" if cursor[place] != "A" else "B") + cursor[place + 1 :] for place in range(len(cursor))
+    ]
+    for one in [*changed, cursor[:-1], cursor + "A", cursor + "="]:
+        await _assert_refused(await api.get(URL, params={"limit": 1, "after": one}), "after", "the cursor was changed")
+    for other in ({"state": "waiting"}, {"campaign": ABANDONED["campaign"]}, {"user": "ann"}, {"reason": "stale"}):
+        answer = await api.get(URL, params={**other, "after": cursor})
+        await _assert_refused(answer, "after", "the same filters")
+    assert (await api.get(URL, params={"limit": 2, "after": cursor})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("params", "key"),
+    [
+        ({"state": "refused", "channel": "push"}, "channel"),
+        ({"since": "2026-03-02T09:00:00Z", "until": "2026-03-02T09:00:00Z"}, "until"),
+        ({"since": "2026-03-02T09:00:00"}, "since"),
+        ({"reason": "no_reason"}, "reason"),
+        ({"channel": "fax"}, "channel"),
+        ({"state": "late"}, "state"),
+        ({"limit": "1001"}, "limit"),
+    ],
+)
+async def test_filters_that_match_nothing_by_mistake(api: httpx.AsyncClient, params: dict[str, Any], key: str) -> None:
+    """422 names the parameter, instead of an empty list."""
+    await _assert_refused(await api.get(URL, params=params), key, "")
+
+
+@pytest.mark.parametrize(("path", "slip", "meant"), SLIPS)
+async def test_a_slip_in_the_name_of_a_parameter(api: httpx.AsyncClient, path: str, slip: str, meant: str) -> None:
+    """422 names the nearest one."""
+    await _assert_refused(await api.get(path, params={slip: "1"}), slip, f"did you mean {meant}?")
+
+
+async def test_a_parameter_given_twice(api: httpx.AsyncClient) -> None:
+    """Of two values one would be ignored."""
+    answer = await api.get(f"{URL}?state=failed&state=waiting")
+    await _assert_refused(answer, "state", "is given twice")
+
+
+async def test_no_route_ignores_a_parameter(context: AppContext, api: httpx.AsyncClient) -> None:
+    """Every route with a key that reads, or that has parameters, refuses one that it does not know.
+
+    Links of messages and webhooks take any: mail programs, networks and providers add their own.
+    """
+    app = create_app(context, Keys(configured(KEY)))
+    routes = [
+        (method, route.path)
+        for route in iter_route_contexts(app.routes)
+        if route.path.startswith("/v1/")
+        for method in route.methods
+        if method in ("GET", "DELETE") or known_parameters(route)
+    ]
+    assert len(routes) >= 11
+    for method, path in routes:
+        answer = await api.request(method, path.replace("{id}", "u"), params={"zzz": "1"})
+        await _assert_refused(answer, "zzz", "is not a parameter")
+
+
+async def _assert_refused(answer: httpx.Response, key: str, problem: str) -> None:
+    assert answer.status_code == 422, answer.text
+    [fault] = answer.json()["error"]["details"]["faults"]
+    assert fault["key"] == key
+    assert problem in fault["problem"]
