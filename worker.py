@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -61,6 +60,7 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
 
     Raises:
         NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
+        StoreUnavailable: the database refuses these settings.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
@@ -147,11 +147,13 @@ def _create_channel_worker(settings: Settings, client: Client, channel: ChannelN
 
 
 async def _check_tables(database: Database) -> None:
-    """Check the tables, unless the database is down: it may come back, but missing tables need an operator."""
+    """Check the tables, unless the database is down: it may come back, but wrong settings and tables do not."""
     try:
         await check_tables(database)
-    except StoreUnavailable:
-        _log.warning("database_unreachable", note="waiting follow-ups are sent when it is back")
+    except StoreUnavailable as error:
+        if error.is_permanent:
+            raise
+        _log.warning("worker_without_database", note="waiting follow-ups are sent when it is back")
 
 
 async def _run_until(stopped: asyncio.Event, worker: Worker) -> None:
@@ -197,13 +199,14 @@ async def _run() -> None:
 def main() -> None:
     """Run a worker with the settings of the environment until SIGTERM, and end the process."""
     code = 0
+    configure_logs()  # until the settings are read
     try:
         run_service(_run())
     except ConnectorError as error:
-        print(error, file=sys.stderr)
+        _log.error("worker_refused", text=str(error), error=type(error).__name__)
         code = 1
     except Exception:
-        traceback.print_exc()
+        _log.critical("worker_crashed", exc_info=True)
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -19,7 +18,7 @@ from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.printable import escape_line
-from starter.terminal import print_error, print_note
+from starter.terminal import log_notes, print_defect, print_error
 
 COMMANDS = {
     "Get started": {
@@ -65,12 +64,17 @@ COMMANDS = {
         "key with `read`.",
         "reports": "List events from providers that match no campaign and user, with the reason; recipients are not "
         "shown.",
+        "cleanup": "Delete what is past its use, as a worker does every day: old interactions, decisions and ended "
+        "follow-ups.",
         "audit": "List who did what, from where, when and why, newest first: orders, drafts, keys, joins, erasures.",
         "keys": "Create, list, rotate and revoke keys for the HTTP API.",
     },
 }
 """The summaries of the commands by panel of the help, so that the help imports no command. A test compares them with
 the first lines of the commands' own help."""
+
+SERVICES = frozenset({"worker", "api", "codec-server", "dev"})
+"""The commands that run until they are stopped."""
 
 _SHARED_MODULES = {
     **dict.fromkeys(("publish", "stop", "resume", "archive"), "orders"),
@@ -171,18 +175,41 @@ def main() -> None:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command; return 0, 1 if it failed or was refused, 2 if the arguments were wrong."""
+    is_json = _log_as_json(arguments)
     try:
-        _create_typer(CommandGroup)(list(arguments), prog_name="connector")
+        ended = _create_typer(CommandGroup)(list(arguments), prog_name="connector", standalone_mode=not is_json)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
+    except TyperException as error:  # only with logs in JSON: else typer prints it
+        print_error(_UsageWrong(error.format_message()))
+        return error.exit_code
     except ConnectorError as error:
         print_error(error)
         return 1
     except Exception:
-        for line in traceback.format_exc().rstrip().split("\n"):
-            print_note(line)
+        print_defect()
         return 1
-    return 0
+    return ended if isinstance(ended, int) else 0
+
+
+class _UsageWrong(ConnectorError):
+    """The arguments of a command are wrong."""
+
+
+def _log_as_json(arguments: Sequence[str]) -> bool:
+    """Configure logs in JSON if this command has them, before the settings are read, and return whether it has.
+
+    CONNECTOR_LOG_FORMAT=json is for every command; without it, the services log JSON if nobody reads along.
+    """
+    chosen = os.environ.get("CONNECTOR_LOG_FORMAT", "auto")
+    is_service = bool(arguments) and arguments[0] in SERVICES
+    if chosen != "json" and not (chosen == "auto" and is_service and not sys.stderr.isatty()):
+        return False
+    from connector.app.logs import configure_logs  # this import takes a tenth of a short command's time
+
+    configure_logs("json", level="INFO" if is_service else "ERROR")
+    log_notes()
+    return True
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+import warnings
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,10 +77,15 @@ def logging_restored() -> Iterator[None]:
     """Undo what a test configures of logging."""
     import structlog
 
+    from starter import terminal
+
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    hooks = sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning
     yield
     root.handlers[:], root.level = handlers, level
+    sys.excepthook, sys.unraisablehook, threading.excepthook, warnings.showwarning = hooks
+    terminal._is_logged = False
     structlog.reset_defaults()
 
 

@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
 
 import structlog
 
+from connector.app.cleanup_settings import kept_by
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.cleanup.cleaning import Cleaned, Cleaning, CleanupDone, CleanupRuns, rows_of
-from connector.store.cleanup.horizons import Kept
 from connector.store.engine.database import Database, StoreUnavailable
 
 _log = structlog.get_logger("cleanup")
 CHECK_SECONDS = 600.0
 """How often a worker looks whether a run is due: one that failed, or whose process died, is repeated after it."""
-
-
-def kept_by(settings: Settings) -> Kept:
-    """Return for how long rows are kept by the settings."""
-    return Kept(timedelta(days=settings.retention_days), settings.tracking.lifetime)
 
 
 class DailyCleanup:
@@ -58,8 +52,9 @@ class DailyCleanup:
         except Exception:  # a defect of the cleanup must not stop the messages; readiness shows that no run succeeds
             _log.exception("cleanup_broke")
         else:
-            log = _log.warning if cleaned.faults else _log.info
-            log("cleanup_done", rows=rows_of(cleaned), dropped=sorted(cleaned.days), faults=cleaned.faults)
+            _log.info("cleanup_done", rows=rows_of(cleaned), dropped=sorted(cleaned.days))
+            if cleaned.faults:
+                _log.warning("cleanup_incomplete", faults=cleaned.faults)
 
     @staticmethod
     def _log_progress(cleaned: Cleaned) -> None:

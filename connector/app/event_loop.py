@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from connector.app.uncaught import log_task_fault
+
 T = TypeVar("T")
 
 
 def run_service(work: Coroutine[Any, Any, T]) -> T:
     """Run the coroutine of a worker or an API, which runs until it is stopped; return its result."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.get_loop().set_exception_handler(log_task_fault)
         return runner.run(work)
 
 

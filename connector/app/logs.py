@@ -1,7 +1,7 @@
 """Logs: readable lines on a terminal, JSON elsewhere, on standard error; those of libraries have the same form.
 
 Logs carry no personal data (guarantee 8): they name users by the surrogate key, and errors in JSON by type and
-location, because the text of an error may quote values.
+location, because the text of an error may quote values. docs/logs.md lists the names of events.
 """
 
 from __future__ import annotations
@@ -15,9 +15,13 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from connector.app.repeated_lines import RepeatedLines, is_event_name
+from connector.app.uncaught import log_uncaught
 from connector.rules.model.printable import escape_line, escape_lines
 
 Format = Literal["auto", "pretty", "json"]
+_LIBRARIES = ("temporalio", "uvicorn", "sqlalchemy", "alembic", "httpx", "aiosqlite", "asyncio")
+"""The libraries of which only warnings are logged; httpx logs whole URLs at INFO."""
 
 
 def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -29,7 +33,7 @@ def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: Text
         stream: None: standard error.
     """
     stream = stream or sys.stderr
-    pretty = chosen == "pretty" or (chosen == "auto" and stream.isatty())
+    pretty = not is_json(chosen, stream)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -53,7 +57,22 @@ def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: Text
             ],
         )
     )
+    handler.addFilter(RepeatedLines())
     _install(handler, level)
+    log_uncaught()
+
+
+def is_json(chosen: str, stream: TextIO | None = None) -> bool:
+    """Return whether a process with this setting logs JSON to `stream`; None: to standard error."""
+    return chosen == "json" or (chosen == "auto" and not (stream or sys.stderr).isatty())
+
+
+def name_library_messages(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Give the texts of libraries one event name, so that `event` has a bounded number of values."""
+    text = event.get("event")
+    if not isinstance(text, str) or not is_event_name(text):
+        event["event"], event["text"] = "library_message", str(text)
+    return event
 
 
 def remove_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -90,12 +109,13 @@ def _pretty_processors(stream: TextIO) -> list[Processor]:
 
 
 def _json_processors() -> list[Processor]:
-    return [remove_values, structlog.processors.JSONRenderer(ensure_ascii=False, default=str), _escape_json]
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    return [name_library_messages, remove_values, renderer, _escape_json]
 
 
 def _install(handler: logging.Handler, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for library in ("temporalio", "uvicorn", "sqlalchemy", "alembic", "httpx", "aiosqlite", "asyncio"):
+    for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)

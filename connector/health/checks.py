@@ -103,7 +103,7 @@ def check_tables(facts: InstallationFacts) -> Check:
     fault = find_revision_fault(facts.database.revisions, facts.database.oldest_program, facts.newest_revision)
     if fault is None:
         return Check(CheckName.TABLES)
-    return _failed(CheckName.TABLES, Impact.DELAY if fault.is_newer else Impact.INGEST, fault.sentence)
+    return _failed(CheckName.TABLES, Impact.INGEST, fault.sentence)
 
 
 def check_temporal(facts: InstallationFacts) -> Check:

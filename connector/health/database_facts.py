@@ -48,8 +48,7 @@ class DatabaseProbe:
         async with self._database.read(self._workspace, seconds=_TRANSACTION_SECONDS) as tx:
             revisions = await read_revisions(tx)
             oldest_program = await read_oldest_program(tx, revisions)
-            fault = find_revision_fault(revisions, oldest_program)
-            if fault is not None and not fault.is_newer:
+            if find_revision_fault(revisions, oldest_program):
                 return DatabaseFacts(revisions=revisions)
             version = (await read_head(tx)).version
             is_read_only = self._database.dialect == "postgresql" and await _is_read_only(tx)

@@ -13,9 +13,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import (
     Priority,
@@ -29,17 +29,18 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig
 from temporalio.plugin import SimplePlugin
+from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from connector import names
 from connector.rules.model.errors import ConnectorError
 from connector.settings.codec import CodecKey, CodecSettings
+from connector.settings.environment import SettingsWrong
 from connector.temporal.codec import EncryptionCodec
+from connector.temporal.connection_faults import ConnectionLog, describe_connection_fault
 from connector.temporal.runtime import process_runtime
 from connector.wire import FollowUpStart, LaunchStart
-
-_log = structlog.get_logger("temporal")
 
 CAMPAIGN = SearchAttributeKey.for_keyword("CampaignId")
 USER_KEY = SearchAttributeKey.for_keyword("UserKey")
@@ -87,26 +88,50 @@ async def connect(*, attempts: int | None = 10) -> Client:
     """Connect by TEMPORAL_* and the profiles of the `temporal` program; without them to localhost:7233.
 
     Args:
-        attempts: number of attempts, with growing pauses between them; None: no limit.
+        attempts: number of attempts, with growing pauses between them; None: no limit, until the namespace exists.
 
     Raises:
-        RuntimeError: the server did not answer.
+        RuntimeError, TimeoutError: the server did not answer.
+        SettingsWrong: a setting of Temporal cannot be read.
     """
-    config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
-    config.setdefault("target_host", _DEFAULT_ADDRESS)
+    config = _read_connect_config()
+    log = ConnectionLog(config["target_host"], config.get("namespace", "default"))
     pause_seconds, failures = _FIRST_PAUSE_SECONDS, 0
     while True:
         try:
-            return await Client.connect(
-                **config, runtime=process_runtime(), plugins=[connector_plugin(sandboxed=False)]
-            )
-        except RuntimeError as error:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
+                client = await _connect(config)
+                if attempts is None:  # a worker does not wait for a wrong namespace in silence
+                    await client.workflow_service.describe_namespace(
+                        DescribeNamespaceRequest(namespace=client.namespace)
+                    )
+        except (RuntimeError, TimeoutError, RPCError) as error:
             failures += 1
             if attempts is not None and failures >= attempts:
                 raise
-            _log.info("temporal_unreachable", address=config["target_host"], error=str(error)[:200])
+            log.record_failure(error)
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
+        else:
+            log.record_success()
+            return client
+
+
+def _read_connect_config() -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+    except (RuntimeError, ValueError, OSError) as error:
+        raise SettingsWrong(f"TEMPORAL_*: {error}") from None
+    config.setdefault("target_host", _DEFAULT_ADDRESS)
+    return config
+
+
+async def _connect(config: dict[str, Any]) -> Client:
+    plugins = [connector_plugin(sandboxed=False)]
+    try:
+        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins)
+    except ValueError as error:
+        raise SettingsWrong(f"TEMPORAL_ADDRESS: {error}; write HOST:PORT") from None
 
 
 class TemporalLink:
@@ -151,12 +176,12 @@ async def get_client(source: ClientSource) -> Client:
 
 async def _connect_once() -> Client:
     try:
-        async with asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
-            return await connect(attempts=1)
+        return await connect(attempts=1)
     except (RuntimeError, TimeoutError) as error:
         address = os.environ.get("TEMPORAL_ADDRESS", f"{_DEFAULT_ADDRESS} (or the address of its profile)")
         raise TemporalUnavailable(
-            f"Temporal cannot be reached at {address}; start `connector dev`, or set TEMPORAL_ADDRESS to where it runs"
+            f"Temporal cannot be reached at {address}: {describe_connection_fault(error)}; "
+            "start `connector dev`, or set TEMPORAL_ADDRESS to where it runs"
         ) from error
 
 

@@ -116,11 +116,7 @@ class Reconciliation:
             await record_audit(tx, IN_TEMPORAL, *acts)
         for follow_up in ended:
             _log_closed(
-                "workflow_closed",
-                closed[follow_up.id],
-                follow_up=follow_up.id,
-                state=follow_up.state.value,
-                reason=follow_up.reason,
+                closed[follow_up.id], follow_up=follow_up.id, state=follow_up.state.value, reason=follow_up.reason
             )
         return len(ended)
 
@@ -174,7 +170,7 @@ async def _end_if_closed(database: Database, workspace: str, client: Client, lau
         await end_launch(tx, launch.launch_id, await database_now(tx))
         if status in _BY_OPERATOR:
             await record_audit(tx, IN_TEMPORAL, _closing(launch.campaign, status, launch=launch.launch_id))
-    _log_closed("launch_closed", status, campaign=launch.campaign, launch=launch.launch_id)
+    _log_closed(status, campaign=launch.campaign, launch=launch.launch_id)
     return True
 
 
@@ -210,7 +206,9 @@ def _follow_up_id(execution: WorkflowExecution) -> str:
     return execution.id.rpartition("/")[2]
 
 
-def _log_closed(event: str, status: WorkflowExecutionStatus, **facts: object) -> None:
-    # A failure or a timeout is not an operator's decision: log it for investigation.
-    log = _log.info if status in _BY_OPERATOR else _log.warning
-    log(event, status=status.name.lower(), **facts)
+def _log_closed(status: WorkflowExecutionStatus, **facts: object) -> None:
+    """Log a workflow that was closed; a failure or a timeout is no operator's decision, and needs investigation."""
+    if status in _BY_OPERATOR:
+        _log.info("workflow_closed", status=status.name.lower(), **facts)
+    else:
+        _log.warning("workflow_failed", status=status.name.lower(), **facts)

@@ -40,12 +40,14 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
 
     Raises:
         KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
+        StoreUnavailable: the database refuses these settings.
     """
     async with open_context(settings) as context:
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
-            await _serve_app(create_app(context, keys), settings, socket, stopped, event="api_listens")
+            _log.info("api_listens", **_address(socket))
+            await _serve_app(create_app(context, keys), settings, socket, stopped)
 
 
 async def serve_codec(settings: Settings, host: str, port: int, origins: Sequence[str], stopped: asyncio.Event) -> None:
@@ -62,22 +64,26 @@ async def serve_codec(settings: Settings, host: str, port: int, origins: Sequenc
         await _check_store(database, keys)
         with listen(host, port, option="--port") as socket:
             app = create_codec_app(settings, keys, origins)
-            await _serve_app(app, settings, socket, stopped, event="codec_server_listens")
+            _log.info("codec_server_listens", **_address(socket))
+            await _serve_app(app, settings, socket, stopped)
     finally:
         await database.close()
 
 
-async def _serve_app(app: FastAPI, settings: Settings, socket: Socket, stopped: asyncio.Event, *, event: str) -> None:
+async def _serve_app(app: FastAPI, settings: Settings, socket: Socket, stopped: asyncio.Event) -> None:
     _freeze_imported_objects()
     server = _Server(uvicorn_config(app, settings))
     serving = asyncio.create_task(server.serve(sockets=[socket]))
-    host, port = socket.getsockname()[:2]
-    _log.info(event, host=host, port=port)
     stop = asyncio.create_task(stopped.wait())
     await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
     stop.cancel()
+
+
+def _address(socket: Socket) -> dict[str, object]:
+    host, port = socket.getsockname()[:2]
+    return {"host": host, "port": port}
 
 
 def _freeze_imported_objects() -> None:
@@ -113,9 +119,11 @@ def _http_protocol(limits: ApiLimits) -> type[asyncio.Protocol] | Literal["h11"]
 
 
 async def _check_store(database: Database, keys: Keys) -> None:
-    """Check tables and keys; an unreachable database is only a warning, because it comes back by itself."""
+    """Check tables and keys. An outage that ends by itself is only a warning; wrong settings end the start."""
     try:
         await check_tables(database)
         await keys.check_any_exist()
-    except StoreUnavailable:
-        _log.warning("database_unreachable", note="requests get 503 until it is back")
+    except StoreUnavailable as error:
+        if error.is_permanent:
+            raise
+        _log.warning("api_without_database", note="requests get 503 until it is back")

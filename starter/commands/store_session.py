@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from connector.app.configuration import read_settings
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.store_context import StoreContext, open_store_context
+from connector.app.uncaught import log_task_fault, log_uncaught
 from connector.settings.application import Settings
 
 T = TypeVar("T")
@@ -22,7 +23,9 @@ READ_SECONDS = 24 * 3600.0
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine and return its result."""
-    return asyncio.run(work)
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_exception_handler(log_task_fault)
+        return runner.run(work)
 
 
 @asynccontextmanager
@@ -34,6 +37,7 @@ async def open_store(data: Path | None) -> AsyncIterator[StoreContext]:
     """
     settings = read_settings(data)
     logging.basicConfig(handlers=[_FirstRecord(settings)], level=logging.ERROR, force=True)
+    log_uncaught()
     check_data_folder(settings)
     async with open_store_context(settings) as context:
         await check_tables(context.database)

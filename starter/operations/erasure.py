@@ -33,5 +33,6 @@ async def erase(context: StoreContext, id: str, actor: Actor, *, reason: str | N
             return "erased_before" if await find_erased_ids(tx, [id]) else "unknown"
         await record_audit(tx, actor, Act(AuditAction.ERASE_USER, user_key, reason=reason))
     if not await context.database.truncate_log():
-        _log.warning("erasure_log_not_truncated: SQLite's log keeps old pages until its readers have ended")
+        note = "SQLite's log keeps old pages until its readers have ended"
+        _log.warning("erasure_log_not_truncated", extra={"note": note})
     return "erased"

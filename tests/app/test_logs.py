@@ -24,7 +24,8 @@ def test_json_where_nobody_reads_along() -> None:
     logging.getLogger("temporalio.worker").warning("late by %s", 5, extra={"queue": "q"})
     ours, theirs = lines(stream)
     assert (ours["event"], ours["logger"], ours["level"], ours["delivery"]) == ("sent", "send", "info", "d1")
-    assert (theirs["event"], theirs["logger"], theirs["queue"]) == ("late by 5", "temporalio.worker", "q")
+    assert (theirs["event"], theirs["logger"], theirs["queue"]) == ("library_message", "temporalio.worker", "q")
+    assert theirs["text"] == "late by 5"
 
 
 @pytest.mark.parametrize("library", [True, False])

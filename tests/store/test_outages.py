@@ -9,7 +9,8 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from connector.store.engine.database import Database, database_now
-from connector.store.engine.outages import ADVICE, Health, Outage, StoreUnavailable, find_outage
+from connector.store.engine.failures import find_outage
+from connector.store.engine.outages import ADVICE, Health, Outage, StoreUnavailable
 from connector.store.tables import receipts
 from tests.support.api import Clock
 
@@ -42,7 +43,7 @@ def wrapped(error: psycopg.Error, statement: str | None) -> DBAPIError:
         (errors.IoError, Outage.UNREACHABLE),
         (errors.UniqueViolation, None),
         (errors.UndefinedTable, None),
-        (errors.InsufficientPrivilege, None),
+        (errors.InsufficientPrivilege, Outage.DENIED),
     ],
 )
 def test_outages_by_sqlstate(error: type[psycopg.Error], outage: Outage | None) -> None:

@@ -20,10 +20,11 @@ class Certificate:
     trusting: ssl.SSLContext
 
 
-def write_certificate(cert: Path, key: Path) -> None:
+def write_certificate(cert: Path, key: Path, *, is_authority: bool = True) -> None:
+    kind = [] if is_authority else ["-addext", "basicConstraints=critical,CA:FALSE"]
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:receiver.test",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:receiver.test", *kind,
          "-keyout", str(key), "-out", str(cert)],
         check=True, capture_output=True,
     )  # fmt: skip

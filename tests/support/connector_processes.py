@@ -23,11 +23,14 @@ class ConnectorProcesses:
 
     Args:
         folder: for the data and the logs, one file for each kind of process.
+        root: the checkout whose program runs.
         settings: settings beyond those below.
     """
 
-    def __init__(self, workspace: str, url: str, temporal: str, folder: Path, **settings: str) -> None:
-        self.folder = folder
+    def __init__(
+        self, workspace: str, url: str, temporal: str, folder: Path, *, root: Path = ROOT, **settings: str
+    ) -> None:
+        self.folder, self._root = folder, root
         self._environment = {
             **os.environ,
             "CONNECTOR_WORKSPACE": workspace,
@@ -62,12 +65,17 @@ class ConnectorProcesses:
             await until(is_alive, "an API that answers", seconds=90)
             yield client
 
+    async def setup(self) -> None:
+        """Run `connector setup`, which must succeed."""
+        async with self._run("setup") as process:
+            assert await process.wait() == 0, (self.folder / "setup.log").read_text()
+
     @asynccontextmanager
     async def _run(self, *words: str, **settings: str) -> AsyncIterator[Process]:
         with (self.folder / f"{words[0]}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "starter.cli", *words,
-                cwd=ROOT, env=self._environment | settings, stdout=log, stderr=log,
+                cwd=self._root, env=self._environment | settings, stdout=log, stderr=log,
             )  # fmt: skip
         try:
             yield process

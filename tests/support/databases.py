@@ -34,14 +34,19 @@ _KEPT = {*_DEFINITIONS, tables.keys, tables.erasure_secret, tables.audit}
 
 
 class PostgreSQL:
-    """A PostgreSQL server in a temporary folder, reachable only through a Unix socket.
+    """A PostgreSQL server in a temporary folder, reachable only through a Unix socket unless it has a port.
 
     Args:
         standby_of: the server of which this one is a hot standby.
+        port: on which it listens on loopback too.
     """
 
-    def __init__(self, binaries: Path, *options: str, standby_of: PostgreSQL | None = None) -> None:
-        self._binaries = binaries
+    def __init__(
+        self, binaries: Path, *options: str, standby_of: PostgreSQL | None = None, port: int | None = None
+    ) -> None:
+        self._binaries, self._port = binaries, port or 5432
+        if port is not None:
+            options = ("listen_addresses=127.0.0.1", f"port={port}", *options)
         self.folder = Path(tempfile.mkdtemp(prefix="connector-pg-"))
         self._names = (f"test_{number}" for number in itertools.count(1))
         self._account = server_account()
@@ -94,7 +99,7 @@ class PostgreSQL:
 
     def connect(self, name: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
         """Return a connection without transactions to this database."""
-        return psycopg.connect(host=str(self.folder), user="connector", dbname=name, autocommit=True)
+        return psycopg.connect(host=str(self.folder), port=self._port, user="connector", dbname=name, autocommit=True)
 
     def execute(self, statement: str, *, name: str = "postgres") -> list[tuple[Any, ...]]:
         """Execute a statement outside of a transaction, and return its rows."""

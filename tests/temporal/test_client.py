@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.testing import WorkflowEnvironment
@@ -19,6 +20,7 @@ from connector.temporal.client import (
     register_search_attributes,
     start_arguments,
 )
+from connector.temporal.connection_faults import ConnectionLog
 from connector.wire import FollowUpStart
 from tests.support.polling import until
 from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness
@@ -103,3 +105,40 @@ async def test_callers_share_an_attempt_to_connect(monkeypatch: pytest.MonkeyPat
         errors = await asyncio.gather(*callers, return_exceptions=True)
         assert [type(error) for error in errors] == [TemporalUnavailable] * 10
         assert len(attempts) == 1
+
+
+def test_wait_for_temporal_becomes_a_warning() -> None:
+    """At once it is information, after half a minute a warning with the reason, then one every ten minutes."""
+    now = [0.0]
+    log = ConnectionLog("temporal:7233", "shop", clock=lambda: now[0])
+    refused = RuntimeError("Os { code: 111, kind: ConnectionRefused }")
+    with capture_logs() as logged:
+        for seconds in (0, 10, 31, 60, 630, 632, 1300):
+            now[0] = seconds
+            log.record_failure(refused)
+        log.record_success()
+    assert [(line["event"], line["log_level"], line.get("seconds")) for line in logged] == [
+        ("temporal_awaited", "info", None),
+        ("temporal_unreachable", "warning", 31),
+        ("temporal_unreachable", "warning", 632),
+        ("temporal_unreachable", "warning", 1300),
+        ("temporal_reached", "info", 1300),
+    ]
+    assert {(line["address"], line["namespace"]) for line in logged} == {("temporal:7233", "shop")}
+    assert logged[1]["reason"] == "nothing listens there"
+
+
+async def test_wait_ends_when_the_namespace_exists(
+    environment: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker waits for a wrong namespace as for a server that is away, and the log names it."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", environment.client.service_client.config.target_host)
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "nobodys")
+    with capture_logs() as logged:
+        waiting = asyncio.create_task(TemporalLink().wait_for_client())
+        try:
+            await until(lambda: logged)
+        finally:
+            waiting.cancel()
+    assert (logged[0]["event"], logged[0]["namespace"]) == ("temporal_awaited", "nobodys")
+    assert "no such namespace" in logged[0]["reason"]

@@ -145,7 +145,7 @@ async def test_failed_one_is_recorded_with_a_warning(yard: Yard, environment: Wo
         await yard.notices(1)
     assert await yard.ends() == [("dropped", "cancelled_by_operator")]
     assert [(line["event"], line["log_level"], line["status"]) for line in logs] == [
-        ("workflow_closed", "warning", "failed")
+        ("workflow_failed", "warning", "failed")
     ]
 
 

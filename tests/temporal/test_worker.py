@@ -1,6 +1,7 @@
 """The whole worker: real store, real intake, real outbox, real Temporal; messages go to the console."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -62,7 +63,7 @@ async def test_part_that_cannot_go_on_stops_the_worker(
 
 
 async def test_process_ends_on_sigterm(environment: WorkflowEnvironment, sqlite_url: str, tmp_path: Path) -> None:
-    """`python worker.py` runs until SIGTERM and ends with 0."""
+    """`python worker.py` runs until SIGTERM and ends with 0; each line that it writes is JSON."""
     surroundings = {
         "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
         "CONNECTOR_DATABASE_URL": sqlite_url,
@@ -80,8 +81,9 @@ async def test_process_ends_on_sigterm(environment: WorkflowEnvironment, sqlite_
     try:
         async with asyncio.timeout(30):
             while b"worker_started" not in (line := await process.stderr.readline()):
-                assert line, "it ended before it ran"
+                assert json.loads(line), "it ended before it ran"
             process.send_signal(signal.SIGTERM)
+            assert [json.loads(line)["event"] async for line in process.stderr] == ["worker_stopped"]
             assert await process.wait() == 0
     finally:
         if process.returncode is None:
@@ -117,5 +119,6 @@ async def test_wrong_settings_are_told_in_one_line() -> None:
     )
     _, said = await process.communicate()
     assert process.returncode == 1
-    assert said.startswith(b"CONNECTOR_SMTP_PORT: ")
-    assert said.count(b"\n") == 1
+    [line] = [json.loads(line) for line in said.splitlines()]
+    assert (line["event"], line["level"]) == ("worker_refused", "error")
+    assert line["text"].startswith("CONNECTOR_SMTP_PORT: ")

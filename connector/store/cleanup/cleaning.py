@@ -41,6 +41,8 @@ _FIRST_BATCH, _SMALLEST_BATCH, _LARGEST_BATCH = 100, 20, 5_000
 _TARGET_SECONDS = 0.02
 """How long a batch shall take: on SQLite every other writer waits for it."""
 _RENEWAL_SECONDS = 20.0
+_TOO_MANY = -1
+"""Instead of how many rows were moved: more than may be moved under the lock."""
 
 
 class CleanupRuns(ConnectorError):
@@ -120,7 +122,7 @@ class Cleaning:
             horizons = self._horizons(await database_now(tx), catalogue)
             days = await find_past_days(tx, horizons)
             for deletion in (*self._plan(horizons), *(one for day in days for one in day.deletions)):
-                found.rows[deletion.name] += await count_past(tx, deletion, horizons)
+                found.rows.update(await count_past(tx, deletion, horizons))
         found.days = {day.name: day.bytes for day in days}
         return found
 
@@ -129,15 +131,20 @@ class Cleaning:
             today = (await database_now(tx)).date()
         failed = await ensure_partitions(self._database, today, max_scanned_bytes=MAX_SCANNED_BYTES)
         if failed:
-            problem = "could not be created: other transactions hold locks, or the default partition is large"
-            self._cleaned.faults.append(f"{', '.join(failed)} {problem}; run `connector setup` at a quiet time")
+            problem = (
+                "could not be created: this user of the database does not own the tables, other transactions hold "
+                "locks, or the default partition is large; run `connector setup` daily as their owner, or once at a "
+                "quiet time"
+            )
+            self._cleaned.faults.append(f"{', '.join(failed)} {problem}")
 
     async def _drop_days(self) -> None:
         for day in await self._with_horizons(find_past_days):
-            moved = await retry_while_locked(partial(self._with_horizons, partial(self._drop, day), LONG_SECONDS))
+            drop = partial(self._with_horizons, partial(self._drop, day), LONG_SECONDS)
+            moved = await retry_while_locked(drop) if day.may_drop else _TOO_MANY
             if moved is None:
                 self._cleaned.faults.append(f"{day.name} could not be dropped: other transactions hold locks")
-            elif moved >= 0:
+            elif moved != _TOO_MANY:
                 self._cleaned.days[day.name] = day.bytes
                 self._cleaned.rows[day.daily.table.name] += max((day.rows or 0) - moved, 0)
             else:
@@ -147,10 +154,9 @@ class Cleaning:
 
     @staticmethod
     async def _drop(day: PastDay, tx: Transaction, horizons: Horizons) -> int:
-        """Return how many rows were moved; -1: too many are needed."""
         await shorten_lock_waits(tx)
         moved = await drop_day(tx, day, horizons)
-        return -1 if moved is None else moved
+        return _TOO_MANY if moved is None else moved
 
     async def _deletions(self) -> list[Deletion]:
         async def plan(_: Transaction, horizons: Horizons) -> list[Deletion]:

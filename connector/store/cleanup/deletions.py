@@ -39,6 +39,13 @@ NEEDED: Mapping[str, Condition] = {
 }
 """The conditions of the rows of past days that are still needed, by table."""
 
+_OF_FOLLOW_UP = and_(deliveries.c.workspace == follow_ups.c.workspace, deliveries.c.follow_up_id == follow_ups.c.id)
+_OF_MESSAGE = and_(
+    inbox_marks.c.workspace == inbox.c.workspace,
+    inbox_marks.c.user_key == inbox.c.user_key,
+    inbox_marks.c.message == inbox.c.id,
+)
+
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
 
@@ -54,7 +61,8 @@ class Deletion:
         until: which rows of the table it concerns: those with an earlier instant (UTC).
         is_past: which of them are deleted.
         state: only rows in this state; None: the table has no states, or all.
-        delete: deletes the rows that meet a condition; None: only they, and nothing that belongs to them.
+        delete: deletes the rows that meet a condition, with those that belong to them; None: nothing does.
+        belonging: the table of what belongs to the rows, and the condition that it does.
     """
 
     name: str
@@ -64,6 +72,7 @@ class Deletion:
     is_past: Condition
     state: str | None = None
     delete: Callable[[Transaction, ColumnElement[bool]], Awaitable[Counts]] | None = None
+    belonging: tuple[Table, ColumnElement[bool]] | None = None
 
     def condition(self, tx: Transaction, horizons: Horizons) -> ColumnElement[bool]:
         """Return the condition of the rows that are past."""
@@ -80,11 +89,29 @@ def plan_deletions(horizons: Horizons, *, with_daily: bool) -> list[Deletion]:
     states = [(state, horizons.log) for state in expired.SENT_NOTHING]
     states += [(state, horizons.sent) for state in expired.WENT_OUT]
     deletions = [
-        Deletion("follow_ups", follow_ups, "triggered_at", until, expired.past_follow_ups, state, _delete_follow_ups)
+        Deletion(
+            "follow_ups",
+            follow_ups,
+            "triggered_at",
+            until,
+            expired.past_follow_ups,
+            state,
+            _delete_follow_ups,
+            (deliveries, _OF_FOLLOW_UP),
+        )
         for state, until in states
     ]
     deletions += [
-        Deletion("inbox", inbox, "expires_at", horizons.log, expired.past_inbox, None, _delete_messages),
+        Deletion(
+            "inbox",
+            inbox,
+            "expires_at",
+            horizons.log,
+            expired.past_inbox,
+            None,
+            _delete_messages,
+            (inbox_marks, _OF_MESSAGE),
+        ),
         Deletion("unmatched_reports", unmatched_reports, "received_at", horizons.log, expired.past_unmatched),
         Deletion("heeded_reports", heeded_reports, "received_at", horizons.log, expired.past_applied),
         Deletion("receipts", receipts, None, horizons.sent, expired.of_archived),
@@ -103,10 +130,16 @@ def daily_deletions(table: Table, horizons: Horizons, partition: str | None = No
     return [Deletion(table.name, place, "t", horizons.log, expired.past_decisions, state) for state in states]
 
 
-async def count_past(tx: Transaction, deletion: Deletion, horizons: Horizons) -> int:
-    """Count the rows that a deletion would delete."""
-    statement = select(func.count()).select_from(deletion.table).where(deletion.condition(tx, horizons))
-    return int((await tx.execute(statement)).scalar_one())
+async def count_past(tx: Transaction, deletion: Deletion, horizons: Horizons) -> Counts:
+    """Count the rows that a deletion would delete, with those that belong to them."""
+    condition = deletion.condition(tx, horizons)
+    statement = select(func.count()).select_from(deletion.table).where(condition)
+    counts = Counts({deletion.name: (await tx.execute(statement)).scalar_one()})
+    if deletion.belonging is not None:
+        table, belongs = deletion.belonging
+        statement = select(func.count()).select_from(table).join(deletion.table, belongs).where(condition)
+        counts[table.name] = (await tx.execute(statement)).scalar_one()
+    return counts
 
 
 async def delete_batch(

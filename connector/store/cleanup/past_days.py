@@ -16,7 +16,7 @@ from sqlalchemy import Table, insert, select, text
 
 from connector.store.cleanup.deletions import NEEDED, Deletion, daily_deletions
 from connector.store.cleanup.horizons import Horizons
-from connector.store.engine.partitions import DAILY_TABLES, DailyTable, list_partitions
+from connector.store.engine.partitions import DAILY_TABLES, DailyTable, list_partitions, may_alter
 from connector.store.engine.transaction import Transaction
 
 MAX_MOVED = 1000
@@ -34,6 +34,7 @@ class PastDay:
         deletions: delete its past rows, if it cannot be dropped.
         rows: the estimate of the statistics; None if the partition was never analysed.
         bytes: with its indexes.
+        may_drop: whether this process has the privilege.
     """
 
     daily: DailyTable
@@ -42,6 +43,7 @@ class PastDay:
     deletions: Sequence[Deletion]
     rows: int | None
     bytes: int
+    may_drop: bool
 
 
 async def find_past_days(tx: Transaction, horizons: Horizons) -> list[PastDay]:
@@ -83,4 +85,5 @@ async def _describe(tx: Transaction, daily: DailyTable, name: str, horizons: Hor
     sizes = text("SELECT reltuples::bigint, pg_total_relation_size(oid) FROM pg_class WHERE oid = to_regclass(:name)")
     rows, size = (await tx.execute(sizes, {"name": name})).one()
     deletions = daily_deletions(daily.table, horizons, name)
-    return PastDay(daily, name, deletions[0].table, deletions, int(rows) if rows >= 0 else None, int(size))
+    estimate = int(rows) if rows >= 0 else None
+    return PastDay(daily, name, deletions[0].table, deletions, estimate, int(size), await may_alter(tx, daily))

@@ -15,8 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from connector.store.engine.engines import open_engines
+from connector.store.engine.failures import Place, describe_failure, find_outage
 from connector.store.engine.mark_secrets import MarkSecrets
-from connector.store.engine.outages import Health, Outage, StoreUnavailable, find_outage
+from connector.store.engine.outages import Health, Outage, StoreUnavailable
 from connector.store.engine.sqlite_log import truncate_log
 from connector.store.engine.transaction import Dialect, Transaction, database_now
 
@@ -60,6 +61,7 @@ class Database:
         self.health = Health()
         self._writer = writer
         self._reader = reader
+        self._place = Place.of(writer.url)
         self._seconds, self._max_connections = seconds, max_connections
         self._write_turn = asyncio.Lock() if dialect == "sqlite" else None
         self._shared_turn = asyncio.Lock()
@@ -229,9 +231,9 @@ class Database:
             await connection.execute(select(*(func.set_config(name, f"{seconds:.0f}s", True) for name in names)))
 
     def _unavailable(self, outage: Outage, error: BaseException) -> StoreUnavailable:
-        self.health.record_failure(outage)
-        cause = getattr(error, "orig", None) or error
-        return StoreUnavailable(f"the database cannot be used now ({outage}): {type(cause).__name__}", outage)
+        failure = describe_failure(error, outage, self._place)
+        self.health.record_failure(outage, failure.advice, failure.fields)
+        return failure.as_error()
 
 
 def _catalogue_lock(workspace: str, lock: Lock) -> Any:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from connector.store.engine.database import Database
 from connector.store.engine.partitions import ensure_partitions
+from connector.store.engine.revision import WrongTables, find_revision_fault, read_oldest_program, read_revisions
 from connector.store.engine.transaction import database_now
 
 _SCRIPTS = Path(__file__).parents[1] / "migrations"
@@ -21,10 +22,16 @@ async def migrate(database: Database) -> None:
     """Create or upgrade the tables, in one transaction. Repeated, it changes nothing; two at once wait for each other.
 
     Raises:
-        StoreUnavailable: the database cannot be reached.
+        StoreUnavailable: the database cannot be reached, or its user may not create tables.
+        WrongTables: a later version of the program made the tables, or another program did. Nothing is changed.
     """
     async with database.write(_MIGRATIONS, lock="exclusive", seconds=_MIGRATION_SECONDS) as tx:
-        await tx.connection.run_sync(_upgrade)
+        revisions = await read_revisions(tx)
+        fault = find_revision_fault(revisions, await read_oldest_program(tx, revisions))
+        if fault is not None:
+            if not fault.is_for_setup:
+                raise WrongTables(fault.sentence)
+            await tx.connection.run_sync(_upgrade)
         today = (await database_now(tx)).date()
     await ensure_partitions(database, today)
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from connector.rules.model.errors import ConnectorError
 
 _log = logging.getLogger("database")  # not structlog, which takes longer to import than `connector status` runs
 _LOG_AGAIN_SECONDS = 60.0
+_NO_FIELDS: Mapping[str, object] = {}
 _REFUSAL_SECONDS = 10.0
 """How long a refused write makes the process not ready. Then callers may try again: only a write can show recovery."""
 
@@ -30,6 +29,7 @@ class Outage(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     READ_ONLY = "read_only"
     DISK_FULL = "disk_full"
+    DENIED = "denied"
     BUSY = "busy"
 
 
@@ -41,6 +41,8 @@ ADVICE = {
     Outage.READ_ONLY: "promote the standby, or connect to the primary: list all hosts in CONNECTOR_DATABASE_URL with "
     "target_session_attrs=read-write; check default_transaction_read_only, or the permissions of the SQLite file",
     Outage.DISK_FULL: "free or add disk space where the database keeps its files",
+    Outage.DENIED: "the user of CONNECTOR_DATABASE_URL lacks a privilege: `connector setup` needs USAGE and CREATE on "
+    "the schema and owns the tables; workers and APIs need USAGE, and SELECT, INSERT, UPDATE, DELETE on the tables",
     Outage.BUSY: "other transactions hold its locks or connections: look for long ones in pg_stat_activity",
 }
 WRITE_REFUSALS = (Outage.READ_ONLY, Outage.DISK_FULL)
@@ -56,6 +58,7 @@ _SQLSTATES = {
     "25P04": Outage.BUSY,
     "40001": Outage.BUSY,
     "40P01": Outage.BUSY,
+    "42501": Outage.DENIED,
     "53": Outage.BUSY,
     "53100": Outage.DISK_FULL,
     "53300": Outage.NO_SLOTS,
@@ -68,20 +71,6 @@ _SQLSTATES = {
 """By SQLSTATE of PostgreSQL or its beginning, the longest that matches. 0A000 is a prepared plan that a migration made
 invalid, or something that a standby cannot do: a new connection can."""
 
-_REFUSED_CONNECTIONS = {
-    "timeout expired": Outage.SILENT,
-    "too many clients": Outage.NO_SLOTS,
-    "connection slots": Outage.NO_SLOTS,
-    "too many connections": Outage.NO_SLOTS,
-    "starting up": Outage.SHUTTING_DOWN,
-    "shutting down": Outage.SHUTTING_DOWN,
-    "not yet accepting": Outage.SHUTTING_DOWN,
-    "session is read-only": Outage.READ_ONLY,
-    "in hot standby": Outage.READ_ONLY,
-}
-"""By a part of libpq's message when it cannot connect, which has no SQLSTATE. If the server's messages are not English,
-the outage is UNREACHABLE."""
-
 _SQLITE_ERRORS = {
     "SQLITE_BUSY": Outage.BUSY,
     "SQLITE_LOCKED": Outage.BUSY,
@@ -92,8 +81,6 @@ _SQLITE_ERRORS = {
     "SQLITE_FULL": Outage.DISK_FULL,
 }
 
-_CONNECTION_ERRORS = (InterfaceError, OperationalError)
-
 
 class StoreUnavailable(ConnectorError):
     """The database cannot be reached or cannot write now. Nothing of the transaction was kept; try again later.
@@ -102,28 +89,24 @@ class StoreUnavailable(ConnectorError):
     """
 
     def __init__(
-        self, message: str, outage: Outage = Outage.BUSY, *, advice: str | None = None, detail: str | None = None
+        self,
+        message: str,
+        outage: Outage = Outage.BUSY,
+        *,
+        advice: str | None = None,
+        detail: str | None = None,
+        is_permanent: bool = False,
     ) -> None:
         """Create the error.
 
         Args:
             advice: the way out; None: that of the outage.
             detail: host, port and database, and the reason as it was given; never a password.
+            is_permanent: it lasts until somebody changes a setting or grants a privilege.
         """
         super().__init__(message)
-        self.outage, self.detail = outage, detail
+        self.outage, self.detail, self.is_permanent = outage, detail, is_permanent
         self.advice = ADVICE[outage] if advice is None else advice
-
-
-def find_outage(error: DBAPIError) -> Outage | None:
-    """Return the outage that caused an error of the database; None: the statement caused it."""
-    if (found := classify(error.orig)) is not None:
-        return found
-    # An error without a statement was raised by connecting or committing.
-    if error.connection_invalidated or (error.statement is None and isinstance(error, _CONNECTION_ERRORS)):
-        text = str(error.orig)
-        return next((found for part, found in _REFUSED_CONNECTIONS.items() if part in text), Outage.UNREACHABLE)
-    return None
 
 
 def classify(error: BaseException | None) -> Outage | None:
@@ -149,7 +132,8 @@ class Health:
         self._outage: Outage | None = None
         self._is_logged = False
         self._failed_at = 0.0
-        self._logged_at: dict[Outage, float] = {}
+        self._cause: tuple[Outage, str | None] | None = None
+        self._logged_at: dict[tuple[Outage, str | None], float] = {}
 
     @property
     def refuses_writes(self) -> Outage | None:
@@ -157,15 +141,23 @@ class Health:
         is_recent = self._clock() - self._failed_at < _REFUSAL_SECONDS
         return self._outage if self._outage in WRITE_REFUSALS and is_recent else None
 
-    def record_failure(self, outage: Outage) -> None:
-        """Remember an outage, and log it with advice unless it was logged in the last minute."""
+    def record_failure(
+        self, outage: Outage, advice: str | None = None, fields: Mapping[str, object] = _NO_FIELDS
+    ) -> None:
+        """Remember an outage, and log it with advice unless it was logged in the last minute.
+
+        Args:
+            advice: the way out; None: that of the outage.
+            fields: more of the line: where it is and what the driver said.
+        """
         if outage is Outage.BUSY:
             return
-        now = self._clock()
-        if outage is not self._outage and now - self._logged_at.get(outage, -_LOG_AGAIN_SECONDS) >= _LOG_AGAIN_SECONDS:
-            self._logged_at[outage], self._is_logged = now, True
-            _log.warning("database_unavailable", extra={"reason": outage.value, "note": ADVICE[outage]})
-        self._outage, self._failed_at = outage, now
+        cause, now = (outage, advice), self._clock()
+        if cause != self._cause and now - self._logged_at.get(cause, -_LOG_AGAIN_SECONDS) >= _LOG_AGAIN_SECONDS:
+            self._logged_at[cause], self._is_logged = now, True
+            extra = {"reason": outage.value, "note": advice or ADVICE[outage], **fields}
+            _log.warning("database_unavailable", extra=extra)
+        self._outage, self._cause, self._failed_at = outage, cause, now
 
     def record_success(self, *, writing: bool) -> None:
         """Forget the outage, unless writes are refused and this was a read."""
@@ -173,4 +165,4 @@ class Health:
             return
         if self._is_logged:
             _log.info("database_available", extra={"after": self._outage.value})
-        self._outage, self._is_logged = None, False
+        self._outage, self._cause, self._is_logged = None, None, False

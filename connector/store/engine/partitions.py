@@ -79,12 +79,25 @@ async def ensure_partitions(
         async with database.read(_LOCKS) as tx:
             known = await list_partitions(tx, daily)
             is_large = max_scanned_bytes is not None and await _bytes_of(tx, daily.default) > max_scanned_bytes
+            is_possible = not is_large and await may_alter(tx, daily)
         for day in (today + timedelta(days=ahead) for ahead in range(ahead_days + 1)):
             if day in known:
                 continue
-            if is_large or not await retry_while_locked(partial(_create, database, daily, day)):
+            if not is_possible or not await retry_while_locked(partial(_create, database, daily, day)):
                 failed.append(daily.name(day))
     return failed
+
+
+async def may_alter(tx: Transaction, daily: DailyTable) -> bool:
+    """Return whether this process may create and drop the table's partitions: its user owns the table, or is a member.
+
+    Workers need no such privilege: then `connector setup`, run daily by the owner, creates the partitions.
+    """
+    statement = text(
+        "SELECT pg_has_role(relowner, 'USAGE') AND has_schema_privilege(relnamespace, 'CREATE') "
+        "FROM pg_class WHERE oid = to_regclass(:name)"
+    )
+    return bool((await tx.execute(statement, {"name": daily.table.name})).scalar_one())
 
 
 async def list_partitions(tx: Transaction, daily: DailyTable) -> dict[date, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import column, inspect, select, table
 
@@ -31,10 +32,20 @@ class WrongTables(ConnectorError):
 
 @dataclass(frozen=True)
 class RevisionFault:
-    """Why the tables do not fit, and the way out, in one sentence; `is_newer`: a later version made them."""
+    """Why the tables do not fit, and the way out, in one sentence.
 
+    Args:
+        kind: `missing` and `older` tables are what `connector setup` creates and upgrades; `newer` ones were made by a
+            later version; `unknown` ones by another program, or by several branches of this one.
+    """
+
+    kind: Literal["missing", "older", "newer", "unknown"]
     sentence: str
-    is_newer: bool = False
+
+    @property
+    def is_for_setup(self) -> bool:
+        """Whether `connector setup` is the way out."""
+        return self.kind in ("missing", "older")
 
 
 def find_revision_fault(
@@ -48,27 +59,29 @@ def find_revision_fault(
             programs that know the tables' own.
         newest: the revision that this program needs, the newest that it knows.
     """
-    if revisions is None:
-        return RevisionFault("the database has no tables of the connector yet: run `connector setup`")
+    if not revisions:
+        return RevisionFault("missing", "the database has no tables of the connector yet: run `connector setup`")
     if list(revisions) == [newest]:
         return None
     revision = _single(revisions)
     if revision is None:
-        found = ", ".join(sorted(revisions)) or "nothing"
+        found = ", ".join(sorted(revisions))
         return RevisionFault(
+            "unknown",
             f"the tables are of no known revision (alembic_version has {found}, this program needs {newest}): correct "
-            "CONNECTOR_DATABASE_URL if it names the database of another program, else restore a backup"
+            "CONNECTOR_DATABASE_URL if it names the database of another program, else restore a backup",
         )
     if revision > newest and oldest_program is not None and oldest_program <= newest:
         return None
     if revision > newest:
         return RevisionFault(
+            "newer",
             f"the tables are of revision {revision}, newer than this program, which knows {newest}: deploy the version "
             "of the program that made them, or a later one",
-            is_newer=True,
         )
     return RevisionFault(
-        f"the tables are of revision {revision}, older than this program, which needs {newest}: run `connector setup`"
+        "older",
+        f"the tables are of revision {revision}, older than this program, which needs {newest}: run `connector setup`",
     )
 
 

@@ -64,7 +64,10 @@ def _runs(pid: int) -> bool:
 
 @pytest.mark.timeout(240)
 async def test_dev_from_its_first_start_to_its_second_end(start: Start, tmp_path: Path) -> None:
-    """Orders are carried out or refused; a second one is refused; killed, it leaves nothing; again, it goes on."""
+    """Orders are carried out or refused; a second one is refused; killed, it leaves nothing; again, it goes on.
+
+    Whatever supervisor, worker and API write to standard error is JSON, because it is no terminal.
+    """
     data = tmp_path / "data"
     process = await start("dev", "--json", *FREE_PORTS)
     running = await ready(process, data)
@@ -98,3 +101,4 @@ async def test_dev_from_its_first_start_to_its_second_end(start: Start, tmp_path
     assert await asyncio.wait_for(process.wait(), 30) == 0
     await gone(running["pids"])
     assert read_instance(data) is None
+    assert [json.loads(line) for line in (tmp_path / "dev.log").read_text().splitlines()]
