@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test attack lint bench robots clean
+.PHONY: help install demo test attack lint bench pages robots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ lint: $(STAMP) ## check style, types and the direction of imports
 
 bench: $(STAMP) ## measure against bare baselines (make bench ARGS=--quick for a first look)
 	@$(BIN)/python -m bench.run $(ARGS)
+
+pages: $(STAMP) ## write the generated parts of the documents anew
+	@$(BIN)/python -m tests.support.settings_page
 
 robots: $(STAMP) ## write the list of robots' user agents anew, from the newest public lists
 	@$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/robots crawler-user-agents crawlerdetect

@@ -27,6 +27,7 @@ from connector.app.event_loop import run_service
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
+from connector.app.temporal_variables import warn_of_slips
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
 from connector.rules.model.errors import ConnectorError
@@ -193,6 +194,7 @@ async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> 
 async def _run() -> None:
     settings = read_settings()
     configure_logs(settings.log_format)
+    warn_of_slips()
     await run_worker(settings, stop_on_signals())
 
 

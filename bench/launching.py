@@ -56,7 +56,7 @@ async def _launched_per_second(installed: Installation, count: int) -> float:
     """Return the rate from the launch's first step, which selects users, to the last message."""
     workspace = installed.workspace
     await workspace.create_users(count)
-    async with installed.run_worker(CONNECTOR_SWEEP_SECONDS="0.1"):
+    async with installed.run_worker(CONNECTOR_SWEEP_INTERVAL="PT0.1S"):
         await workspace.publish([_CAMPAIGN])
         began_at = await _wait_for_begin(workspace)
         await workspace.wait_for("launched", State.SENT, count)

@@ -17,6 +17,8 @@ INVALID_INTERACTIONS = "InvalidInteractions"
 """The type of its error if the input is not a batch."""
 
 STATE_ATTRIBUTE = "FollowUpState"
+REASON_ATTRIBUTE = "FollowUpReason"
+"""Set with the final state, in the same event; a follow-up that was sent has none."""
 
 ENDED = "ended"
 """Signal from the outbox: the store ended this follow-up; carries a `FollowUpEnd`."""

@@ -62,6 +62,17 @@ class FollowUpEnd(Wire):
     reason: str | None = None
 
 
+class FollowUpResult(Wire):
+    """The result of a follow-up's workflow: its final state, why it did not send, and the channels that it sent on.
+
+    Workflows that an earlier version ended have the state alone, as text.
+    """
+
+    state: str
+    reason: str | None = None
+    channels: tuple[str, ...] = ()
+
+
 class FollowUpStatus(Wire):
     """The present state of a follow-up: what it waits for until when (UTC), the channels it sends on, and its end."""
 

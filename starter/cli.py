@@ -58,6 +58,8 @@ COMMANDS = {
     },
     "Operations": {
         "setup": "Bring the database to this version's tables, and register the search attributes in Temporal.",
+        "settings": "Show every setting that holds here, and whether it comes from the environment, a file, an option "
+        "or a default.",
         "worker": "Run a worker until SIGTERM: workflows, sends and the outbox. Any number of workers can run.",
         "api": "Serve the HTTP API until SIGTERM; its page /docs describes it.",
         "codec-server": "Serve Temporal's remote codec protocol until SIGTERM: it decrypts payloads for whoever has a "

@@ -16,9 +16,11 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from connector import names
 from connector.rules.model.reasons import OPEN_STATES, Reason
 from connector.rules.model.values import canonical_json
+from connector.rules.sending.deliveries import worst_reason
 from connector.rules.sending.operating import in_words
 from connector.wire import (
     FollowUpEnd,
+    FollowUpResult,
     FollowUpStart,
     FollowUpStatus,
     OperationResult,
@@ -30,6 +32,7 @@ from workflows import activity_calls as calls
 from workflows.operator_actions import NO_INPUT, OperatorActions, format_to_second, parse_until, refused
 
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
+_REASON = SearchAttributeKey.for_keyword(names.REASON_ATTRIBUTE)
 _MAX_REPORT_BYTES = 2_000_000
 """With more, the activity's input could exceed Temporal's 2 MiB, and no workflow task would ever complete."""
 _STATES_BY_PRECEDENCE = ("sent", "control", "excepted", "failed", "dropped")
@@ -47,12 +50,13 @@ class FollowUpWorkflow:
         self._waits: dict[str, datetime] = {}
         self._in_progress: set[str] = set()
         self._held: set[str] = set()
+        self._sent: list[str] = []
         self._all_sent = False
         self._operator = OperatorActions(start, self._check_open, self._apply_operated)
 
     @workflow.run
-    async def run(self, start: FollowUpStart) -> str:
-        """Wait, listen and send; returns the final state. A cancellation in Temporal is an operator's `cancel`."""
+    async def run(self, start: FollowUpStart) -> FollowUpResult:
+        """Wait, listen and send; returns the end. A cancellation in Temporal is an operator's `cancel`."""
         follow_up = asyncio.create_task(self._wait_listen_send(start))
         try:
             return await asyncio.shield(follow_up)
@@ -64,7 +68,7 @@ class FollowUpWorkflow:
                 raise
             return final
 
-    async def _wait_listen_send(self, start: FollowUpStart) -> str:
+    async def _wait_listen_send(self, start: FollowUpStart) -> FollowUpResult:
         listening = asyncio.create_task(self._listen())
         await self._wait(start.due_at, "schedule delay")
         outcomes = await self._send_all(start.channels)
@@ -171,6 +175,7 @@ class FollowUpWorkflow:
                 await self._hold(channel, outcome.until)
                 continue
             self._in_progress.discard(channel)
+            self._sent += [channel] if outcome.outcome == "sent" else []
             return await self._send_all(outcome.channels) if outcome.outcome == "moved" else [outcome]
         self._in_progress.discard(channel)
         return []
@@ -216,11 +221,14 @@ class FollowUpWorkflow:
         lines += [f"Is being sent: {', '.join(sending)}."] if (sending := self._sending()) else []
         workflow.set_current_details("\n\n".join(filter(None, (*lines, self._operator.last))))
 
-    def _end_with(self, outcomes: list[SendOutcome]) -> str:
-        """Show and return the final state: sent if at least one channel's message was."""
-        states = {self._ended.state} if self._ended else {outcome.state for outcome in outcomes}
-        final = next((state for state in _STATES_BY_PRECEDENCE if state in states), "dropped")
-        workflow.upsert_search_attributes([_STATE.value_set(final)])
-        ended = in_words(final, self._ended.reason if self._ended else None)
+    def _end_with(self, outcomes: list[SendOutcome]) -> FollowUpResult:
+        """Show and return the end: sent if at least one channel's message was, and then without a reason."""
+        decided = [FollowUpEnd(state=one.state, reason=one.reason) for one in outcomes if one.state]
+        ends = [self._ended] if self._ended else decided
+        state = next((state for state in _STATES_BY_PRECEDENCE if any(end.state == state for end in ends)), "dropped")
+        reason = worst_reason(end.reason for end in ends if end.state == state)
+        reasons = [] if reason is None else [_REASON.value_set(reason)]
+        workflow.upsert_search_attributes([_STATE.value_set(state), *reasons])
+        ended = in_words(state, reason)
         workflow.set_current_details("\n\n".join(filter(None, (f"Ended: {ended}.", self._operator.last))))
-        return final
+        return FollowUpResult(state=state, reason=reason, channels=tuple(sorted(self._sent)))

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError
 
-from connector.rules.model.validation import describe_secretly
-from connector.settings.application import ApiLimits, Settings
-from connector.settings.client import ClientSettings
-from connector.settings.codec import CodecSettings
+from connector.settings.application import Settings
 from connector.settings.environment import SettingsWrong
-from connector.settings.inbox import InboxSettings
-from connector.settings.providers import Fcm, Smtp, Twilio
-from connector.settings.tracking import TrackingSettings
-from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
+from connector.settings.faults import describe_faults
+from connector.settings.inventory import find_unknown, list_sections, list_settings
 from connector.store.engine.database import Database
 
 __all__ = ["SettingsWrong", "open_database", "read_settings"]
 
 
 def read_settings(data: Path | None = None) -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment, and check that it has no other variables CONNECTOR_*.
 
     Args:
         data: the data folder that the command line names; None: that of the environment.
 
     Raises:
-        SettingsWrong: names the variables, and what would be right; never a value, which may be a secret.
+        SettingsWrong: has a line for every fault, with the variable, what would be right, and the value if it cannot be
+            a secret.
     """
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise SettingsWrong(
-            "; ".join(
-                f"{_variable_name(error.title, fault['loc'])}: {describe_secretly(fault)}" for fault in error.errors()
-            )
-        ) from None
-    return settings if data is None else settings.model_copy(update={"data": data})
+    listed = list_settings(Settings)
+    faults, parts = list(find_unknown(os.environ, listed)), dict[str, Any]()
+    whole: Settings | None = None
+    for part, section in reversed(list_sections(Settings)):  # the whole last, with its sections
+        try:
+            if part is None:
+                whole = Settings(**parts)
+            else:
+                parts[part] = section()
+        except ValidationError as error:
+            fields = {setting.name: setting for setting in listed if setting.part == part}
+            faults += describe_faults(error, fields, os.environ)
+            parts |= {} if part is None else {part: section.model_construct()}
+    if faults or whole is None:
+        raise SettingsWrong("\n".join(sorted(set(faults))))
+    return whole if data is None else whole.model_copy(update={"data": data})
 
 
 def open_database(settings: Settings) -> Database:
@@ -50,7 +55,7 @@ def open_database(settings: Settings) -> Database:
     try:
         return Database.open(
             settings.database,
-            seconds=settings.database_timeout_seconds,
+            seconds=settings.database_timeout.total_seconds(),
             max_connections=settings.database_connections,
             erasure_secret=settings.erasure_secret.get_secret_value() if settings.erasure_secret else None,
         )
@@ -60,25 +65,3 @@ def open_database(settings: Settings) -> Database:
         raise SettingsWrong(f"CONNECTOR_DATABASE_URL: {error}") from None
     except OSError as error:
         raise SettingsWrong(f"the data folder {settings.data} cannot be created: {error.strerror}") from None
-
-
-_WEBHOOKS = (SendGridWebhook, SesWebhook, MailgunWebhook, PostmarkWebhook, ResendWebhook)
-_SECTIONS = (
-    ApiLimits,
-    ClientSettings,
-    CodecSettings,
-    Smtp,
-    Twilio,
-    Fcm,
-    InboxSettings,
-    TrackingSettings,
-    *_WEBHOOKS,
-)
-
-
-def _variable_name(model: str, location: tuple[int | str, ...]) -> str:
-    """Return the variable at fault, with the place in its list; if several do not go together, their prefix and `*`."""
-    prefixes = {section.__name__: section.model_config["env_prefix"] for section in _SECTIONS}
-    prefix = prefixes.get(model, Settings.model_config["env_prefix"])
-    place = f"[{location[1]}]" if len(location) > 1 and isinstance(location[1], int) else ""
-    return prefix + ("_".join(str(step) for step in location[:1]).upper() or "*") + place

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 
 from connector.app.configuration import open_database
 from connector.app.store_context import StoreContext
@@ -39,16 +38,25 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
     temporal = temporal or TemporalLink()
     workspace = settings.workspace
     cache = CatalogueCache(workspace)
-    intake = Intake(database, cache, workspace, retention=timedelta(days=settings.retention_days))
+    intake = Intake(database, cache, workspace, retention=settings.retention)
+    outbox = Outbox(
+        database,
+        workspace,
+        temporal.client,
+        sweep_seconds=settings.sweep_interval.total_seconds(),
+        idle=intake.idle,
+    )
     return AppContext(
         settings=settings,
         database=database,
         cache=cache,
         intake=intake,
-        outbox=Outbox(database, workspace, temporal.client, sweep_seconds=settings.sweep_seconds, idle=intake.idle),
-        reconciliation=Reconciliation(database, workspace, temporal.client, every_seconds=settings.reconcile_seconds),
+        outbox=outbox,
+        reconciliation=Reconciliation(
+            database, workspace, temporal.client, every_seconds=settings.reconcile_interval.total_seconds()
+        ),
         temporal=temporal,
-        probe=Probe(database, cache, workspace, temporal),
+        probe=Probe(database, cache, workspace, temporal, refusal=lambda: outbox.refusal),
     )
 
 

@@ -53,7 +53,7 @@ class EmailChannel:
     """The email channel.
 
     Args:
-        settings: server, credentials and default sender; `timeout_seconds` bounds one send.
+        settings: server, credentials and default sender; `timeout` bounds one send.
         tls: trusted authorities; None: the machine's.
         clock: seconds since 1970, for the Date header.
     """
@@ -79,7 +79,7 @@ class EmailChannel:
             build_mime_message, message, sender=self._settings.sender, at=at, provider=self._settings.provider
         )
         mime = await run_in_thread(build) if message.longest_text > LARGE_CHARACTERS else build()
-        deadline = asyncio.get_running_loop().time() + self._settings.timeout_seconds
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout.total_seconds()
         session = _SmtpSession(self._settings, self._tls)
         try:
             await session.deliver(mime, deadline)
@@ -111,7 +111,7 @@ class _SmtpSession:
         self.client = aiosmtplib.SMTP(
             hostname=settings.host,
             port=settings.port,
-            timeout=settings.timeout_seconds,
+            timeout=settings.timeout.total_seconds(),
             use_tls=settings.tls == "implicit",
             start_tls=False,  # started explicitly, to distinguish its failures from those of connecting
             tls_context=tls,

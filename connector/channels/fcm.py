@@ -39,7 +39,7 @@ class FcmChannel:
     """The push channel.
 
     Args:
-        settings: with the service account's key file; `timeout_seconds` bounds one send.
+        settings: with the service account's key file; `timeout` bounds one send.
         tls: trusted authorities; None: the default ones.
         clock: seconds since 1970, for the lifetime of tokens and dates in Retry-After.
 
@@ -53,8 +53,8 @@ class FcmChannel:
         if settings.credentials is None:
             raise ValueError("CONNECTOR_FCM_CREDENTIALS is missing")
         account = read_service_account(settings.credentials)
-        self._timeout_seconds, self._clock = settings.timeout_seconds, clock
-        self._http = ProviderHttpClient("fcm", settings.timeout_seconds, tls=tls)
+        self._timeout_seconds, self._clock = settings.timeout.total_seconds(), clock
+        self._http = ProviderHttpClient("fcm", settings.timeout.total_seconds(), tls=tls)
         self._url = f"{settings.api_url}/v1/projects/{settings.project or account['project_id']}/messages:send"
         self._token = GoogleToken(account, _SCOPE, settings.token_url or account["token_uri"], self._http, clock=clock)
 

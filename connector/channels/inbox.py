@@ -65,6 +65,6 @@ class InboxChannel:
                     content=message.content,
                     priority=self._settings.priorities[kind],
                     created_at=now,
-                    expires_at=now + self._settings.expiry(kind),
+                    expires_at=now + self._settings.expiry[kind],
                 ),
             )

@@ -56,7 +56,7 @@ class TwilioChannel:
     """The sms channel.
 
     Args:
-        settings: with an account, credentials and a sender; `timeout_seconds` bounds one send.
+        settings: with an account, credentials and a sender; `timeout` bounds one send.
         tls: trusted authorities; None: the default ones.
         clock: seconds since 1970, for dates in Retry-After.
 
@@ -72,7 +72,7 @@ class TwilioChannel:
         self._settings, self._clock = settings, clock
         self._url = f"{settings.api_url}/2010-04-01/Accounts/{settings.account_sid}/Messages.json"
         self._auth = _credentials(settings)
-        self._http = ProviderHttpClient("twilio", settings.timeout_seconds, tls=tls)
+        self._http = ProviderHttpClient("twilio", settings.timeout.total_seconds(), tls=tls)
 
     async def send(self, message: OutgoingMessage) -> Accepted:
         """Send `message.content` (body); the provider's id is the Message's SID.

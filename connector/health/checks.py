@@ -28,6 +28,7 @@ class CheckName(StrEnum):
     TEMPORAL = "temporal"
     NAMESPACE = "namespace"
     SEARCH_ATTRIBUTES = "search_attributes"
+    OUTBOX = "outbox"
     WORKER = "worker"
     WORKFLOW_TASKS = "workflow_tasks"
     PROVIDERS = "providers"
@@ -151,12 +152,28 @@ def check_search_attributes(facts: InstallationFacts) -> Check:
         return _failed(
             name,
             Impact.SENDS,
-            f"the namespace lacks search attributes, so that no follow-up starts: {named}: run `connector setup`; on "
-            f"Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
+            f"the namespace lacks search attributes, so that follow-ups do not start or do not end: {named}: run "
+            f"`connector setup`; on Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
             + " ".join(f"--sa {one}={kind}" for one, kind in missing.items())
             + "` or its UI",
         )
     return Check(name)
+
+
+def check_outbox(facts: InstallationFacts) -> Check:
+    """Check that Temporal does not refuse every start of a follow-up. Only a worker or an API knows that."""
+    if facts.outbox is None:
+        unknown = "it is known to running workers and APIs only: see their `/readyz`"
+        return Check(CheckName.OUTBOX, CheckStatus.UNKNOWN, unknown)
+    if facts.outbox.refusal is None:
+        return Check(CheckName.OUTBOX)
+    return _failed(
+        CheckName.OUTBOX,
+        Impact.SENDS,
+        "Temporal refuses every start of a follow-up, so that they wait: correct what the other checks or the log "
+        "(outbox_rests) name; they start by themselves within half a minute",
+        facts.outbox.refusal,
+    )
 
 
 def check_worker(facts: InstallationFacts) -> Check:
@@ -240,6 +257,7 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_temporal,
     check_namespace,
     check_search_attributes,
+    check_outbox,
     check_worker,
     check_workflow_tasks,
     check_providers,

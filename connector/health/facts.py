@@ -88,10 +88,18 @@ class TemporalFacts:
 
 
 @dataclass(frozen=True)
+class OutboxFacts:
+    """`refusal` is what Temporal answers to every start of a follow-up, so that the outbox rests; None: it works."""
+
+    refusal: str | None
+
+
+@dataclass(frozen=True)
 class InstallationFacts:
     """Everything that the checks decide on.
 
     Args:
+        outbox: what this process's outbox knows; None: there is none.
         expected: the names and types of the search attributes that this program needs.
         newest_revision: of the tables that this program needs.
     """
@@ -100,3 +108,4 @@ class InstallationFacts:
     temporal: TemporalFacts
     expected: Mapping[str, str] = field(default_factory=dict)
     newest_revision: str = ""
+    outbox: OutboxFacts | None = None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from connector.health.checks import CheckName
 from connector.health.database_facts import DatabaseProbe
-from connector.health.facts import InstallationFacts, TemporalFacts
+from connector.health.facts import InstallationFacts, OutboxFacts, TemporalFacts
 from connector.health.readiness import Readiness
 from connector.health.temporal_facts import gather_temporal_facts, type_name
 from connector.store.catalogue.cache import CatalogueCache
@@ -27,6 +27,8 @@ class Probe:
     """The readiness of this process's installation.
 
     Args:
+        refusal: returns what Temporal answers to every start of a follow-up, None if it refuses none; None instead of
+            a function: this process has no outbox.
         clock: monotonic seconds.
     """
 
@@ -37,10 +39,12 @@ class Probe:
         workspace: str,
         temporal: TemporalLink,
         *,
+        refusal: Callable[[], str | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = DatabaseProbe(database, cache, workspace)
         self._workspace, self._temporal, self._clock = workspace, temporal, clock
+        self._refusal = refusal
         self._running: asyncio.Task[Readiness] | None = None
         self._kept: TemporalFacts | None = None
         self._kept_until = 0.0
@@ -61,7 +65,9 @@ class Probe:
         database, temporal = await asyncio.gather(
             self._database.gather(timeout_seconds), self._gather_temporal(timeout_seconds, is_kept=is_kept)
         )
-        readiness = Readiness.of(InstallationFacts(database, temporal, EXPECTED_ATTRIBUTES, NEWEST_REVISION))
+        outbox = OutboxFacts(self._refusal()) if self._refusal is not None else None
+        facts = InstallationFacts(database, temporal, EXPECTED_ATTRIBUTES, NEWEST_REVISION, outbox)
+        readiness = Readiness.of(facts)
         if not is_kept:
             is_good = all(readiness.is_ok(name) for name in _TEMPORAL_CHECKS)
             self._kept_until = self._clock() + (_KEEP_SECONDS if is_good else _KEEP_PROBLEMS_SECONDS)

@@ -23,14 +23,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from connector import names
 from connector.health.facts import Poller, ReportedProblems, TaskQueueFacts, TemporalFacts
 from connector.rules.model.values import ChannelName
+from connector.settings.environment import SettingsWrong
 from connector.temporal.client import TemporalLink, TemporalUnavailable
+from connector.temporal.connection_faults import describe_connection_fault
 
 _T = TypeVar("_T")
-_UNREACHABLE = (
-    "Temporal cannot be reached: start its server, or correct TEMPORAL_ADDRESS and, if it uses TLS, TEMPORAL_TLS"
-)
-_REFUSED = "Temporal refuses the credentials: correct TEMPORAL_API_KEY or the client certificate (TEMPORAL_TLS_…)"
-_CREDENTIALS = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 
 
 async def gather_temporal_facts(link: TemporalLink, workspace: str, timeout_seconds: float) -> TemporalFacts:
@@ -39,13 +36,18 @@ async def gather_temporal_facts(link: TemporalLink, workspace: str, timeout_seco
         async with asyncio.timeout(timeout_seconds):
             client = await link.client()
             return await _gather(client, workspace)
+    except SettingsWrong as error:
+        return TemporalFacts(str(error))
     except TemporalUnavailable as error:
-        return TemporalFacts(_UNREACHABLE, f"{error}: {error.__cause__}")
-    except RPCError as error:
-        problem = _REFUSED if error.status in _CREDENTIALS else _UNREACHABLE
-        return TemporalFacts(problem, f"{error.status.name}: {error.message}")
-    except TimeoutError:
-        return TemporalFacts(_UNREACHABLE, f"no answer within {timeout_seconds:g} seconds")
+        return _unusable(error.__cause__ or error, str(error))
+    except (RPCError, TimeoutError) as error:
+        return _unusable(error, None)
+
+
+def _unusable(cause: BaseException, detail: str | None) -> TemporalFacts:
+    fault = describe_connection_fault(cause)
+    way_out = "start its server, or correct TEMPORAL_ADDRESS and the other settings TEMPORAL_*"
+    return TemporalFacts(f"Temporal cannot be used: {fault}: {way_out}", detail)
 
 
 async def _gather(client: Client, workspace: str) -> TemporalFacts:

@@ -144,7 +144,7 @@ def open_provider_event_intake(
         intake,
         settings.workspace,
         links=open_own_links(settings),
-        retention=timedelta(days=settings.retention_days),
+        retention=settings.retention,
         counted=counted,
         unmatched=unmatched,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from connector.settings.environment import Section
+from connector.settings.environment import Section, setting
 from connector.settings.signing import Origins
 
 KEY_BYTES = 32
@@ -46,9 +46,22 @@ class CodecSettings(Section):
     """The key ring, newest first, and the origins of the Web UIs that may use `connector codec-server`."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_CODEC_", extra="ignore")
+    title: ClassVar[str] = "Payloads in Temporal"
+    read_by: ClassVar[str] = "all that use Temporal"
 
-    keys: list[CodecKey] = Field(default_factory=list)
-    origins: Origins = Field(default_factory=list)
+    keys: list[CodecKey] = setting(
+        [],
+        "AES-256 keys that [encrypt payloads in Temporal](operations.md#encrypt-payloads-in-temporal): the first one "
+        "encrypts, all decrypt; every process needs the same",
+        form='JSON: `[{"id": "2026-11", "key": "base64 of 32 bytes"}]`',
+        default_text="payloads are not encrypted",
+    )
+    origins: Origins = setting(
+        [],
+        "the origins of the Web UIs that may use `connector codec-server`; `--origin` overrides it",
+        form='JSON: `["https://temporal.example.com"]`',
+        read_by="codec server",
+    )
 
     @field_validator("keys")
     @classmethod

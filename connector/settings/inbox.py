@@ -4,42 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.inbox import EXPIRY_DAYS, PRIORITIES, InboxKind
-from connector.settings.environment import Section
+from connector.settings.durations import Duration, between
+from connector.settings.environment import Section, setting
 from connector.settings.signing import Origins, TokenSecrets
 
 _MAX_TOKEN_LIFETIME = timedelta(days=30)
-_Days = Annotated[PositiveInt, Field(le=3650)]
+_Expiry = Annotated[Duration, between(timedelta(minutes=1), timedelta(days=3650))]
+_EXPIRY = {kind: timedelta(days=days) for kind, days in EXPIRY_DAYS.items()}
 
 
 class InboxSettings(Section):
     """Tokens and origins, and by kind of message its expiry and its priority; see docs/inbox.md."""
 
     model_config = SettingsConfigDict(env_prefix="CONNECTOR_INBOX_", extra="ignore")
+    title: ClassVar[str] = "Inbox"
+    read_by: ClassVar[str] = "worker, API"
 
-    secrets: TokenSecrets = Field(default_factory=list)
-    token_lifetime: timedelta = Field(default=timedelta(days=1), gt=timedelta(0), le=_MAX_TOKEN_LIFETIME)
-    origins: Origins = Field(default_factory=list)
-    expiry_days: dict[InboxKind, _Days] = Field(default_factory=lambda: dict(EXPIRY_DAYS))
-    priorities: dict[InboxKind, Annotated[int, Field(ge=-1000, le=1000)]] = Field(
-        default_factory=lambda: dict(PRIORITIES)
+    secrets: TokenSecrets = setting(
+        [],
+        "secrets for inbox tokens of browsers and phones, each at least 32 characters: the first one signs, all are "
+        "accepted",
+        form='JSON: `["a long random text"]`',
+        default_text="none: no tokens are created",
+        read_by="API",
+    )
+    token_lifetime: Annotated[Duration, between(most=_MAX_TOKEN_LIFETIME)] = setting(
+        timedelta(days=1),
+        "the lifetime of an inbox token",
+        read_by="API",
+    )
+    origins: Origins = setting(
+        [],
+        "the origins of web pages that may use the inbox",
+        form='JSON: `["https://shop.example"]`',
+        read_by="API",
+    )
+    expiry: dict[InboxKind, _Expiry] = setting(
+        _EXPIRY,
+        "for how long a message is shown, by kind",
+        form='JSON: `{"content_card": "14 days"}`',
+        default_text="30 days for each kind",
+    )
+    priorities: dict[InboxKind, Annotated[int, Field(ge=-1000, le=1000)]] = setting(
+        dict(PRIORITIES),
+        "the priority by kind, higher before lower",
+        form='JSON: `{"news_feed_card": 2}`',
+        default_text="`in_app_message` 1, cards 0",
     )
 
-    @field_validator("expiry_days", mode="before")
+    @field_validator("expiry", mode="before")
     @classmethod
-    def _complete_expiry_days(cls, given: Any) -> Any:
-        return {**EXPIRY_DAYS, **given} if isinstance(given, Mapping) else given
+    def _complete_expiry(cls, given: Any) -> Any:
+        return {**_EXPIRY, **given} if isinstance(given, Mapping) else given
 
     @field_validator("priorities", mode="before")
     @classmethod
     def _complete_priorities(cls, given: Any) -> Any:
         return {**PRIORITIES, **given} if isinstance(given, Mapping) else given
-
-    def expiry(self, kind: InboxKind) -> timedelta:
-        """Return for how long a message of this kind is shown."""
-        return timedelta(days=self.expiry_days[kind])

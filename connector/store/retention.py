@@ -11,8 +11,8 @@ from sqlalchemy import Table
 
 from connector.store import tables as t
 
-RETENTION = "`CONNECTOR_RETENTION_DAYS` (90)"
-LINKS = "`CONNECTOR_TRACKING_DAYS` (400), at least `CONNECTOR_RETENTION_DAYS`"
+RETENTION = "`CONNECTOR_RETENTION` (90 days)"
+LINKS = "`CONNECTOR_TRACKING_LIFETIME` (400 days), at least `CONNECTOR_RETENTION`"
 ALWAYS = "for good"
 
 

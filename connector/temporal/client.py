@@ -45,8 +45,9 @@ from connector.wire import FollowUpStart, LaunchStart
 CAMPAIGN = SearchAttributeKey.for_keyword("CampaignId")
 USER_KEY = SearchAttributeKey.for_keyword("UserKey")
 STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
+REASON = SearchAttributeKey.for_keyword(names.REASON_ATTRIBUTE)
 DUE_AT = SearchAttributeKey.for_datetime("DueAt")
-SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, STATE, DUE_AT)
+SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, STATE, REASON, DUE_AT)
 """Every search attribute of the connector; `connector setup`, `connector dev` and the tests register these."""
 
 _DEFAULT_ADDRESS = "localhost:7233"

@@ -8,7 +8,6 @@ workflow id a second time.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -33,19 +32,11 @@ from connector.store.follow_ups.outbox import (
 )
 from connector.store.follow_ups.renaming import rename_erased
 from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client, launch_arguments, start_arguments
+from connector.temporal.page import UNANSWERED, Page
+from connector.temporal.rest import REFUSALS, Rest
 from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
-_MAX_CONCURRENT_CALLS = 50
-_ROWS_PER_MARK = 250
-_UNANSWERED = (
-    RPCStatusCode.UNAVAILABLE,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.RESOURCE_EXHAUSTED,
-    RPCStatusCode.UNAUTHENTICATED,
-    RPCStatusCode.PERMISSION_DENIED,
-)
-"""After such an answer the calls for the other rows would fail too, and would only add to the load."""
 _CALLS_WHILE_BUSY = 100
 _CALL_INTERVAL_SECONDS = 1.0
 """While this process ingests, it makes at most so many signals per interval, and so many starts of follow-ups that are
@@ -80,6 +71,12 @@ class Outbox:
         self._sweep_seconds, self._min_age = sweep_seconds, timedelta(seconds=2 * sweep_seconds)
         self._nudged, self._idle = asyncio.Event(), idle
         self._next_calls_at: float | None = None
+        self._rest = Rest()
+
+    @property
+    def refusal(self) -> str | None:
+        """What Temporal answers to every start of a workflow, so that the outbox rests; None: it does not rest."""
+        return self._rest.refusal
 
     def nudge(self) -> None:
         """Start the next sweep now."""
@@ -114,25 +111,28 @@ class Outbox:
             min_age: start only follow-ups that have been in the store for so long; None: all.
 
         Raises:
-            RPCError: Temporal does not answer. StoreUnavailable: the database does not.
+            RPCError: Temporal does not answer, or refuses every signal. StoreUnavailable: the database does not answer.
         """
         patient = self._limit_of_patient(limit)
+        due_within = None if patient else _SOON
         async with self._database.read(self._workspace) as tx:
-            to_start = await find_to_start(tx, patient or limit, min_age=min_age, due_within=None if patient else _SOON)
             to_signal = await find_to_signal(tx, patient) if patient else []
-            launches = await find_launches_to_signal(tx, limit)
+            to_start: Sequence[RowMapping] = []
+            launches: Sequence[RowMapping] = []
+            if self._rest.is_over:
+                to_start = await find_to_start(tx, patient or limit, min_age=min_age, due_within=due_within)
+                launches = await find_launches_to_signal(tx, limit)
         if not to_start and not to_signal and not launches:
             return 0
         client = await get_client(self._client)
-        signalled = await self._signal_launches(client, launches)
-        started = await self._call_and_mark(client, to_start, _start_follow_up, mark_started)
+        started = await self._start(client, to_start, launches)
         erased = {row["id"] for row in to_signal if row["reason"] == Reason.ERASED.value}
 
         async def mark(tx: Transaction, ids: Sequence[str]) -> None:
             await mark_signalled(tx, ids)
             await rename_erased(tx, erased.intersection(ids))
 
-        return signalled + started + await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
+        return started + await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
 
     async def _call_and_mark(self, client: Client, rows: Sequence[RowMapping], call: _Call, mark: _Mark) -> int:
         """Call Temporal for every row, and mark the rows whose call succeeded, group by group during the next calls."""
@@ -141,28 +141,55 @@ class Outbox:
             async with self._database.write(self._workspace) as tx:
                 await mark(tx, ids)
 
-        page = _Page(rows, lambda row: call(client, self._workspace, row), mark_group)
+        page = Page(rows, lambda row: call(client, self._workspace, row), mark_group)
         await page.process()
-        if rows and not page.done:
-            raise RPCError("no call to Temporal succeeded", RPCStatusCode.UNAVAILABLE, b"")
+        if page.failure is not None and not page.done:
+            raise page.failure
         return page.done
 
-    async def _signal_launches(self, client: Client, rows: Sequence[RowMapping]) -> int:
-        """Start or signal the launches of these rows, and mark those for which it succeeded; return how many."""
+    async def _start(self, client: Client, rows: Sequence[RowMapping], launches: Sequence[RowMapping]) -> int:
+        """Start the workflows of these rows; if Temporal refuses every one, rest. Return how many were started.
+
+        Raises:
+            RPCError: Temporal does not answer.
+        """
+        signalled, refusal = await self._signal_launches(client, launches)
+        started = 0
+        try:
+            started = await self._call_and_mark(client, rows, _start_follow_up, mark_started)
+        except RPCError as error:
+            if error.status not in REFUSALS:
+                raise
+            refusal = error
+        if signalled or started:
+            self._rest.end()
+        elif refusal is not None:
+            self._rest.begin(refusal)
+        return signalled + started
+
+    async def _signal_launches(self, client: Client, rows: Sequence[RowMapping]) -> tuple[int, RPCError | None]:
+        """Start or signal the launches of these rows, and mark those for which it succeeded.
+
+        Return how many these are, and the last refusal.
+        """
         signalled: dict[str, int] = {}
+        refusal: RPCError | None = None
         for row in rows:
             try:
                 await _start_or_signal_launch(client, self._workspace, row)
             except RPCError as error:
-                _log.warning("outbox_call_failed", launch=row["launch_id"], status=error.status.name)
-                if error.status in _UNANSWERED:
+                if error.status in REFUSALS:
+                    refusal = error
+                    continue
+                _log.warning("launch_call_failed", launch=row["launch_id"], status=error.status.name)
+                if error.status in UNANSWERED:
                     break
             else:
                 signalled[row["launch_id"]] = row["changed_in"]
         if signalled:
             async with self._database.write(self._workspace) as tx:
                 await mark_launches_signalled(tx, signalled)
-        return len(signalled)
+        return len(signalled), refusal
 
     @property
     def _is_busy(self) -> bool:
@@ -192,65 +219,6 @@ async def _wait_for_any(*events: asyncio.Event, seconds: float) -> None:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-
-
-class _Page:
-    """The rows of one sweep: their calls, a bounded number at once and in order, and their marks."""
-
-    def __init__(
-        self,
-        rows: Sequence[RowMapping],
-        call: Callable[[RowMapping], Awaitable[None]],
-        mark: Callable[[Sequence[str]], Awaitable[None]],
-    ) -> None:
-        self._rows, self._left, self._call, self._mark = rows, iter(rows), call, mark
-        self._unmarked: list[str] = []
-        self._failures: Counter[str] = Counter()
-        self._stopped = False
-        self.done = 0
-        """The number of rows that are marked."""
-
-    async def process(self) -> None:
-        """Make the calls and the marks. If Temporal does not answer, the rows that are left wait for the next sweep.
-
-        Raises:
-            StoreUnavailable: a mark failed. Its calls are repeated by the next sweep, which is harmless.
-        """
-        callers = [self._make_calls() for _ in range(min(_MAX_CONCURRENT_CALLS, len(self._rows)))]
-        results = await asyncio.gather(*callers, return_exceptions=True)
-        for error in filter(None, results):
-            raise error
-        if self._unmarked:
-            await self._mark_group()
-        if self._failures:  # once, not per row
-            _log.warning("outbox_call_failed", calls=self._failures.total(), status=self._failures.most_common(1)[0][0])
-
-    async def _make_calls(self) -> None:
-        """Make one call after the other. The caller that completes a group of rows marks it while the others go on."""
-        try:
-            for row in self._left:
-                await self._make_call(row)
-                if len(self._unmarked) >= _ROWS_PER_MARK:
-                    await self._mark_group()
-                if self._stopped:
-                    return
-        except BaseException:
-            self._stopped = True
-            raise
-
-    async def _make_call(self, row: RowMapping) -> None:
-        try:
-            await self._call(row)
-        except RPCError as error:
-            self._failures[error.status.name] += 1
-            self._stopped = self._stopped or error.status in _UNANSWERED
-        else:
-            self._unmarked.append(row["id"])
-
-    async def _mark_group(self) -> None:
-        group, self._unmarked = self._unmarked, []
-        await self._mark(group)
-        self.done += len(group)
 
 
 async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
@@ -284,5 +252,10 @@ async def _signal(client: Client, workflow_id: str, name: str, *arguments: objec
     try:
         await client.get_workflow_handle(workflow_id).signal(name, args=arguments, rpc_timeout=RPC_TIMEOUT)
     except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:  # a workflow that has ended needs no signal
+        is_ended = error.status is RPCStatusCode.NOT_FOUND and not _lacks_namespace(error)
+        if not is_ended:  # a workflow that has ended needs no signal
             raise
+
+
+def _lacks_namespace(error: RPCError) -> bool:
+    return any(detail.type_url.endswith(".NamespaceNotFoundFailure") for detail in error.grpc_status.details)

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
 from connector.app.preflight import check_tables, listen
-from connector.settings.application import ApiLimits, Settings
+from connector.settings.api_limits import ApiLimits
+from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
 from starter.api.app import create_app

@@ -10,6 +10,7 @@ from connector.app.configuration import read_settings
 from connector.app.context import AppContext, open_context
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
+from connector.app.temporal_variables import warn_of_slips
 from connector.settings.application import Settings
 from starter.dev.instance import use_dev_temporal
 
@@ -18,6 +19,7 @@ def start_command(data: Path | None, *, log_level: str = "INFO") -> Settings:
     """Return the settings; configure logs, and use the Temporal of the data folder's `connector dev` if it runs."""
     settings = read_settings(data)
     configure_logs(settings.log_format, level=log_level)
+    warn_of_slips()
     use_dev_temporal(settings.data)
     return settings
 

@@ -135,7 +135,7 @@ async def test_from_a_workflow_by_name(workspace: Workspace, service: Service) -
     waiting = workspace.workflow_of(await workspace.becomes("later", "waiting"))
     bought = {"id": "p1", "user": "u", "type": "make_purchase", "occurred_at": now().isoformat()}
     assert await service.call(queue, {"interactions": [bought]}) == {"results": [{"id": "p1", "status": "accepted"}]}
-    assert await waiting.result() == "excepted"
+    assert (await waiting.result()).state == "excepted"
 
 
 @pytest.mark.parametrize("encrypted", [True, False])

@@ -199,7 +199,7 @@ def test_a_message_in_another_language() -> None:
             'db.example:5433/shop: database "shop" does not exist (SQLSTATE 3D000)',
         ),
         (
-            'connection failed: connection to server at "a", port 1 failed: Connection refused\n\tIs the server running',
+            'connection to server at "a", port 1 failed: Connection refused\n\tIs the server running',
             "db.example:5433/shop: Connection refused",
         ),
         (

@@ -90,7 +90,7 @@ SMTP = [
 async def test_smtp(command: str, reply: str, kind: type[SendError], source: str) -> None:
     """W6: 4xx, sign-in, sender and quota are temporary; a refusal of the recipient or the message is final."""
     async with serve_mail(Mailbox(**{command: reply})) as port:
-        settings = Smtp(host="localhost", port=port, tls="none", sender="news@shop.test", timeout_seconds=10)
+        settings = Smtp(host="localhost", port=port, tls="none", sender="news@shop.test", timeout=timedelta(seconds=10))
         assert type(await send(EmailChannel(settings), "email")) is kind, source
 
 
@@ -228,7 +228,9 @@ async def test_unreachable(name: str, host: str, account: Path) -> None:
     port = _closed_port()
     url = f"http://{host}:{port}"
     open_channel: dict[str, Callable[[], Channel]] = {
-        "email": lambda: EmailChannel(Smtp(host=host, port=port, tls="none", sender="a@shop.test", timeout_seconds=10)),
+        "email": lambda: EmailChannel(
+            Smtp(host=host, port=port, tls="none", sender="a@shop.test", timeout=timedelta(seconds=10))
+        ),
         "sms": lambda: TwilioChannel(twilio(url)),
         "push": lambda: FcmChannel(fcm(account, url, token_url=f"{url}/token")),
         "webhook": lambda: WebhookChannel(timeout=timedelta(seconds=10), networks=EVERYWHERE),

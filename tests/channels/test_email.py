@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 from ssl import SSLContext
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiri
 
 SHORT, LONG = 0.4, 10.0
 """Seconds: for servers that hang, and for those that answer, however busy the machine is."""
-SETTINGS = Smtp(host="localhost", tls="none", sender="Shop <news@shop.test>", timeout_seconds=LONG)
+SETTINGS = Smtp(host="localhost", tls="none", sender="Shop <news@shop.test>", timeout=timedelta(seconds=LONG))
 
 
 def outgoing(to: str = "ann@example.com") -> OutgoingMessage:
@@ -132,7 +133,7 @@ async def test_faults(replies: dict[str, str | None], kind: type[SendError], cod
     """5xx refuses for good, 4xx for now; a loss before DATA sent nothing, one after it may have (guarantee 4)."""
     async with serve_mail(Mailbox(**replies)) as port:
         with pytest.raises(SendError) as fault:
-            await send(port, timeout_seconds=SHORT if None in replies.values() else LONG)
+            await send(port, timeout=timedelta(seconds=SHORT if None in replies.values() else LONG))
     assert (type(fault.value), fault.value.code) == (kind, code)
     assert "ann" not in str(fault.value)
     assert fault.value.__cause__ is None
@@ -143,7 +144,7 @@ async def test_an_accepted_message_stays_accepted(reply: str | None):
     """Once the server took the mail, a goodbye that goes wrong changes nothing."""
     mailbox = Mailbox(quit=reply)
     async with serve_mail(mailbox) as port:
-        assert await send(port, timeout_seconds=SHORT if reply is None else LONG)
+        assert await send(port, timeout=timedelta(seconds=SHORT if reply is None else LONG))
     assert len(mailbox.envelopes) == 1
 
 
@@ -156,7 +157,7 @@ async def test_a_silent_server_is_tried_later(mode: str, raw_server):
 
     async with raw_server(say_nothing) as port, asyncio.timeout(LONG):
         with pytest.raises(TryLater) as fault:
-            await send(port, tls=mode, timeout_seconds=SHORT)
+            await send(port, tls=mode, timeout=timedelta(seconds=SHORT))
     assert fault.value.code == "smtp_connect"
 
 
@@ -171,7 +172,7 @@ async def test_a_slow_server_is_bounded_in_all(raw_server):
 
     async with raw_server(dawdle) as port:
         with pytest.raises(TryLater) as fault:
-            await send(port, timeout_seconds=SHORT)
+            await send(port, timeout=timedelta(seconds=SHORT))
     assert (fault.value.code, str(fault.value)) == ("smtp_envelope", "smtp_envelope: TimeoutError")
 
 

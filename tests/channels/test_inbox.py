@@ -80,7 +80,7 @@ async def test_expiry_and_priority_are_those_of_the_kind(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are settings by kind; what is not named keeps its default."""
-    monkeypatch.setenv("CONNECTOR_INBOX_EXPIRY_DAYS", '{"content_card": 2}')
+    monkeypatch.setenv("CONNECTOR_INBOX_EXPIRY", '{"content_card": "2 days"}')
     monkeypatch.setenv("CONNECTOR_INBOX_PRIORITIES", '{"content_card": 5}')
     await _described(sqlite_database)
     channel = InboxChannel(sqlite_database, "default", Settings().inbox)

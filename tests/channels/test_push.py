@@ -227,7 +227,7 @@ async def test_silence_ends_in_time(httpserver: HTTPServer, settings: Fcm, raw_s
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    changed = {"timeout_seconds": 0.5}
+    changed = {"timeout": timedelta(seconds=0.5)}
     async with raw_server(hang) as port:
         silent = settings.model_copy(update=changed | {"api_url": f"http://127.0.0.1:{port}"})
         async with asyncio.timeout(5):

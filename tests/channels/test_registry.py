@@ -50,7 +50,7 @@ def test_smtp_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     """CONNECTOR_SMTP_* name the server, CONNECTOR_SEND_TIMEOUT the webhooks' bound."""
     monkeypatch.setenv("CONNECTOR_SMTP_HOST", "mx.test")
     monkeypatch.setenv("CONNECTOR_SMTP_TLS", "implicit")
-    monkeypatch.setenv("CONNECTOR_SEND_TIMEOUT", "PT5S")
+    monkeypatch.setenv("CONNECTOR_SEND_TIMEOUT", "5 seconds")
     settings = Settings()
     assert (settings.smtp.host, settings.smtp.tls) == ("mx.test", "implicit")
     assert settings.send_timeout == timedelta(seconds=5)
@@ -82,7 +82,7 @@ async def test_sms_and_push_have_providers_where_they_are_set_up(tmp_path: Path)
 def test_providers_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     """CONNECTOR_TWILIO_* and CONNECTOR_FCM_*; what does not go together names what it begins with."""
     monkeypatch.setenv("CONNECTOR_TWILIO_ACCOUNT_SID", ACCOUNT)
-    with pytest.raises(SettingsWrong, match=r"CONNECTOR_TWILIO_\*: .*AUTH_TOKEN"):
+    with pytest.raises(SettingsWrong, match=r"CONNECTOR_TWILIO_ACCOUNT_SID needs CONNECTOR_TWILIO_AUTH_TOKEN"):
         read_settings()
     monkeypatch.setenv("CONNECTOR_TWILIO_AUTH_TOKEN", "a secret" * 4)
     monkeypatch.setenv("CONNECTOR_TWILIO_SENDER", "+14155550100")

@@ -197,7 +197,7 @@ async def test_silence_ends_in_time_and_is_unknown(raw_server: Serve):
         await asyncio.Event().wait()
 
     async with raw_server(hang) as port:
-        fault = await fault_of(twilio(f"http://127.0.0.1:{port}", timeout_seconds=0.3))
+        fault = await fault_of(twilio(f"http://127.0.0.1:{port}", timeout=timedelta(seconds=0.3)))
     assert (type(fault), fault.code) == (OutcomeUnknown, "twilio_no_answer")
 
 
@@ -210,7 +210,7 @@ async def test_a_status_without_its_body_is_an_answer(raw_server: Serve):
         await asyncio.Event().wait()
 
     async with raw_server(begin) as port:
-        assert await send(twilio(f"http://127.0.0.1:{port}", timeout_seconds=0.3)) == Accepted(None)
+        assert await send(twilio(f"http://127.0.0.1:{port}", timeout=timedelta(seconds=0.3))) == Accepted(None)
 
 
 async def test_no_connection_passes(free_port: int):
@@ -240,7 +240,7 @@ async def test_tls_is_checked(certificate: Certificate, raw_server: Serve):
         ({"account_sid": "AC1"}, "account_sid"),
         ({"messaging_service_sid": "MG1"}, "messaging_service_sid"),
         ({"status_callback": "connector.test"}, "https://"),
-        ({"timeout_seconds": 26}, "timeout_seconds"),
+        ({"timeout": "26 seconds"}, "timeout"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], word: str):

@@ -118,7 +118,7 @@ async def test_a_process_that_stands_still_holds_no_lock_for_ever(server: Postgr
 
 async def test_a_server_that_stands_still(server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers get 503 in time while PostgreSQL is suspended, `/readyz` says why, and nothing acknowledged is lost."""
-    monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT_SECONDS", str(DEADLINE))
+    monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT", f"PT{DEADLINE}S")
     log = tmp_path / "api.log"
     async with api_process(server.url("connector"), log) as api:
         answers = {name: await post_events(api.client, name) for name in ("before-1", "before-2")}
@@ -146,7 +146,7 @@ async def test_an_api_over_silent_connections(
     server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests over a silent connection get 503 in time; later requests get a new connection."""
-    monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT_SECONDS", str(DEADLINE))
+    monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT", f"PT{DEADLINE}S")
     names = {when: [f"{when}-{number}" for number in range(12)] for when in ("before", "during", "after")}
     accepted: set[str] = set()
     async with silent_proxy(server.folder) as proxy, api_process(proxy.url("connector"), tmp_path / "api.log") as api:

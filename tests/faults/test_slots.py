@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -49,7 +50,7 @@ def take_all_slots(server: PostgreSQL) -> ExitStack:
 
 async def test_an_api_without_slots(small_server: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The API starts, answers 503 and says why; it serves as soon as there are slots."""
-    monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT_SECONDS", "1")
+    monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT", "1 second")
     log = tmp_path / "api.log"
     with take_all_slots(small_server) as taken:
         async with api_process(small_server.url("connector"), log) as api:
@@ -120,7 +121,7 @@ async def test_a_worker_without_slots(
 ) -> None:
     """The worker starts, and continues from where it was interrupted as soon as there are slots."""
     settings = settings_for(workspace.name, small_server.url("connector"), tmp_path)
-    settings = settings.model_copy(update={"database_timeout_seconds": 1.0})
+    settings = settings.model_copy(update={"database_timeout": timedelta(seconds=1)})
     async with workspace.database.read(workspace.name):  # opens the connection that stays while all slots are taken
         pass
     taken = take_all_slots(small_server)

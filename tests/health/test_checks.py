@@ -13,6 +13,7 @@ from connector.health.facts import (
     NO_PROVIDER,
     DatabaseFacts,
     InstallationFacts,
+    OutboxFacts,
     Poller,
     ReportedProblems,
     TaskQueueFacts,
@@ -41,6 +42,7 @@ GOOD = InstallationFacts(
     ),
     EXPECTED,
     NEWEST,
+    OutboxFacts(None),
 )
 
 
@@ -103,6 +105,7 @@ def test_everything_is_ok() -> None:
             "degraded",
             "not_ready",
         ),
+        (replace(GOOD, outbox=OutboxFacts("refused")), "outbox", "outbox_rests", "degraded", "not_ready"),
         (with_temporal(queues=[queue(61, 200), queue()]), "worker", "61 s ago", "degraded", "not_ready"),
         (with_temporal(queues=[queue()]), "worker", "start `connector worker`", "degraded", "not_ready"),
         (with_temporal(queues=[queue(3), queue(name="q2")]), "worker", "polls q2 (activity)", "degraded", "not_ready"),
@@ -146,6 +149,7 @@ def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: s
         (NO_TEMPORAL, {"namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
         (with_temporal(search_attributes=None), {"search_attributes"}),
         (with_temporal(reported=None), {"workflow_tasks"}),
+        (replace(GOOD, outbox=None), {"outbox"}),
     ],
 )
 def test_what_cannot_be_checked_is_unknown(facts: InstallationFacts, unknown: set[str]) -> None:

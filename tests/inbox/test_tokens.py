@@ -72,8 +72,8 @@ def test_nothing_is_signed_without_a_secret() -> None:
         {"origins": ["shop.test"]},
         {"token_lifetime": timedelta(days=31)},
         {"token_lifetime": timedelta(0)},
-        {"expiry_days": {"content_card": 0}},
-        {"expiry_days": {"email": 1}},
+        {"expiry": {"content_card": "0 days"}},
+        {"expiry": {"email": "1 day"}},
         {"priorities": 5},
     ],
 )

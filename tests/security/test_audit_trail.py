@@ -85,7 +85,7 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 """Every command that changes something: words with which it succeeds, and the action. `_` is a space in a word."""
 
 COMMANDS_WITHOUT = {
-    *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list"),  # they read
+    *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups"),  # they read
     *("demo", "dev", "worker", "api", "codec-server", "setup"),  # they run or prepare processes
     "interact",  # it reports what users did, which the log keeps
 }

@@ -86,7 +86,7 @@ async def test_nothing_of_a_person_is_left(
     if database.dialect == "sqlite":
         assert TRACES.in_files(tmp_path) == {}
     handle = environment.client.get_workflow_handle(waiting["workflow_id"])
-    assert await handle.result() == "dropped"
+    assert (await handle.result())["state"] == "dropped"
 
     async def is_renamed() -> bool:
         return waiting["id"] not in {row["id"] for row in await _all_follow_ups(system)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ async def running_system(
             workspace=f"w{uuid4().hex[:8]}",
             database_url=url,
             data=folder,
-            sweep_seconds=0.1,
+            sweep_interval=timedelta(seconds=0.1),
             webhook_allow_private=True,
             smtp=Smtp(host="127.0.0.1", port=port, tls="none", sender="Shop <news@shop.test>"),
             twilio=providers.twilio,

@@ -48,7 +48,11 @@ async def events_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
     return [kind.removeprefix("EVENT_TYPE_") for kind in kinds if "TIME_SKIPPING" not in kind]
 
 
+async def attributes_of(handle: WorkflowHandle[Any, Any]) -> dict[str, Any]:
+    """Return the search attributes by name."""
+    return {pair.key.name: pair.value for pair in (await handle.describe()).typed_search_attributes}
+
+
 async def state_of(handle: WorkflowHandle[Any, Any]) -> Any:
     """Return the state in the search attribute."""
-    attributes = (await handle.describe()).typed_search_attributes
-    return {pair.key.name: pair.value for pair in attributes}[names.STATE_ATTRIBUTE]
+    return (await attributes_of(handle))[names.STATE_ATTRIBUTE]

@@ -17,6 +17,7 @@ from connector import names
 from connector.rules.model.errors import OrderRefused
 from connector.temporal.client import launch_arguments, start_arguments
 from connector.wire import (
+    FollowUpResult,
     FollowUpStart,
     LaunchPage,
     LaunchProgress,
@@ -167,12 +168,14 @@ class WorkflowHarness:
     async def follow_up(self, *channels: str, delay: timedelta = timedelta(0)) -> WorkflowHandle[Any, Any]:
         """Start a follow-up as the outbox does."""
         start = self.follow_up_start(*channels, delay=delay)
-        return await self.client.start_workflow(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
+        return await self.client.start_workflow(
+            names.FOLLOW_UP, start, result_type=FollowUpResult, **start_arguments(start)
+        )
 
     def follow_up_to_update(self) -> WithStartWorkflowOperation[Any, Any]:
         """A follow-up that is due at once and starts together with its first update."""
         start = self.follow_up_start()
-        return WithStartWorkflowOperation(names.FOLLOW_UP, start, result_type=str, **start_arguments(start))
+        return WithStartWorkflowOperation(names.FOLLOW_UP, start, result_type=FollowUpResult, **start_arguments(start))
 
     def launch_step(self, phase: Any, delay: timedelta | None = None, **users: int) -> LaunchStep:
         """The result of a step of a launch that waits for this long from now."""

@@ -23,7 +23,7 @@ from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, launches, user_aliases
 from connector.store.users.descriptions import save_user
 from connector.temporal.registry_client import submit_order
-from connector.wire import Order
+from connector.wire import FollowUpResult, Order
 from tests.support.builders import PUSHED, follow_on, now
 from tests.support.polling import until
 from worker import run_worker
@@ -70,7 +70,7 @@ class Workspace:
 
     def workflow_of(self, row: Any) -> Any:
         name = names.follow_up_id(self.name, row.campaign, row.user_key, row.id)
-        return self.client.get_workflow_handle(name, result_type=str)
+        return self.client.get_workflow_handle(name, result_type=FollowUpResult)
 
 
 class LaunchWorkspace(Workspace):
@@ -120,7 +120,12 @@ class LaunchWorkspace(Workspace):
 
 def settings_for(workspace: str, url: str, folder: Path) -> Settings:
     return Settings(
-        workspace=workspace, database_url=url, data=folder, dev=True, sweep_seconds=0.1, reconcile_seconds=0.1
+        workspace=workspace,
+        database_url=url,
+        data=folder,
+        dev=True,
+        sweep_interval=timedelta(seconds=0.1),
+        reconcile_interval=timedelta(seconds=0.1),
     )
 
 

@@ -28,6 +28,7 @@ from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness
 
 FOLDER = Path(__file__).with_name("histories")
 EXCEPTED = FollowUpEnd(state="excepted", reason="exception")
+UNREACHABLE = SendOutcome(outcome="dropped", state="dropped", reason="unreachable")
 MOVED = SendOutcome(outcome="moved", channels=("email",))
 Handle = WorkflowHandle[Any, Any]
 
@@ -58,6 +59,16 @@ async def sent_at_the_second_attempt(harness: WorkflowHarness) -> Handle:
 async def several_channels(harness: WorkflowHarness) -> Handle:
     harness.activities.answers["push"].insert(0, held(timedelta(hours=9)))
     return await harness.follow_up("push", "email", delay=timedelta(hours=1))
+
+
+async def sent_on_one_of_two_channels(harness: WorkflowHarness) -> Handle:
+    harness.activities.answers["push"].insert(0, UNREACHABLE)
+    return await harness.follow_up("push", "email")
+
+
+async def dropped_by_the_rules(harness: WorkflowHarness) -> Handle:
+    harness.activities.answers["push"].insert(0, UNREACHABLE)
+    return await harness.follow_up(delay=timedelta(hours=1))
 
 
 async def excepted_in_the_wait(harness: WorkflowHarness) -> Handle:
@@ -212,6 +223,8 @@ SCENARIOS: tuple[Callable[[WorkflowHarness], Awaitable[Handle]], ...] = (
     moved_to_another_channel,
     sent_at_the_second_attempt,
     several_channels,
+    sent_on_one_of_two_channels,
+    dropped_by_the_rules,
     excepted_in_the_wait,
     excepted_while_held,
     exception_reported_in_the_wait,

@@ -66,7 +66,7 @@ async def test_follow_up_is_started_once(environment: WorkflowEnvironment) -> No
 
 async def test_search_attributes_are_registered_once(environment: WorkflowEnvironment) -> None:
     """`connector setup` can be run again."""
-    assert len(SEARCH_ATTRIBUTES) == 4
+    assert len(SEARCH_ATTRIBUTES) == 5
     assert await register_search_attributes(environment.client) == []
 
 

@@ -15,6 +15,7 @@ from connector.rules.model.errors import OrderRefused
 from connector.temporal.client import connector_plugin
 from connector.temporal.codec import ENCODING, EncryptionCodec, PayloadUnreadable
 from connector.temporal.registry_client import submit_order
+from connector.wire import FollowUpResult
 from tests.support.payloads import NEW, OLD, codec_key, connect_with, payloads_in
 from tests.support.polling import until
 from tests.support.temporal_server import events_of, until_event
@@ -137,7 +138,7 @@ async def test_a_worker_without_the_key(environment: WorkflowEnvironment) -> Non
     [message, *_] = await _failed_tasks(handle)
     assert "'2026-11', which CONNECTOR_CODEC_KEYS does not list" in message
     async with with_key.workers():
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
 
 
 async def _failed_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
@@ -158,7 +159,7 @@ async def test_keys_change_while_a_follow_up_waits(
     async with first.workers():
         await until_event(handle, "TIMER_STARTED")
     async with second.workers():
-        assert await second.client.get_workflow_handle(handle.id, result_type=str).result() == "sent"
+        assert (await second.client.get_workflow_handle(handle.id, result_type=FollowUpResult).result()).state == "sent"
     ids = {payload.metadata.get("encryption-key-id") for event in (await handle.fetch_history()).events
            for payload in payloads_in(event)}  # fmt: skip
     assert ids == {before[0].id.encode() if before else None, after[0].id.encode()}

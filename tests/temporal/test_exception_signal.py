@@ -79,7 +79,7 @@ async def test_what_is_no_object_is_dropped_and_told(workspace: Workspace, lines
         await until(lambda: sum(words in line["event"] for line in lines) == known + 1)  # noqa: B023 - at once
     assert "ACTIVITY_TASK_SCHEDULED" not in await events_of(handle)
     await handle.signal(names.EXCEPTION, BOUGHT)
-    assert await handle.result() == "excepted"
+    assert (await handle.result()).state == "excepted"
     assert "WORKFLOW_TASK_FAILED" not in await events_of(handle)
     assert ADDRESS not in json.dumps(list(lines))
 
@@ -109,14 +109,14 @@ async def test_an_invalid_item_is_logged_and_refused(workspace: Workspace, lines
     assert places == [place for _, place in INVALID]
     assert ADDRESS not in json.dumps(list(lines))
     await handle.signal(names.EXCEPTION, BOUGHT)
-    assert await handle.result() == "excepted"
+    assert (await handle.result()).state == "excepted"
 
 
 async def test_another_user_in_it_counts_for_nothing(workspace: Workspace, lines: list[dict[str, Any]]) -> None:
     """A signal is about the user of the follow-up: logged as theirs, of nobody else's, and a line says so."""
     handle = await waiting(workspace)
     await handle.signal(names.EXCEPTION, {**BOUGHT, "user": "somebody-else"})
-    assert await handle.result() == "excepted"
+    assert (await handle.result()).state == "excepted"
     async with workspace.database.read("default") as tx:
         users = set((await tx.execute(select(user_aliases.c.external_id))).scalars())
         logged = (await tx.execute(select(interactions.c.id, interactions.c.user_key))).all()
@@ -133,7 +133,7 @@ async def test_when_it_happened(workspace: Workspace, offset: timedelta | None) 
     before = now()
     time = {} if offset is None else {"occurred_at": (before + offset).isoformat()}
     await handle.signal(names.EXCEPTION, {**BOUGHT, **time})
-    assert await handle.result() == "excepted"
+    assert (await handle.result()).state == "excepted"
     async with workspace.database.read("default") as tx:
         [t] = (await tx.execute(select(interactions.c.t).where(interactions.c.id == "p1"))).scalars()
     assert before - timedelta(seconds=1) <= t <= now() + timedelta(seconds=1)

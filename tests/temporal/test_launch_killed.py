@@ -83,7 +83,7 @@ def launch(
         "CONNECTOR_DATABASE_URL": sqlite_url,
         "CONNECTOR_WORKSPACE": workspace.name,
         "CONNECTOR_DATA": str(tmp_path),
-        "CONNECTOR_SWEEP_SECONDS": "0.1",
+        "CONNECTOR_SWEEP_INTERVAL": "PT0.1S",
         "CONNECTOR_CHANNEL_CONCURRENCY": str(CONCURRENT_SENDS),
         "CONNECTOR_WEBHOOK_ALLOW_PRIVATE": "true",
     }

@@ -94,10 +94,10 @@ async def test_a_text_its_delivery_report_a_push_and_a_third(street: Street) -> 
     pushed = await street.workspace.becomes("push", "sent")
     third = await street.workspace.becomes("third", "sent")
     assert await street.report(0, "delivered") == 204
-    assert await street.workspace.workflow_of(third).result() == "sent"
+    assert (await street.workspace.workflow_of(third).result()).state == "sent"
     assert [message["data"]["campaign"] for message in street.fcm.taken] == ["push"]
     assert [form["Body"] for form in street.twilio.forms[1:]] == ["Thanks"]
-    assert await street.workspace.workflow_of(pushed).result() == "sent"
+    assert (await street.workspace.workflow_of(pushed).result()).state == "sent"
 
 
 async def test_dropped_after_it_was_accepted_is_sent_once(street: Street, httpserver: HTTPServer) -> None:

@@ -233,6 +233,6 @@ async def test_send_now_through_the_whole_worker(workspace: Workspace) -> None:
     row = await workspace.becomes("later", "waiting")
     handle = workspace.workflow_of(row)
     await handle.execute_update(names.SEND_NOW)
-    assert await handle.result() == "sent"
+    assert (await handle.result()).state == "sent"
     sent = await workspace.becomes("later", "sent")
     assert sent.dispatched_at < sent.due_at == row.due_at

@@ -27,7 +27,7 @@ async def _modules_imported_by_a_run(
     async with harness.workers():
         await (await harness.follow_up()).result()  # the first run of a process may import what every run shares
         monkeypatch.setattr(SourceFileLoader, "exec_module", record)
-        assert await (await harness.follow_up()).result() == "sent"
+        assert (await (await harness.follow_up()).result()).state == "sent"
     return sorted(executed)
 
 

@@ -24,7 +24,7 @@ async def test_interaction_to_message(workspace: Workspace) -> None:
     """Design 3: published, interacted with, sent; the workflow and the row agree."""
     await workspace.open(ORIGINAL, AT_ONCE)
     await workspace.receive_push()
-    assert await workspace.workflow_of(await workspace.becomes("at-once", "sent")).result() == "sent"
+    assert (await workspace.workflow_of(await workspace.becomes("at-once", "sent")).result()).state == "sent"
 
 
 async def test_exception_signalled_by_hand_calls_it_off(workspace: Workspace) -> None:
@@ -34,7 +34,7 @@ async def test_exception_signalled_by_hand_calls_it_off(workspace: Workspace) ->
     handle = workspace.workflow_of(await workspace.becomes("later", "waiting"))
     await handle.signal(names.EXCEPTION, {"type": "no-such-type"})
     await handle.signal(names.EXCEPTION, {"type": "make_purchase", "id": "p1"})
-    assert await handle.result() == "excepted"
+    assert (await handle.result()).state == "excepted"
     assert (await workspace.becomes("later", "excepted")).exception_id == "p1"
 
 
@@ -44,7 +44,7 @@ async def test_stop_ends_the_waits_promptly(workspace: Workspace) -> None:
     await workspace.receive_push()
     handle = workspace.workflow_of(await workspace.becomes("later", "waiting"))
     await workspace.order("stop", "later")
-    assert await handle.result() == "dropped"
+    assert (await handle.result()).state == "dropped"
     assert (await workspace.becomes("later", "dropped")).reason == "stopped"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 
@@ -89,7 +89,8 @@ def test_without_an_address_nothing_is_tracked(tracking: dict[str, list[str]]) -
         ({"url": "https://t.example\r\nX: y", "secrets": [SECRET]}, "https://links"),
         ({"secrets": ["short"]}, "32 characters"),
         ({"secrets": [""]}, "32 characters"),
-        ({"days": 0}, "greater than 0"),
+        ({"lifetime": "0 days"}, "longer than nothing"),
+        ({"lifetime": "36 hours"}, "whole days"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, object], says: str) -> None:
@@ -103,7 +104,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CONNECTOR_TRACKING_URL", BASE + "/")
     monkeypatch.setenv("CONNECTOR_TRACKING_SECRETS", f'["{SECRET}"]')
     settings = Settings()
-    assert (settings.tracking.url, settings.tracking.days) == (BASE, 400)
+    assert (settings.tracking.url, settings.tracking.lifetime) == (BASE, timedelta(days=400))
     assert isinstance(track_channels({"email": ConsoleChannel()}, settings)["email"], TrackedChannel)
 
 

@@ -70,7 +70,7 @@ async def test_send_now_sends_at_once(environment: WorkflowEnvironment) -> None:
     async with waiting(environment, told) as handle:
         operated = await ask(handle, names.SEND_NOW)
         assert (operated.done, operated.state) == (True, "waiting")
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
     assert [one.verb for one in told.operations] == ["send_now"]
     assert len(told.sent) == 1
 
@@ -85,7 +85,7 @@ async def test_send_now_may_be_held_by_a_rule(environment: WorkflowEnvironment) 
         assert list((await handle.query(names.STATUS))["waits"]) == ["push is held"]
         assert "An operator has it sent now: the fair begins today" in await details(handle)
         await environment.fast_forward(handle, timedelta(hours=9))
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
     assert len(told.sent) == 2
 
 
@@ -102,7 +102,7 @@ async def test_postponed_waits_for_its_new_time(environment: WorkflowEnvironment
         await environment.fast_forward(handle, timedelta(days=4))
         assert told.sent == []
         await environment.fast_forward(handle, timedelta(days=2))
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
     [(_, at)] = told.sent
     assert timedelta(days=5) <= at - began + timedelta(seconds=1) < timedelta(days=6)
 
@@ -118,7 +118,7 @@ async def test_cancelled_ends_unsent(environment: WorkflowEnvironment) -> None:
     async with waiting(environment, told) as handle:
         operated = await ask(handle, names.CANCEL)
         assert (operated.state, operated.reason) == ("dropped", "cancelled_by_operator")
-        assert await handle.result() == "dropped"
+        assert (await handle.result()).state == "dropped"
         assert (await handle.query(names.STATUS))["ended"]["reason"] == "cancelled_by_operator"
         assert "Ended: dropped (cancelled_by_operator)." in await details(handle)
         assert await state_of(handle) == "dropped"
@@ -154,7 +154,7 @@ async def test_wrong_words_are_refused_without_a_trace(
         assert words in await refusal(handle, verb, *asked)
         assert await events_of(handle) == before
         await handle.signal(names.ENDED, EXCEPTED)
-        assert await handle.result() == "excepted"
+        assert (await handle.result()).state == "excepted"
     assert told.operations == []
 
 
@@ -178,7 +178,7 @@ async def test_end_that_the_store_knows_and_the_workflow_does_not(environment: W
     )
     async with waiting(environment, told) as handle:
         assert "excepted" in await refusal(handle, names.POSTPONE, later(DAY * 3))
-        assert await handle.result() == "excepted"
+        assert (await handle.result()).state == "excepted"
     assert told.sent == []
 
 
@@ -192,7 +192,7 @@ async def test_exception_in_the_middle_of_a_postponement(environment: WorkflowEn
         await handle.signal(names.ENDED, EXCEPTED)
         told.may_operate.set()
         assert (await asking).done
-        assert await handle.result() == "excepted"
+        assert (await handle.result()).state == "excepted"
     assert told.sent == []
 
 
@@ -211,7 +211,7 @@ async def test_due_in_the_middle_of_a_postponement(environment: WorkflowEnvironm
         await asking
         assert told.sent == []
         await environment.fast_forward(handle, DAY)
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
     assert len(told.sent) == 1
 
 
@@ -230,7 +230,7 @@ async def test_two_hands_at_once(environment: WorkflowEnvironment) -> None:
         with pytest.raises(WorkflowUpdateFailedError) as failed:
             await second.result()
         assert "it has ended: dropped (cancelled_by_operator)" in str(failed.value.cause)
-        assert await handle.result() == "dropped"
+        assert (await handle.result()).state == "dropped"
     assert [one.verb for one in told.operations] == ["cancel"]
 
 
@@ -268,7 +268,7 @@ async def test_held_on_several_channels(environment: WorkflowEnvironment, verb: 
             waits = (await handle.query(names.STATUS))["waits"]
             assert set(waits.values()) == {_json(operated.next_at)}
             await environment.fast_forward(handle, timedelta(hours=6))
-        assert await handle.result() == ("dropped" if verb == names.CANCEL else "sent")
+        assert (await handle.result()).state == ("dropped" if verb == names.CANCEL else "sent")
     again = told.sent[3:]
     assert sorted(channel for channel, _ in again) == ([] if verb == names.CANCEL else ["email", "push", "sms"])
     waited = {names.SEND_NOW: timedelta(0), names.POSTPONE: timedelta(hours=6)}.get(verb, timedelta(0))
@@ -296,7 +296,7 @@ async def test_while_a_message_is_sent(environment: WorkflowEnvironment) -> None
         assert await events_of(handle) == before
         assert "a message of it is going out" in await refusal(handle, names.CANCEL)
         told.may_send.set()
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
 
 
 async def test_cancelled_between_two_attempts(environment: WorkflowEnvironment) -> None:
@@ -307,7 +307,7 @@ async def test_cancelled_between_two_attempts(environment: WorkflowEnvironment) 
         handle = await harness.follow_up()
         await until(lambda: told.sent)
         assert (await ask(handle, names.CANCEL)).reason == "cancelled_by_operator"
-        assert await handle.result() == "dropped"
+        assert (await handle.result()).state == "dropped"
     assert len(told.sent) == 2
 
 
@@ -320,7 +320,7 @@ async def test_before_the_first_task(environment: WorkflowEnvironment) -> None:
             names.CANCEL, start_workflow_operation=start, result_type=OperationResult
         )
         assert (await asked).state == "dropped"
-        assert await (await start.workflow_handle()).result() == "dropped"
+        assert (await (await start.workflow_handle()).result()).state == "dropped"
     assert told.sent == []
 
 
@@ -349,7 +349,7 @@ async def test_worker_gone_in_the_middle(environment: WorkflowEnvironment) -> No
     async with harness.workers():
         assert (await postponing.result()).done
         assert (await ask(handle, names.CANCEL)).done
-        assert await handle.result() == "dropped"
+        assert (await handle.result()).state == "dropped"
 
 
 async def test_cancel_request_ends_it_too(environment: WorkflowEnvironment) -> None:
@@ -391,5 +391,5 @@ async def test_cancel_request_during_a_send(environment: WorkflowEnvironment) ->
         await handle.cancel()
         await until(lambda: told.operations)
         told.may_send.set()
-        assert await handle.result() == "sent"
+        assert (await handle.result()).state == "sent"
     assert "ACTIVITY_TASK_CANCEL_REQUESTED" not in await events_of(handle)

@@ -177,6 +177,19 @@ def main_reason(reasons: Iterable[Reason]) -> Reason | None:
     return min(reasons, key=lambda reason: (_OF_ONE_CHANNEL.get(reason, 0), reason), default=None)
 
 
+def worst_reason(reasons: Iterable[str | None]) -> str | None:
+    """Return the reason of an end that has these for its channels, as `compute_outcome` decides it.
+
+    Args:
+        reasons: of messages that ended in the same state. An unknown one is from a later version.
+    """
+    given = {reason for reason in reasons if reason is not None}
+    if Reason.SEND_UNKNOWN in given:
+        return Reason.SEND_UNKNOWN.value
+    known = main_reason(reason for reason in Reason if reason in given)
+    return known.value if known else min(given, default=None)
+
+
 def build_receive_interaction(follow_up: FollowUp, channel: str, user: str, at: datetime) -> Interaction | None:
     """Return the `receive_*` interaction of a message that a provider accepted (M4); None for cards.
 

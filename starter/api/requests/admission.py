@@ -18,7 +18,7 @@ from prometheus_client import Counter, Gauge
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connector.settings.application import ApiLimits
+from connector.settings.api_limits import ApiLimits
 from starter.api.requests.body import MAX_BODY_BYTES
 from starter.api.requests.clients import client_of
 from starter.api.requests.decompression import COUNT_BYTES, declared_length
@@ -64,7 +64,7 @@ class Admission:
         """Handle one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        entrance = _Entrance(scope, receive, self._pools, self._limits.body_seconds)
+        entrance = _Entrance(scope, receive, self._pools, self._limits.body_timeout.total_seconds())
         scope[_ENTRANCE], scope[COUNT_BYTES] = entrance, entrance.hold
         try:
             await self._app(scope, entrance.receive, send)

@@ -12,7 +12,7 @@ from collections import Counter
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from connector.settings.application import DEFAULT_MAX_CONNECTIONS
+from connector.settings.api_limits import DEFAULT_MAX_CONNECTIONS
 
 MAX_HEAD_BYTES = 64 * 1024
 """Bytes of a request line with its headers, or of the trailers after a body in chunks."""

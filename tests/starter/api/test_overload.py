@@ -118,7 +118,7 @@ async def test_large_bodies_do_not_pile_up(sqlite_url: str, tmp_path: Path) -> N
 
 async def test_slow_bodies_do_not_keep_their_places(sqlite_url: str, tmp_path: Path) -> None:
     """Callers who send a byte and no more get 408, or 503 beyond the places for them; whole bodies are served."""
-    async with api_process(sqlite_url, tmp_path / "api.log", max_requests="4", body_seconds="2") as api:
+    async with api_process(sqlite_url, tmp_path / "api.log", max_requests="4", body_timeout="2 seconds") as api:
         slow = [await begun(api.port) for _ in range(4)]
         callers = Callers(api)
         await callers.send("whole")

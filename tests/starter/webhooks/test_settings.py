@@ -70,7 +70,7 @@ WRONG = [
     ("CONNECTOR_SENDGRID_WEBHOOK_KEY", "not base64 at all!"),
     ("CONNECTOR_SENDGRID_WEBHOOK_KEY", _key(ec.generate_private_key(ec.SECP384R1()))),
     ("CONNECTOR_SENDGRID_WEBHOOK_KEY", _key(rsa.generate_private_key(65537, 2048))),
-    ("CONNECTOR_SENDGRID_WEBHOOK_TOLERANCE", "PT48H"),
+    ("CONNECTOR_SENDGRID_WEBHOOK_TOLERANCE", "48 hours"),
     ("CONNECTOR_SES_TOPICS", "arn:aws:sns:us-east-1:123456789012:SES_Events"),
     ("CONNECTOR_SES_TOPICS", '["arn:aws:sqs:us-east-1:123456789012:SES_Events"]'),
     ("CONNECTOR_SES_TOPICS", '{"a": "secret-word"}'),
@@ -81,14 +81,18 @@ WRONG = [
 ]
 
 
+SHOWN = {"CONNECTOR_SENDGRID_WEBHOOK_TOLERANCE", "CONNECTOR_SES_TOPICS", "CONNECTOR_TWILIO_WEBHOOK_URL"}
+
+
 @pytest.mark.parametrize(("variable", "value"), WRONG)
 def test_an_invalid_value_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
-    """At the start, with what would be right, and without the value."""
+    """At the start, with what would be right, and with the value unless it may be a secret."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsWrong) as error:
         read_settings()
-    assert str(error.value).startswith(f"{variable}: ")
-    assert value not in str(error.value)
+    assert str(error.value).startswith(variable)
+    if variable not in SHOWN:
+        assert value not in str(error.value)
 
 
 SECRETS = ("MAILGUN_SIGNING_KEY", "POSTMARK_WEBHOOK_USER", "RESEND_WEBHOOK_SECRET", "SENDGRID_WEBHOOK_KEY")
@@ -105,10 +109,13 @@ def test_an_empty_secret_is_no_secret(monkeypatch: pytest.MonkeyPatch, variable:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"CONNECTOR_POSTMARK_WEBHOOK_USER": "postmark"}, "USER and PASSWORD go together"),
-        ({"CONNECTOR_POSTMARK_WEBHOOK_PASSWORD": "a long random password"}, "USER and PASSWORD go together"),
+        ({"CONNECTOR_POSTMARK_WEBHOOK_USER": "postmark"}, "USER and .*PASSWORD go together"),
+        ({"CONNECTOR_POSTMARK_WEBHOOK_PASSWORD": "a long random password"}, "USER and .*PASSWORD go together"),
         ({"CONNECTOR_POSTMARK_WEBHOOK_TOKEN": "a long random token"}, "set those too"),
-        ({"CONNECTOR_TWILIO_WEBHOOK_URL": "https://x.example/webhooks/twilio"}, "WEBHOOK_URL needs AUTH_TOKEN"),
+        (
+            {"CONNECTOR_TWILIO_WEBHOOK_URL": "https://x.example/webhooks/twilio"},
+            "WEBHOOK_URL needs CONNECTOR_TWILIO_AUTH_TOKEN",
+        ),
     ],
 )
 def test_what_goes_together(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: str) -> None:

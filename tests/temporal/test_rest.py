@@ -1,0 +1,96 @@
+"""An outbox to which Temporal refuses every start: it rests, says so once, and goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from structlog.testing import capture_logs
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+
+from connector.health.checks import CheckName, CheckStatus
+from connector.health.probe import Probe
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.engine.database import Database
+from connector.temporal.client import TemporalLink, register_search_attributes
+from connector.temporal.outbox import Outbox
+from connector.temporal.rest import Rest
+from tests.support.api import Clock
+from tests.support.builders import ABANDONED, ORIGINAL, push
+from tests.support.installation import Installation
+from tests.support.polling import until
+
+REFUSED = RPCError("no mapping defined for search attribute", RPCStatusCode.INVALID_ARGUMENT, b"")
+
+
+def test_rest_doubles_up_to_half_a_minute() -> None:
+    """One line at its begin, however long it lasts, and one at its end; the next rest is short again."""
+    clock = Clock()
+    rest, pauses = Rest(clock), []
+    with capture_logs() as logged:
+        for _ in range(8):
+            rest.begin(REFUSED)
+            started = clock.now
+            while not rest.is_over:
+                clock.now += 0.5
+            pauses.append(clock.now - started)
+        rest.end()
+        rest.end()
+        rest.begin(REFUSED)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert [line["event"] for line in logged] == ["outbox_rests", "outbox_continues", "outbox_rests"]
+    assert (logged[0]["status"], logged[0]["reason"]) == ("INVALID_ARGUMENT", REFUSED.message)
+
+
+@pytest.fixture
+async def fresh_namespace(environment: WorkflowEnvironment) -> Client:
+    """A client of a namespace without search attributes."""
+    name = f"fresh-{uuid4().hex[:8]}"
+    request = RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
+    await environment.client.workflow_service.register_namespace(request)
+    return Client(**{**environment.client.config(), "namespace": name})  # type: ignore[arg-type]
+
+
+async def test_a_fresh_namespace(sqlite_database: Database, fresh_namespace: Client) -> None:
+    """Without search attributes nothing starts and readiness names them; once they are there, everything starts."""
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(*(push(f"e{number}", 0, user=f"u{number}") for number in range(120)))
+    outbox = Outbox(sqlite_database, "default", fresh_namespace, sweep_seconds=0.2)
+    probe = Probe(
+        sqlite_database,
+        CatalogueCache(),
+        "default",
+        TemporalLink(fresh_namespace),
+        refusal=lambda: outbox.refusal,
+    )
+    stopped = asyncio.Event()
+    with capture_logs() as logged:
+        running = asyncio.create_task(outbox.run(stopped))
+        try:
+            await until(lambda: outbox.refusal is not None)
+            failed = {check.name: check.problem for check in (await probe.read()).failed}
+            assert {CheckName.OUTBOX, CheckName.SEARCH_ATTRIBUTES, CheckName.WORKER} <= set(failed)
+            assert "CampaignId (Keyword)" in str(failed[CheckName.SEARCH_ATTRIBUTES])
+            assert "run `connector setup`" in str(failed[CheckName.SEARCH_ATTRIBUTES])
+            await register_search_attributes(fresh_namespace)
+            await until(lambda: outbox.refusal is None, seconds=90)
+            await until(lambda: is_ok(probe, CheckName.SEARCH_ATTRIBUTES))
+        finally:
+            stopped.set()
+            await running
+    assert await outbox.flush() == 0
+    events = [line["event"] for line in logged if line["log_level"] != "info"]
+    assert events.count("outbox_rests") == 1
+    assert set(events) <= {"outbox_rests", "outbox_failed"}
+
+
+async def is_ok(probe: Probe, name: CheckName) -> bool:
+    """Return whether a check is ok by facts of now."""
+    found = await probe.read_anew(10)
+    return any(check.name is name and check.status is CheckStatus.OK for check in found.checks)
