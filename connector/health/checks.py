@@ -33,6 +33,7 @@ class CheckName(StrEnum):
     WORKFLOW_TASKS = "workflow_tasks"
     PROVIDERS = "providers"
     SENDS = "sends"
+    CLEANUP = "cleanup"
 
 
 class CheckStatus(StrEnum):
@@ -250,6 +251,14 @@ def check_sends(facts: InstallationFacts) -> Check:
     )
 
 
+def check_cleanup(facts: InstallationFacts) -> Check:
+    """Check that a cleanup has succeeded within two days."""
+    if check_database(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.CLEANUP, CheckName.DATABASE)
+    fault = facts.database.cleanup_fault
+    return Check(CheckName.CLEANUP) if fault is None else _failed(CheckName.CLEANUP, Impact.NOTICE, fault)
+
+
 CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_database,
     check_writable,
@@ -262,6 +271,7 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_workflow_tasks,
     check_providers,
     check_sends,
+    check_cleanup,
 )
 
 

@@ -13,6 +13,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
+from connector.store.cleanup.runs import find_cleanup_fault, load_cleanup_state
 from connector.store.engine.database import Database
 from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
 from connector.store.engine.revision import find_revision_fault, read_oldest_program, read_revisions
@@ -53,6 +54,7 @@ class DatabaseProbe:
             version = (await read_head(tx)).version
             is_read_only = self._database.dialect == "postgresql" and await _is_read_only(tx)
             retried = await find_retried_channels(tx)
+            cleanup_fault = find_cleanup_fault(await load_cleanup_state(tx))
         refusal = Outage.READ_ONLY if is_read_only else self._database.health.refuses_writes
         return DatabaseFacts(
             outage=refusal,
@@ -61,6 +63,7 @@ class DatabaseProbe:
             oldest_program=oldest_program,
             retried=retried,
             channels=await self._load_channels(version),
+            cleanup_fault=cleanup_fault,
         )
 
     async def _load_channels(self, version: int) -> Mapping[str, Sequence[str]]:

@@ -24,6 +24,7 @@ class DatabaseFacts:
         oldest_program: what `read_oldest_program` returns.
         retried: the (channel, fault) pairs of messages that are due and tried again (W6).
         channels: the live campaigns by each channel that they use; None: not known.
+        cleanup_fault: why what is past its use is not deleted, and the way out, in one sentence; None: it is.
     """
 
     outage: Outage | None = None
@@ -33,6 +34,7 @@ class DatabaseFacts:
     oldest_program: str | None = None
     retried: Sequence[tuple[str, str]] = ()
     channels: Mapping[str, Sequence[str]] | None = None
+    cleanup_fault: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from connector.store.tables import cleanups
 
 LEASE = timedelta(minutes=2)
 """How long a process may go without renewing its lease."""
+OVERDUE = timedelta(days=2)
+"""A daily cleanup that did not succeed for so long is a fault."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,21 @@ class CleanupState:
     def is_running(self) -> bool:
         """Whether a process cleans up now."""
         return self.leased_until is not None and self.leased_until > self.now
+
+
+def find_cleanup_fault(state: CleanupState | None) -> str | None:
+    """Return what is wrong with the cleanup, and the way out, in one sentence; None: nothing.
+
+    Without any state no worker has come to it yet. A run that fails is repeated every ten minutes, so that one fault
+    alone is no news.
+    """
+    if state is None or (state.succeeded_at is None and state.fault is None):
+        return None
+    if state.succeeded_at is not None and state.succeeded_at > state.now - OVERDUE:
+        return None
+    last = "none has succeeded yet" if state.succeeded_at is None else f"the last one succeeded {state.succeeded_at:%F}"
+    way_out = "run `connector cleanup` to see what keeps it, and look for cleanup_failed and cleanup_incomplete in the "
+    return f"old data is not deleted: {last} ({state.fault or 'no worker has tried since'}): {way_out}workers' logs"
 
 
 async def load_cleanup_state(tx: Transaction) -> CleanupState | None:
