@@ -27,6 +27,7 @@ from connector.store.cleanup.horizons import Horizons, Kept
 from connector.store.cleanup.past_days import PastDay, default_deletions, drop_day, find_past_days
 from connector.store.cleanup.runs import end_run, renew_lease, take_lease
 from connector.store.engine.database import LONG_SECONDS, Database, StoreUnavailable, database_now
+from connector.store.engine.outages import Outage
 from connector.store.engine.partitions import (
     MAX_SCANNED_BYTES,
     ensure_partitions,
@@ -41,6 +42,8 @@ _FIRST_BATCH, _SMALLEST_BATCH, _LARGEST_BATCH = 100, 20, 5_000
 _TARGET_SECONDS = 0.02
 """How long a batch shall take: on SQLite every other writer waits for it."""
 _RENEWAL_SECONDS = 20.0
+_PAUSES_SECONDS = (1.0, 5.0, 15.0)
+"""Between the attempts at a batch while the database is busy."""
 _TOO_MANY = -1
 """Instead of how many rows were moved: more than may be moved under the lock."""
 
@@ -177,19 +180,32 @@ class Cleaning:
         since, limit = BEGINNING, _FIRST_BATCH
         next_since: datetime | None = since
         while next_since is not None:
-            began = time.monotonic()
-            counts, next_since = await self._with_horizons(partial(self._batch, deletion, next_since, limit))
-            seconds = time.monotonic() - began
+            counts, next_since, seconds = await self._patiently(partial(self._batch, deletion, next_since, limit))
             self._cleaned.rows.update(counts)
-            limit = min(max(int(limit * min(max(_TARGET_SECONDS / seconds, 0.5), 2)), _SMALLEST_BATCH), _LARGEST_BATCH)
+            limit = min(max(int(limit * min(max(_TARGET_SECONDS / max(seconds, 0.001), 0.5), 2)), _SMALLEST_BATCH), _LARGEST_BATCH)
             await asyncio.sleep(seconds)
             await self._renew()
 
     @staticmethod
     async def _batch(
         deletion: Deletion, since: datetime, limit: int, tx: Transaction, horizons: Horizons
-    ) -> tuple[Counts, datetime | None]:
-        return await delete_batch(tx, deletion, horizons, since, limit)
+    ) -> tuple[Counts, datetime | None, float]:
+        """Delete a batch; return also the seconds that others may have waited for it, its own waits excluded."""
+        began = time.monotonic()
+        counts, next_since = await delete_batch(tx, deletion, horizons, since, limit)
+        return counts, next_since, time.monotonic() - began
+
+    async def _patiently(self, act: Callable[[Transaction, Horizons], Awaitable[_T]]) -> _T:
+        """Call `act` as `_with_horizons` does; while others keep the database busy, wait and try again."""
+        for pause_seconds in _PAUSES_SECONDS:
+            try:
+                return await self._with_horizons(act)
+            except StoreUnavailable as error:
+                if error.outage is not Outage.BUSY:
+                    raise
+            await asyncio.sleep(pause_seconds)
+            await self._renew()
+        return await self._with_horizons(act)
 
     async def _with_horizons(
         self, act: Callable[[Transaction, Horizons], Awaitable[_T]], seconds: float | None = None
