@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test attack lint bench pages robots clean
+.PHONY: help install demo test attack situations chaos lint bench pages robots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,12 @@ test: $(STAMP) ## run the tests (make test ARGS="-k intake" for some of them)
 attack: $(STAMP) ## attack a running system with the load that each attack needs (tests/security)
 	@$(BIN)/python -m pytest --load full tests/security $(ARGS)
 
+situations: $(STAMP) ## play what goes wrong in production, and write what the programs say into docs/runbook.md
+	@$(BIN)/python -m tests.support.situations
+
+chaos: $(STAMP) ## kill everything at random on PostgreSQL, and compare with simulate (make chaos ARGS="--minutes 10 --seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 lint: $(STAMP) ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,6 +39,8 @@ bench: $(STAMP) ## measure against bare baselines (make bench ARGS=--quick for a
 
 pages: $(STAMP) ## write the generated parts of the documents anew
 	@$(BIN)/python -m tests.support.settings_page
+	@$(BIN)/python -m connector.app.log_events > docs/logs.md
+	@$(BIN)/python -m tests.support.metrics_docs
 
 robots: $(STAMP) ## write the list of robots' user agents anew, from the newest public lists
 	@$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/robots crawler-user-agents crawlerdetect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, get_args
@@ -28,8 +28,12 @@ from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.app.temporal_variables import warn_of_slips
+from connector.app.tracing import tracing
+from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
+from connector.health.check_log import watch_checks
+from connector.health.facts import NO_PROVIDER
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
@@ -62,11 +66,19 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
     Raises:
         NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
         StoreUnavailable: the database refuses these settings.
+        PortTaken: another process listens on the worker's port.
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
+    with tracing(settings, "worker"):
+        await _run_parts(settings, stopped, client)
+    _log.info("worker_stopped")
+
+
+async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client | None) -> None:
     async with (
         open_context(settings, TemporalLink(client)) as context,
+        open_worker_port(context, stopped),
         _open_channels(context) as channels,
         _open_sender(context, channels) as sender,
     ):
@@ -75,16 +87,16 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         if client is None:
             return
         async with asyncio.TaskGroup() as group:
-            for worker in _create_workers(context, client, sender):
+            for worker in _create_workers(context, client, sender, channels):
                 group.create_task(_run_until(stopped, worker))
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
             group.create_task(DailyCleanup(context.database, context.cache, context.settings).run(stopped))
+            group.create_task(watch_checks(context.probe.read, stopped))
             _log.info("worker_started", workspace=context.workspace, channels=sorted(channels))
-    _log.info("worker_stopped")
 
 
-def _create_workers(context: AppContext, client: Client, sender: Sender) -> list[Worker]:
+def _create_workers(context: AppContext, client: Client, sender: Sender, channels: Collection[str]) -> list[Worker]:
     """Create a worker for follow-ups and launches, one for the registry, and one for the sends of each channel.
 
     The registry's has slots and pollers of its own, so that orders do not wait for the follow-ups that are due.
@@ -128,7 +140,7 @@ def _create_workers(context: AppContext, client: Client, sender: Sender) -> list
     return [
         main,
         registry,
-        *(_create_channel_worker(context.settings, client, name, sender) for name in get_args(ChannelName)),
+        *(_create_channel_worker(context.settings, client, name, sender, channels) for name in get_args(ChannelName)),
     ]
 
 
@@ -136,10 +148,14 @@ def _rates(settings: Settings) -> dict[str, float]:
     return {str(channel): rate for channel, rate in settings.channel_rates.items()}
 
 
-def _create_channel_worker(settings: Settings, client: Client, channel: ChannelName, sender: Sender) -> Worker:
+def _create_channel_worker(
+    settings: Settings, client: Client, channel: ChannelName, sender: Sender, channels: Collection[str]
+) -> Worker:
+    """Create the worker of a channel's sends; its identity says if this process has no provider for the channel."""
     return Worker(
         client,
         task_queue=names.channel_queue(settings.workspace, channel),
+        identity=client.identity if channel in channels else client.identity + NO_PROVIDER,
         activities=[sender.send],
         max_concurrent_activities=settings.channel_concurrency,
         max_task_queue_activities_per_second=settings.channel_rates.get(channel),

@@ -12,6 +12,7 @@ from connector.rules.model.interactions import Interaction
 from connector.rules.provider_events.consent import EventWithEffect
 from connector.rules.provider_events.effects import interpret_event
 from connector.rules.provider_events.events import answer_event
+from connector.rules.sending.deliveries import DueMessage
 from connector.rules.sending.effects import (
     BeginFollowUp,
     CancelFollowUp,
@@ -25,6 +26,7 @@ from connector.rules.sending.effects import (
     WriteDelivery,
 )
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.deliveries import write_deliveries
 from connector.store.follow_ups.follow_ups import end_follow_ups, insert_follow_ups, update_follow_ups
 from connector.store.follow_ups.receipts import ReceiptKey, insert_assignments, receipt_key, save_receipts
@@ -32,10 +34,15 @@ from connector.store.provider_events.events import apply_statements
 from connector.store.users.descriptions import forget_push_tokens
 
 
-async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, effects: Iterable[Effect]) -> bool:
+async def apply_effects(
+    tx: Transaction, catalogue: Catalogue, intake: Intake, effects: Iterable[Effect], due: Iterable[DueMessage] = ()
+) -> bool:
     """Apply the effects of decisions about different users; return whether ingest began or ended follow-ups.
 
     Each kind of effect is one statement, however many there are; only push tokens are forgotten user by user.
+
+    Args:
+        due: the messages that were decided about, with their follow-ups as they were before.
     """
     assignments: list[KeepAssignment] = []
     begun: list[BeginFollowUp] = []
@@ -70,6 +77,8 @@ async def apply_effects(tx: Transaction, catalogue: Catalogue, intake: Intake, e
     await write_deliveries(tx, written)
     await update_follow_ups(tx, changed)
     await end_follow_ups(tx, cancelled)
+    newest = {follow_up.id: follow_up for follow_up in (*changed, *cancelled)}
+    count_ended(tx, (newest[id] for id in {one.follow_up.id for one in due if one.follow_up.is_open} & newest.keys()))
     await save_receipts(tx, receipts)
     await insert_follow_ups(tx, [begin.follow_up for begin in begun], begun[0].at if begun else tx.now, by_launch=True)
     if not interactions:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from connector.metrics import CLAIMS_IN_PROGRESS, RESULTS_LOST, RESULTS_WAITING
 from connector.store.engine.database import StoreUnavailable
 from connector.wire import SendOutcome
 
@@ -41,6 +42,7 @@ class Ledger:
         """Make an attempt in a task of its own, which goes on if the activity that began the attempt is cancelled."""
         task = asyncio.create_task(work)
         self._in_progress[delivery_id] = task
+        CLAIMS_IN_PROGRESS.inc()
         task.add_done_callback(lambda done: self._end(delivery_id, done))
         return task
 
@@ -74,6 +76,7 @@ class Ledger:
         if self._in_progress:
             await asyncio.wait(self._in_progress.values(), timeout=timeout_seconds)
         if self._in_progress:
+            RESULTS_LOST.inc(len(self._in_progress))
             _log.error(
                 "results_forgotten",
                 messages=len(self._in_progress),
@@ -81,6 +84,7 @@ class Ledger:
             )
 
     def _end(self, delivery_id: str, task: _Work) -> None:
+        CLAIMS_IN_PROGRESS.dec()
         if self._in_progress.get(delivery_id) is task:
             del self._in_progress[delivery_id]
         if not task.cancelled():
@@ -92,9 +96,11 @@ class Ledger:
             note = "messages that were sent are recorded when the database is back; keep this process running"
             _log.warning("results_wait_for_database", error=str(error), note=note)
         self._waiting += 1
+        RESULTS_WAITING.inc()
         return True
 
     def _end_waiting(self) -> None:
         self._waiting -= 1
+        RESULTS_WAITING.dec()
         if not self._waiting:
             _log.info("results_recorded", note="the database is back")

@@ -15,6 +15,7 @@ from connector.rules.sending.operating import cancel_wait, is_cancelled, move_wa
 from connector.store.audit import record_done
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.deliveries import load_deliveries, write_deliveries
 from connector.store.follow_ups.follow_ups import end_follow_ups, load_locked, update_follow_ups
 from connector.wire import Operation, OperationResult
@@ -64,6 +65,7 @@ async def _carry_out(tx: Transaction, operation: Operation, follow_up: FollowUp,
         await update_follow_ups(tx, [moved])
         return moved
     ended = cancel_wait(follow_up, now)
+    count_ended(tx, [ended])
     if ended.rest is None:
         await update_follow_ups(tx, [ended])
     else:

@@ -20,7 +20,7 @@ from activities.due_messages import Attempt
 from activities.heartbeats import heartbeats
 from activities.ledger import Ledger
 from activities.results import AttemptEnd, NothingSent, ProviderResult, RecordResult, record_messages
-from connector import names
+from connector import names, tracing
 from connector.channels.protocol import (
     Accepted,
     Address,
@@ -32,6 +32,7 @@ from connector.channels.protocol import (
     TryLater,
 )
 from connector.ingest.intake import Intake
+from connector.metrics import FAULTS, PROVIDER_CALLS, SEND_ATTEMPTS, SEND_DELAY, SENDS, SENDS_TRIED_AGAIN
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import DeliveryState
@@ -140,7 +141,9 @@ class Sender:
         return await asyncio.shield(self.ledger.begin(this.delivery_id, self._make(this)))
 
     async def _make(self, attempt: Attempt) -> SendOutcome:
-        claim = await self._claim(attempt)
+        with tracing.span("claim", facts=_facts_of(attempt)) as span:
+            claim = await self._claim(attempt)
+            span.add({"connector.outcome": claim.outcome if isinstance(claim, SendOutcome) else "claimed"})
         return claim if isinstance(claim, SendOutcome) else await self._deliver(attempt, claim)
 
     async def _claim(self, attempt: Attempt) -> Claim | SendOutcome:
@@ -159,11 +162,14 @@ class Sender:
     async def _deliver(self, attempt: Attempt, claim: Claim) -> SendOutcome:
         """Hand a claimed message to its provider, and record the result; raises TryLater or ApplicationError."""
         began_at = time.monotonic()
+        channel = claim.due.channel
+        SEND_ATTEMPTS.labels(channel).inc()
         try:
-            result = await self._send_to_provider(claim)
+            with PROVIDER_CALLS.labels(channel).time():
+                result = await self._send_to_provider(claim)
         except TryLater as fault:
             _log.info("send_is_tried_again", delivery=attempt.delivery_id, fault=fault.code, attempt=attempt.number)
-            _count_retry(claim.due.channel, fault.code)
+            SENDS_TRIED_AGAIN.labels(channel, FAULTS.show(fault.code)).inc()
             took = timedelta(seconds=time.monotonic() - began_at)
             await self._record(NothingSent(attempt, fault.code, took, fault.retry_after))
             raise
@@ -171,7 +177,11 @@ class Sender:
             _log.warning(
                 "not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault, detail=result.detail
             )
+        if result.state is DeliveryState.SENT:
+            delay = (attempt.now - claim.due.follow_up.next_at).total_seconds() + time.monotonic() - began_at
+            SEND_DELAY.labels(channel).observe(max(0.0, delay))
         outcome = await self._record(ProviderResult(attempt, claim, result))
+        SENDS.labels(channel, result.state.value).inc()
         assert outcome is not None  # noqa: S101 - only a release has none
         return outcome
 
@@ -195,7 +205,8 @@ class Sender:
 
     async def _record(self, end: AttemptEnd) -> SendOutcome | None:
         """Record how an attempt ended, as soon as the database accepts it; return the outcome, None after a release."""
-        recorded = await self.ledger.until_recorded(lambda: self._results.submit(end))
+        with tracing.span("record", facts=_facts_of(end.attempt)):
+            recorded = await self.ledger.until_recorded(lambda: self._results.submit(end))
         if recorded.changed:
             self._changed()
         return recorded.outcome
@@ -243,8 +254,14 @@ async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
 
 
 async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
+    facts = {"connector.channel": message.channel, "connector.campaign": message.campaign}
     try:
-        return await channel.send(message)
+        with tracing.span(f"send {message.channel}", "client", facts) as span:
+            try:
+                return await channel.send(message)
+            except SendError as fault:
+                span.fail(fault.code)
+                raise
     except SendError:
         raise
     except Exception as error:  # a defect of the channel: its text could name a person, so only its type is passed on
@@ -252,13 +269,14 @@ async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
 
 
-def _count_retry(channel: str, fault: str) -> None:
-    """Count a message that is tried again, in the metrics of the worker (W6)."""
-    if activity.in_activity():
-        counter = activity.metric_meter().create_counter(
-            "connector_sends_tried_again", "Messages that a provider did not accept for now, by channel and fault."
-        )
-        counter.add(1, {"channel": channel, "fault": fault})
+def _facts_of(attempt: Attempt) -> dict[str, tracing.Fact]:
+    request = attempt.request
+    return {
+        "connector.attempt": attempt.number,
+        "connector.campaign": request.campaign,
+        "connector.channel": request.channel,
+        "connector.follow_up": request.follow_up_id,
+    }
 
 
 def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:

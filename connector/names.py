@@ -65,3 +65,12 @@ def launch_id(workspace: str, campaign: str, launch: str) -> str:
 def follow_up_id(workspace: str, campaign: str, user_key: str, follow_up: str) -> str:
     """Return the workflow id of one follow-up (design 6)."""
     return f"follow-up/{workspace}/{campaign}/{user_key}/{follow_up}"
+
+
+def parse_follow_up_id(text: str) -> tuple[str | None, str]:
+    """Return the workspace and the follow-up's id of a workflow id; of any other text, None and the text itself."""
+    kind, _, rest = text.partition("/")
+    parts = rest.split("/")
+    if kind != "follow-up" or len(parts) < 4:
+        return None, text
+    return parts[0], parts[-1]

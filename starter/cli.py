@@ -60,6 +60,8 @@ COMMANDS = {
         "setup": "Bring the database to this version's tables, and register the search attributes in Temporal.",
         "settings": "Show every setting that holds here, and whether it comes from the environment, a file, an option "
         "or a default.",
+        "doctor": "Check the installation: database, tables, Temporal, workers, providers; exit code 1 if a check "
+        "fails.",
         "worker": "Run a worker until SIGTERM: workflows, sends and the outbox. Any number of workers can run.",
         "api": "Serve the HTTP API until SIGTERM; its page /docs describes it.",
         "codec-server": "Serve Temporal's remote codec protocol until SIGTERM: it decrypts payloads for whoever has a "

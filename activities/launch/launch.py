@@ -21,6 +21,7 @@ from activities.launch.sending import Chunk, LaunchSender, from_the_start
 from activities.send import Sender
 from connector import names
 from connector.ingest.intake import Intake
+from connector.metrics import LAUNCH_STEPS
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import Effect
@@ -110,6 +111,7 @@ class Launcher:
 
         while True:
             step = await self.step(page, now=now(), attempt=info.attempt, may_continue=may_continue)
+            LAUNCH_STEPS.labels(step.phase).inc()
             wait = timedelta() if step.until is None else step.until - now()
             is_over = step.phase not in ("enrolling", "sending") or wait > _SHORT_WAIT
             if is_over or now() > info.started_time + _TIME_SLICE:

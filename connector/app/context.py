@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from connector.app.configuration import open_database
+from connector.app.installation_gauges import InstallationGauges
 from connector.app.store_context import StoreContext
 from connector.health.probe import Probe
 from connector.ingest.intake import Intake
@@ -27,6 +28,7 @@ class AppContext(StoreContext):
     reconciliation: Reconciliation
     temporal: TemporalLink
     probe: Probe
+    gauges: InstallationGauges
 
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
@@ -46,6 +48,7 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
         sweep_seconds=settings.sweep_interval.total_seconds(),
         idle=intake.idle,
     )
+    probe = Probe(database, cache, workspace, temporal, refusal=lambda: outbox.refusal)
     return AppContext(
         settings=settings,
         database=database,
@@ -56,7 +59,8 @@ def build_context(settings: Settings, database: Database, temporal: TemporalLink
             database, workspace, temporal.client, every_seconds=settings.reconcile_interval.total_seconds()
         ),
         temporal=temporal,
-        probe=Probe(database, cache, workspace, temporal, refusal=lambda: outbox.refusal),
+        probe=probe,
+        gauges=InstallationGauges(database, workspace, probe),
     )
 
 

@@ -28,12 +28,19 @@ LOG_EVENTS = {
     "batch_refused": LogEvent("warning", "A workflow of yours handed over what is no batch of interactions (`code`)."),
     "card_not_rendered": LogEvent("warning", "The template of a card fails at `field` and `line`; correct the card."),
     "channel_broke": LogEvent("error", "A defect in a channel; the message becomes `send_unknown`. Report it."),
+    "check_failed": LogEvent(
+        "warning", "A `check` of the installation fails; `note` says what to do, `detail` what was answered."
+    ),
+    "check_passed": LogEvent("info", "A `check` is ok again, after `check_failed`."),
+    "checks_broke": LogEvent("error", "A defect in the checks of the installation. Report it with the line."),
     "cleanup_broke": LogEvent("error", "A defect in the cleanup; messages go on. Report it with the line."),
     "cleanup_done": LogEvent("info", "What was past its use was deleted: `rows` by table, and partitions."),
     "cleanup_failed": LogEvent("warning", "The database is away; the cleanup goes on within ten minutes."),
     "cleanup_goes_on": LogEvent("info", "How much a long cleanup has deleted so far."),
     "cleanup_incomplete": LogEvent("warning", "What the cleanup could not do, and the way out: `faults`."),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
+    "collector_reached": LogEvent("info", "Spans reach the collector again; `lost_spans` did not."),
+    "collector_unreachable": LogEvent("warning", "The collector of CONNECTOR_OTLP_ENDPOINT is away; spans are lost."),
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
     "command_warning": LogEvent("warning", "The command did its work, but `text` deserves a look."),
@@ -43,11 +50,22 @@ LOG_EVENTS = {
     ),
     "erasure_log_not_truncated": LogEvent("warning", "SQLite's log keeps pages of an erased user until readers end."),
     "finalizer_failed": LogEvent("error", "A defect in code that frees an object. Report it with the line."),
+    "follow_up_restored": LogEvent(
+        "warning",
+        "A follow-up was open in the store and its workflow had completed, because the store was restored from a "
+        "backup; it ended as its workflow did.",
+    ),
     "keys_unreadable": LogEvent("warning", "The API keys cannot be read from the database; those read last hold."),
     "launch_call_failed": LogEvent("warning", "Temporal did not answer a call for a launch; the outbox repeats it."),
+    "launch_lost": LogEvent(
+        "warning", "Temporal does not know the workflow of a launch, because it was restored; it starts again."
+    ),
     "launched": LogEvent("info", "All messages of a launch have been handled."),
     "library_message": LogEvent("", "A library says `text`; `logger` names it. `temporalio.core` is the SDK's core."),
     "message": LogEvent("info", "`connector dev` shows a message instead of sending it. Only there, with addresses."),
+    "metrics_not_read": LogEvent(
+        "warning", "The database refused the queries of `/metrics`, such as during an upgrade."
+    ),
     "not_sent": LogEvent("warning", "A provider refused messages for good (`fault`); `explain` shows each of them."),
     "note": LogEvent("info", "What a command says beside its result."),
     "outbox_call_failed": LogEvent("warning", "Temporal refused calls of the outbox; it repeats them."),
@@ -72,6 +90,7 @@ LOG_EVENTS = {
     "results_forgotten": LogEvent("error", "The worker ended without the database; these messages: `send_unknown`."),
     "results_recorded": LogEvent("info", "The results that waited for the database have been recorded."),
     "results_wait_for_database": LogEvent("warning", "Sent messages wait for the database; keep the worker running."),
+    "sdk_metrics_unavailable": LogEvent("warning", "The metrics of Temporal's SDK are missing on `/metrics`."),
     "segment_messages_rejected": LogEvent("warning", "Segment's messages do not fit; the source shows the faults."),
     "send_is_tried_again": LogEvent("info", "A provider did not take a message for now (`fault`)."),
     "sign_ins_throttled": LogEvent("warning", "Many wrong keys come from `client`: a wrong setting, or an attack."),
@@ -87,12 +106,18 @@ LOG_EVENTS = {
     "visits_wait": LogEvent("warning", "Opens and clicks wait for the database."),
     "webhook_signature_invalid": LogEvent("warning", "A webhook's signature is wrong: the secret, or a stranger."),
     "worker_crashed": LogEvent("critical", "A defect ended the worker. Report it with the line."),
+    "worker_port_listens": LogEvent("info", "The worker's own port accepts connections on `host` and `port`."),
     "worker_refused": LogEvent("error", "The worker cannot start; `text` says why and what would be right."),
     "worker_started": LogEvent("info", "The worker polls, for these `channels`."),
     "worker_stopped": LogEvent("info", "The worker has completed what it had begun, and ends."),
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),
     "workflow_failed": LogEvent("warning", "A workflow failed or timed out in Temporal; its rows have been ended."),
+    "workflows_lost": LogEvent(
+        "warning",
+        "Temporal does not know the workflows of open follow-ups (`follow_ups`), because it was restored from a "
+        "backup; they start again.",
+    ),
 }
 """By name. `library_message` has the level of the library's record."""
 
@@ -117,6 +142,8 @@ of Python's warnings and of crashes. Other commands write their notes and errors
 | `info` | the life of the process, and what it does | never |
 
 A fault has one line per kind in five minutes, not one per row: `left_out` says how many were not logged since the last.
+
+With [tracing](observability.md), `trace_id` leads from a line to its trace.
 
 Logs have no personal data: users appear by `user_key`, and an error by its type and its place in the code (`error`,
 `cause`, `at`), because its text may quote values; `pretty` shows the text, for development. `client` of

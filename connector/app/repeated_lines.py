@@ -13,7 +13,19 @@ _EVENT_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _VARIABLE_PART = re.compile(r"\d| \(|['\"]")
 _PER_ROW = frozenset({"send_is_tried_again"})
 """Events at INFO that are logged for every row to which they happen."""
-_FACTS_OF_KIND = ("address", "campaign", "card", "channel", "code", "error", "fault", "provider", "reason", "status")
+_FACTS_OF_KIND = (
+    "address",
+    "campaign",
+    "card",
+    "channel",
+    "check",
+    "code",
+    "error",
+    "fault",
+    "provider",
+    "reason",
+    "status",
+)
 """The facts of an event that make it another fault; others, such as a delivery, make it another row of the same."""
 
 _Kind = tuple[object, ...]

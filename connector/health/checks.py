@@ -13,6 +13,7 @@ from enum import StrEnum
 from connector.health.facts import NO_PROVIDER, InstallationFacts, TaskQueueFacts
 from connector.store.engine.outages import WRITE_REFUSALS
 from connector.store.engine.revision import find_revision_fault
+from connector.temporal.search_attributes import describe_missing, describe_wrong_types
 
 POLL_SECONDS = 60.0
 """A worker polls if its last poll is not older. Temporal answers a poll after a minute at the latest, and the next
@@ -90,6 +91,15 @@ def check_database(facts: InstallationFacts) -> Check:
 def check_writable(facts: InstallationFacts) -> Check:
     """Check that the database does not refuse writes."""
     found = facts.database
+    if found.lacking:
+        named = ", ".join(found.lacking[:5]) + (" …" if len(found.lacking) > 5 else "")
+        return _failed(
+            CheckName.WRITABLE,
+            Impact.INGEST,
+            "the user of CONNECTOR_DATABASE_URL may not read and write every table: GRANT it SELECT, INSERT, UPDATE "
+            "and DELETE ON ALL TABLES IN SCHEMA, and ALTER DEFAULT PRIVILEGES for the partitions to come",
+            f"it lacks a privilege on {named}",
+        )
     if found.outage is None:
         return Check(CheckName.WRITABLE)
     if found.outage not in WRITE_REFUSALS:
@@ -138,27 +148,9 @@ def check_search_attributes(facts: InstallationFacts) -> Check:
     if registered is None:
         return _unknown(name, CheckName.TEMPORAL if facts.temporal.has_namespace is not False else CheckName.NAMESPACE)
     missing = {one: kind for one, kind in facts.expected.items() if one not in registered}
-    wrong = {one: kind for one, kind in facts.expected.items() if registered.get(one, kind) != kind}
-    if wrong:
-        named = ", ".join(f"{one} is {registered[one]} and must be {kind}" for one, kind in wrong.items())
-        return _failed(
-            name,
-            Impact.SENDS,
-            f"search attributes of the namespace have another type: {named}: rename them (Temporal Cloud) or remove "
-            "them with `temporal operator search-attribute remove`, then run `connector setup`; or use a namespace of "
-            "its own for the connector",
-        )
-    if missing:
-        named = ", ".join(f"{one} ({kind})" for one, kind in missing.items())
-        return _failed(
-            name,
-            Impact.SENDS,
-            f"the namespace lacks search attributes, so that follow-ups do not start or do not end: {named}: run "
-            f"`connector setup`; on Temporal Cloud `tcld namespace search-attributes add -n {facts.temporal.namespace} "
-            + " ".join(f"--sa {one}={kind}" for one, kind in missing.items())
-            + "` or its UI",
-        )
-    return Check(name)
+    if wrong := describe_wrong_types(registered, facts.expected):
+        return _failed(name, Impact.SENDS, wrong)
+    return _failed(name, Impact.SENDS, describe_missing(missing, facts.temporal.namespace)) if missing else Check(name)
 
 
 def check_outbox(facts: InstallationFacts) -> Check:

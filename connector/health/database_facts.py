@@ -6,11 +6,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ARRAY, Text, and_, func, literal, not_, or_, select
+from sqlalchemy.exc import DBAPIError
 
 from connector.health.facts import DatabaseFacts
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.campaigns import Campaign
+from connector.store import tables
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
 from connector.store.cleanup.runs import find_cleanup_fault, load_cleanup_state
@@ -20,6 +22,10 @@ from connector.store.engine.revision import find_revision_fault, read_oldest_pro
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.retries import find_retried_channels
 
+_DAMAGED = "a query of the checks fails, although the revision is right: restore the tables from a backup"
+_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_WRITTEN = [table.name for table in tables.metadata.sorted_tables if table not in (tables.audit, tables.compatibility)]
+"""The tables whose rows are changed and deleted."""
 _TRANSACTION_SECONDS = 1.5
 """Shorter by more than a transaction's grace, so that the database names the outage before the probe's timeout."""
 
@@ -44,6 +50,8 @@ class DatabaseProbe:
             return _outage(error.outage, error.advice, error.detail)
         except TimeoutError:
             return _outage(Outage.SILENT)
+        except DBAPIError as error:
+            return _outage(Outage.UNREACHABLE, _DAMAGED, type(error.orig or error).__name__)
 
     async def _gather(self) -> DatabaseFacts:
         async with self._database.read(self._workspace, seconds=_TRANSACTION_SECONDS) as tx:
@@ -53,6 +61,7 @@ class DatabaseProbe:
                 return DatabaseFacts(revisions=revisions)
             version = (await read_head(tx)).version
             is_read_only = self._database.dialect == "postgresql" and await _is_read_only(tx)
+            lacking = await _find_lacking(tx) if self._database.dialect == "postgresql" else ()
             retried = await find_retried_channels(tx)
             cleanup_fault = find_cleanup_fault(await load_cleanup_state(tx))
         refusal = Outage.READ_ONLY if is_read_only else self._database.health.refuses_writes
@@ -61,14 +70,19 @@ class DatabaseProbe:
             advice=refusal and ADVICE[refusal],
             revisions=revisions,
             oldest_program=oldest_program,
+            lacking=lacking,
             retried=retried,
             channels=await self._load_channels(version),
             cleanup_fault=cleanup_fault,
         )
 
-    async def _load_channels(self, version: int) -> Mapping[str, Sequence[str]]:
+    async def _load_channels(self, version: int) -> Mapping[str, Sequence[str]] | None:
+        """Return the live campaigns by channel; None: a later version of the program wrote a definition."""
         if self._channels is None or self._channels[0] != version:
-            catalogue = await self._cache.at_least(self._database, version)
+            try:
+                catalogue = await self._cache.at_least(self._database, version)
+            except ValueError:
+                return None
             self._channels = catalogue.version, channels_in_use(catalogue)
         return self._channels[1]
 
@@ -88,6 +102,14 @@ async def _is_read_only(tx: Transaction) -> bool:
     """Whether PostgreSQL refuses writes: a standby that was not promoted, or a server that was set to read-only."""
     is_read_only = func.current_setting("default_transaction_read_only") == "on"
     return bool((await tx.execute(select(or_(func.pg_is_in_recovery(), is_read_only)))).scalar_one())
+
+
+async def _find_lacking(tx: Transaction) -> Sequence[str]:
+    """Return the tables that PostgreSQL's user may not read and write, in the order of their names."""
+    name = func.unnest(literal(_WRITTEN, ARRAY(Text))).column_valued("name")
+    table = func.to_regclass(name)
+    may_all = and_(*(func.has_table_privilege(table, privilege) for privilege in _PRIVILEGES))
+    return (await tx.execute(select(name).where(not_(func.coalesce(may_all, True))).order_by(name))).scalars().all()
 
 
 def _outage(outage: Outage, advice: str | None = None, detail: str | None = None) -> DatabaseFacts:

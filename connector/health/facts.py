@@ -20,6 +20,7 @@ class DatabaseFacts:
         outage: why no transaction is possible, or why writes are refused; None: the database is usable.
         advice: what to do about the outage.
         detail: host, port, database and the reason as the server or the driver gave them; never a password.
+        lacking: the tables on which the user of the database lacks a privilege.
         revisions: the rows of `alembic_version`; None: there is no such table.
         oldest_program: what `read_oldest_program` returns.
         retried: the (channel, fault) pairs of messages that are due and tried again (W6).
@@ -32,6 +33,7 @@ class DatabaseFacts:
     detail: str | None = None
     revisions: Sequence[str] | None = ()
     oldest_program: str | None = None
+    lacking: Sequence[str] = ()
     retried: Sequence[tuple[str, str]] = ()
     channels: Mapping[str, Sequence[str]] | None = None
     cleanup_fault: str | None = None

@@ -6,15 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from connector.health.check_log import CheckLog
 from connector.health.checks import CheckName
 from connector.health.database_facts import DatabaseProbe
-from connector.health.facts import InstallationFacts, OutboxFacts, TemporalFacts
+from connector.health.facts import DatabaseFacts, InstallationFacts, OutboxFacts, TemporalFacts
 from connector.health.readiness import Readiness
-from connector.health.temporal_facts import gather_temporal_facts, type_name
+from connector.health.temporal_facts import gather_temporal_facts
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.engine.revision import NEWEST_REVISION
-from connector.temporal.client import SEARCH_ATTRIBUTES, TemporalLink
+from connector.temporal.client import EXPECTED_ATTRIBUTES, TemporalLink
 
 PROBE_SECONDS = 3.0
 """How long database and Temporal may take, at the same time, to answer a probe."""
@@ -44,7 +45,7 @@ class Probe:
     ) -> None:
         self._database = DatabaseProbe(database, cache, workspace)
         self._workspace, self._temporal, self._clock = workspace, temporal, clock
-        self._refusal = refusal
+        self._refusal, self._log = refusal, CheckLog(clock)
         self._running: asyncio.Task[Readiness] | None = None
         self._kept: TemporalFacts | None = None
         self._kept_until = 0.0
@@ -68,6 +69,7 @@ class Probe:
         outbox = OutboxFacts(self._refusal()) if self._refusal is not None else None
         facts = InstallationFacts(database, temporal, EXPECTED_ATTRIBUTES, NEWEST_REVISION, outbox)
         readiness = Readiness.of(facts)
+        self._log.record(readiness.checks)
         if not is_kept:
             is_good = all(readiness.is_ok(name) for name in _TEMPORAL_CHECKS)
             self._kept_until = self._clock() + (_KEEP_SECONDS if is_good else _KEEP_PROBLEMS_SECONDS)
@@ -79,8 +81,13 @@ class Probe:
         return self._kept
 
 
-EXPECTED_ATTRIBUTES = {key.name: type_name(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
-"""The search attributes that this program needs, with their types."""
+async def examine_without_database(
+    database: DatabaseFacts, temporal: TemporalLink, workspace: str, timeout_seconds: float
+) -> Readiness:
+    """Return the readiness if the facts of the database are known without opening it: its folder is missing."""
+    found = await gather_temporal_facts(temporal, workspace, timeout_seconds)
+    return Readiness.of(InstallationFacts(database, found, EXPECTED_ATTRIBUTES, NEWEST_REVISION))
+
 
 _TEMPORAL_CHECKS = (
     CheckName.TEMPORAL,

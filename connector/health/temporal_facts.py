@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Literal, TypeVar, get_args
 
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
@@ -26,6 +26,7 @@ from connector.rules.model.values import ChannelName
 from connector.settings.environment import SettingsWrong
 from connector.temporal.client import TemporalLink, TemporalUnavailable
 from connector.temporal.connection_faults import describe_connection_fault
+from connector.temporal.search_attributes import type_name
 
 _T = TypeVar("_T")
 
@@ -84,12 +85,6 @@ async def _list_search_attributes(client: Client) -> Mapping[str, str]:
     request = ListSearchAttributesRequest(namespace=client.namespace)
     answer = await client.operator_service.list_search_attributes(request)
     return {name: type_name(kind) for name, kind in answer.custom_attributes.items()}
-
-
-def type_name(kind: int) -> str:
-    """Return the name of a search attribute's type as `temporal` and `tcld` write it, such as `Keyword`."""
-    words = IndexedValueType.Name(IndexedValueType.ValueType(kind)).removeprefix("INDEXED_VALUE_TYPE_").split("_")
-    return "".join(word.capitalize() for word in words)
 
 
 async def _find_reported_problems(client: Client, workspace: str) -> ReportedProblems:

@@ -17,6 +17,7 @@ from connector.rules.triggering.evaluator import Evaluator, UserState
 from connector.rules.triggering.overtaken import RefusedTrigger
 from connector.rules.triggering.user_log import LogIncomplete, LogNeeds, UserLog
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.deliveries import load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import (
     count_generations,
@@ -29,6 +30,7 @@ from connector.store.follow_ups.receipts import load_receipts
 from connector.store.follow_ups.refusals import WaitedAt, load_overtaken, load_refusals, replace_reasons
 from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_newest, load_profiles, raise_newest
+from connector.tracing import remember_begun
 
 _FIRST_PART, _GROWTH = 100, 4
 """Of each type of items that bears on a replay, so many are loaded first, and so many times as many next: as a rule a
@@ -57,8 +59,12 @@ class BatchEvaluation:
         logged = self._relevant(logged)
         if not logged:
             return False
-        changes = await self._evaluate(await self._load(logged), logged)
+        states = await self._load(logged)
+        changes = await self._evaluate(states, logged)
         changed = await self._apply(changes)
+        were_open = {one.id for state in states.values() for one in state.follow_ups if one.is_open}
+        newest = {change.follow_up.id: change.follow_up for _, change in changes if isinstance(change, EndedFollowUp)}
+        count_ended(self._tx, (newest[id] for id in newest.keys() & were_open))
         await raise_newest(self._tx, {key: max(entry.t for entry in entries) for key, entries in logged.items()})
         return changed
 
@@ -200,6 +206,7 @@ class BatchEvaluation:
         # Ends are stored first, so that a superseded wait has left its place in the unique index.
         await end_follow_ups(self._tx, list(ended.values()))
         await insert_follow_ups(self._tx, list(begun.values()), self._tx.now)
+        remember_begun({follow_up.id: follow_up.user_key for follow_up in begun.values()})
         await self._record_decisions(changes)
         return bool(begun or ended)
 

@@ -15,6 +15,7 @@ from connector.rules.model.values import ChannelName, Id
 from connector.settings.api_limits import ApiLimits
 from connector.settings.client import ClientSettings
 from connector.settings.codec import CodecSettings
+from connector.settings.collector import OtlpEndpoint
 from connector.settings.durations import Duration, between
 from connector.settings.environment import Section, setting
 from connector.settings.inbox import InboxSettings
@@ -76,6 +77,13 @@ class Settings(Section):
     log_format: Literal["auto", "pretty", "json"] = setting(
         "auto", "`auto`: readable lines (`pretty`) on a terminal, else JSON"
     )
+    otlp_endpoint: OtlpEndpoint | None = setting(
+        None,
+        "the collector that receives traces, see [tracing](observability.md)",
+        form="`http://HOST:4318`",
+        default_text="no traces",
+        read_by="API, worker",
+    )
     segment_mapping: Path | None = setting(
         None,
         "a YAML file that extends the mapping of events and traits of Segment's and RudderStack's SDKs; see "
@@ -112,6 +120,21 @@ class Settings(Section):
         gt=0,
         le=MAX_KEY_RATE,
         allow_inf_nan=False,
+    )
+    worker_host: str = setting(
+        "127.0.0.1",
+        "the address on which the worker's own port listens; another one than loopback only on a network of your own, "
+        "see [security](security.md)",
+        read_by="worker",
+    )
+    worker_port: int | None = setting(
+        None,
+        "the worker's own port, without a key, for `/healthz`, `/readyz` and [`/metrics`](metrics.md); 0 for any free "
+        "one",
+        default_text="off",
+        read_by="worker",
+        ge=0,
+        le=65535,
     )
     api_docs: bool = setting(True, "`false` removes `/docs` and `/openapi.json`", read_by="API")
     api_trusted_proxies: list[Network] = setting(

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, case, delete, select, update
 
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_ends
 from connector.store.follow_ups.ending import end_partly_sent_of
 from connector.store.follow_ups.follow_ups import is_launched
 from connector.store.follow_ups.renaming import find_settled, rename_erased
@@ -97,11 +98,13 @@ async def _end_waits(tx: Transaction, user_key: str, now: datetime) -> None:
     await end_partly_sent_of(tx, user_key, Reason.ERASED, now)
     table = follow_ups.c
     of_user = (tx.in_workspace(follow_ups), table.user_key == user_key)
-    await tx.execute(
+    ended = await tx.execute(
         update(follow_ups)
         .where(*of_user, table.state.in_([State.WAITING.value, State.HELD.value]))
         .values(state=State.DROPPED.value, reason=Reason.ERASED.value, decided_at=now, ended_outside=True)
+        .returning(table.campaign)
     )
+    count_ends(tx, ((campaign, State.DROPPED, Reason.ERASED) for campaign in ended.scalars()))
     # The trigger of a launch is the launch's, which finds the messages that are being sent by it.
     began = {"trigger": _ERASED_TRIGGER, "trigger_id": _ERASED}
     await tx.execute(update(follow_ups).where(*of_user, ~is_launched()).values(began))

@@ -1,7 +1,8 @@
 """The client of Temporal: connection, data converter with its codec, sandbox, search attributes and start arguments.
 
 ConnectorError
-└── TemporalUnavailable  the server does not answer
+├── TemporalUnavailable    the server does not answer
+└── WrongSearchAttributes  the namespace has them with other types
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from connector.settings.environment import SettingsWrong
 from connector.temporal.codec import EncryptionCodec
 from connector.temporal.connection_faults import ConnectionLog, describe_connection_fault
 from connector.temporal.runtime import process_runtime
+from connector.temporal.search_attributes import describe_wrong_types, type_name
+from connector.tracing import installed_tracer
 from connector.wire import FollowUpStart, LaunchStart
 
 CAMPAIGN = SearchAttributeKey.for_keyword("CampaignId")
@@ -49,6 +52,8 @@ REASON = SearchAttributeKey.for_keyword(names.REASON_ATTRIBUTE)
 DUE_AT = SearchAttributeKey.for_datetime("DueAt")
 SEARCH_ATTRIBUTES: tuple[SearchAttributeKey[Any], ...] = (CAMPAIGN, USER_KEY, STATE, REASON, DUE_AT)
 """Every search attribute of the connector; `connector setup`, `connector dev` and the tests register these."""
+EXPECTED_ATTRIBUTES = {key.name: type_name(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+"""Their types by name, as Temporal's programs write them."""
 
 _DEFAULT_ADDRESS = "localhost:7233"
 _CONNECT_TIMEOUT_SECONDS = 5.0
@@ -59,6 +64,10 @@ _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
 
 class TemporalUnavailable(ConnectorError, ConnectionError):
     """Temporal cannot be reached. Work that needs only the store continues."""
+
+
+class WrongSearchAttributes(ConnectorError):
+    """The namespace has search attributes of the connector's names with other types."""
 
 
 def connector_plugin(*, sandboxed: bool = True, keys: Sequence[CodecKey] | None = None) -> SimplePlugin:
@@ -128,9 +137,10 @@ def _read_connect_config() -> dict[str, Any]:
 
 
 async def _connect(config: dict[str, Any]) -> Client:
-    plugins = [connector_plugin(sandboxed=False)]
+    plugins, tracer = [connector_plugin(sandboxed=False)], installed_tracer()
+    interceptors = [] if tracer is None else [tracer.interceptor]
     try:
-        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins)
+        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins, interceptors=interceptors)
     except ValueError as error:
         raise SettingsWrong(f"TEMPORAL_ADDRESS: {error}; write HOST:PORT") from None
 
@@ -191,10 +201,14 @@ async def register_search_attributes(client: Client) -> list[str]:
 
     Raises:
         RPCError: the server refused, for example because its search attributes are managed elsewhere.
+        WrongSearchAttributes: some are registered with another type; nothing was changed.
     """
     operator = client.operator_service
     request = ListSearchAttributesRequest(namespace=client.namespace)
     known = await operator.list_search_attributes(request, timeout=RPC_TIMEOUT)
+    registered = {name: type_name(kind) for name, kind in known.custom_attributes.items()}
+    if wrong := describe_wrong_types(registered, EXPECTED_ATTRIBUTES):
+        raise WrongSearchAttributes(wrong)
     missing = [key for key in SEARCH_ATTRIBUTES if key.name not in known.custom_attributes]
     if missing:
         await operator.add_search_attributes(

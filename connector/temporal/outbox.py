@@ -18,7 +18,8 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from connector import names
+from connector import names, tracing
+from connector.metrics import OUTBOX_CALLS
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
@@ -141,7 +142,8 @@ class Outbox:
             async with self._database.write(self._workspace) as tx:
                 await mark(tx, ids)
 
-        page = Page(rows, lambda row: call(client, self._workspace, row), mark_group)
+        name = "start" if call is _start_follow_up else "signal"
+        page = Page(rows, lambda row: _count_call(name, call(client, self._workspace, row)), mark_group)
         await page.process()
         if page.failure is not None and not page.done:
             raise page.failure
@@ -176,7 +178,7 @@ class Outbox:
         refusal: RPCError | None = None
         for row in rows:
             try:
-                await _start_or_signal_launch(client, self._workspace, row)
+                await _count_call("launch", _start_or_signal_launch(client, self._workspace, row))
             except RPCError as error:
                 if error.status in REFUSALS:
                     refusal = error
@@ -221,6 +223,16 @@ async def _wait_for_any(*events: asyncio.Event, seconds: float) -> None:
         wait.cancel()
 
 
+async def _count_call(name: str, call: Awaitable[None]) -> None:
+    """Make a call to Temporal, and count it by its gRPC status."""
+    try:
+        await call
+    except RPCError as error:
+        OUTBOX_CALLS.labels(name, error.status.name).inc()
+        raise
+    OUTBOX_CALLS.labels(name, "OK").inc()
+
+
 async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
     start = FollowUpStart(
         workspace=workspace,
@@ -230,7 +242,7 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
         due_at=row["due_at"],
         channels=tuple(row["channels"]),
     )
-    with suppress(WorkflowAlreadyStartedError):  # an earlier sweep started it and could not mark it
+    with tracing.continuing(row["id"]), suppress(WorkflowAlreadyStartedError):  # an earlier sweep could not mark it
         await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start), rpc_timeout=RPC_TIMEOUT)
 
 

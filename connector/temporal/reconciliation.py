@@ -23,6 +23,8 @@ from connector.store.engine.database import Database, StoreUnavailable, database
 from connector.store.follow_ups.ending import end_closed, find_open
 from connector.store.follow_ups.launches import LaunchRow, end_launch, find_unfinished, load_due_rows
 from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client
+from connector.temporal.comparison import LATE
+from connector.temporal.recovery import Recovery
 
 _log = structlog.get_logger("reconciliation")
 
@@ -44,14 +46,22 @@ class Reconciliation:
     Args:
         client: Temporal's client, or a way to get it: the reconciliation may start before Temporal does.
         every_seconds: the pause between two runs.
+        late: how long after its time a follow-up is looked up in Temporal.
     """
 
     def __init__(
-        self, database: Database, workspace: str, client: ClientSource, *, every_seconds: float = 60.0
+        self,
+        database: Database,
+        workspace: str,
+        client: ClientSource,
+        *,
+        every_seconds: float = 60.0,
+        late: timedelta = LATE,
     ) -> None:
         self._database, self._workspace, self._client = database, workspace, client
         self._every_seconds = every_seconds
         self._last_run_at: datetime | None = None
+        self._recovery = Recovery(database, workspace, late=late)
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Reconcile until `stopped`. If Temporal or the database is down, log that; the next run covers the gap."""
@@ -64,7 +74,9 @@ class Reconciliation:
                 await asyncio.wait_for(stopped.wait(), self._every_seconds)
 
     async def reconcile(self) -> int:
-        """End the rows of follow-ups and launches that were closed since the last run; return how many rows ended.
+        """End the rows of follow-ups and launches that were closed since the last run, and mend what was restored.
+
+        Returns how many rows changed.
 
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
@@ -76,7 +88,8 @@ class Reconciliation:
         async for page in self._closed_workflows(client):
             ended += await self._end_follow_ups(client, page)
         self._last_run_at = began_at
-        return ended + await end_closed_launches(self._database, self._workspace, client)
+        ended += await end_closed_launches(self._database, self._workspace, client)
+        return ended + await self._recovery.mend(client)
 
     async def _closed_workflows(self, client: Client) -> AsyncIterator[dict[str, WorkflowExecution]]:
         """Yield the closed workflows in pages, each by the id of its follow-up."""

@@ -7,15 +7,47 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 
 _FILTER = TelemetryFilter(core_level="WARN", other_level="ERROR")
 _MAX_FIELD_CHARACTERS = 300
 _RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "event", "level", "logger", "timestamp"}
 _ERROR_TYPE = re.compile(r'r#type: "([^"]{1,100})"')
+
+
+_METRICS_ATTEMPTS = 5
+_page_address: str | None = None
+"""Where the runtime serves its metrics; None: it does not."""
+
+
+def serve_sdk_metrics() -> str | None:
+    """Create the runtime of this process so that it serves its metrics on a port of loopback; return the page's URL.
+
+    Returns None if the process has its runtime already, which cannot be changed.
+    """
+    global _page_address
+    for _ in range(_METRICS_ATTEMPTS):  # another process can take the port before the runtime does
+        if process_runtime.cache_info().currsize:
+            break
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            _page_address = f"127.0.0.1:{probe.getsockname()[1]}"
+        with suppress(ValueError):
+            process_runtime()
+    if not process_runtime.cache_info().currsize:
+        _page_address = None
+    return None if _page_address is None else f"http://{_page_address}/metrics"
 
 
 @cache
@@ -29,9 +61,21 @@ def process_runtime() -> Runtime:
         prepend_target_on_message=False,
         append_log_fields_to_message=False,
     )
-    runtime = Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=_FILTER, forwarding=forwarding)))
+    telemetry = TelemetryConfig(
+        logging=LoggingConfig(filter=_FILTER, forwarding=forwarding),
+        metrics=None if _page_address is None else _metrics_at(_page_address),
+        attach_service_name=False,
+    )
+    runtime = Runtime(telemetry=telemetry)
     Runtime.set_default(runtime, error_if_already_set=False)
     return runtime
+
+
+def _metrics_at(address: str) -> PrometheusConfig:
+    """Return the configuration by the conventions of OpenMetrics: `_total`, and seconds."""
+    return PrometheusConfig(
+        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+    )
 
 
 def _describe_core_record(record: logging.LogRecord) -> bool:

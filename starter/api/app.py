@@ -17,7 +17,7 @@ from starter.api.access.scopes import Keys
 from starter.api.openapi import document as openapi
 from starter.api.requests.admission import Admission
 from starter.api.requests.errors import install_error_handlers
-from starter.api.requests.middleware import RequestMiddleware
+from starter.api.requests.middleware import NO_TELEMETRY, RequestMiddleware
 from starter.api.requests.paths import EncodedPaths, decode_path_parameters
 from starter.api.requests.query import check_parameters
 from starter.api.routes import (
@@ -54,6 +54,7 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
         openapi_url="/openapi.json" if context.settings.api_docs else None,
         routes=list(_routes(context.settings.api_docs)),
         redirect_slashes=False,  # a redirect would lead to another user
+        telemetry=NO_TELEMETRY,
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
     app.state.context, app.state.keys, app.state.tracking = context, keys, tracking.open_tracking(context)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from socket import socket as Socket
-from typing import Literal
 
 import structlog
 import uvicorn
@@ -15,8 +13,9 @@ from fastapi import FastAPI
 
 from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
+from connector.app.http_server import SHUTDOWN_SECONDS, bounded_protocol, serve_until
 from connector.app.preflight import check_tables, listen
-from connector.settings.api_limits import ApiLimits
+from connector.app.tracing import tracing
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
@@ -24,16 +23,6 @@ from starter.api.app import create_app
 from starter.api.codec import create_codec_app
 
 _log = structlog.get_logger("api")
-_SHUTDOWN_SECONDS = 5
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to its caller: uvicorn would re-raise them and end the process."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Install no signal handlers."""
-        yield
 
 
 async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event) -> None:
@@ -43,6 +32,11 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
         KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
         StoreUnavailable: the database refuses these settings.
     """
+    with tracing(settings, "api"):
+        await _serve_api(settings, host, port, stopped)
+
+
+async def _serve_api(settings: Settings, host: str, port: int, stopped: asyncio.Event) -> None:
     async with open_context(settings) as context:
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
@@ -73,13 +67,7 @@ async def serve_codec(settings: Settings, host: str, port: int, origins: Sequenc
 
 async def _serve_app(app: FastAPI, settings: Settings, socket: Socket, stopped: asyncio.Event) -> None:
     _freeze_imported_objects()
-    server = _Server(uvicorn_config(app, settings))
-    serving = asyncio.create_task(server.serve(sockets=[socket]))
-    stop = asyncio.create_task(stopped.wait())
-    await asyncio.wait((serving, stop), return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    await serving
-    stop.cancel()
+    await serve_until(stopped, uvicorn_config(app, settings), socket)
 
 
 def _address(socket: Socket) -> dict[str, object]:
@@ -98,25 +86,15 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """Return the uvicorn configuration: no access log, no server header; only trusted proxies name the client."""
     return uvicorn.Config(
         app,
-        http=_http_protocol(settings.api_limits),
+        http=bounded_protocol(settings.api_limits.max_connections),
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.api_trusted_proxies),
         forwarded_allow_ips=[str(network) for network in settings.api_trusted_proxies],
-        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-
-
-def _http_protocol(limits: ApiLimits) -> type[asyncio.Protocol] | Literal["h11"]:
-    """Return httptools' protocol; h11's if httptools is not installed (Windows, PyPy)."""
-    try:
-        from starter.api.requests.http_protocol import BoundedHttpToolsProtocol
-    except ImportError:
-        return "h11"
-
-    return type("Protocol", (BoundedHttpToolsProtocol,), {"max_connections": limits.max_connections})
 
 
 async def _check_store(database: Database, keys: Keys) -> None:

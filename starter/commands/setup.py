@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from connector.app.context import open_context
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.migrate import migrate
-from connector.temporal.client import SEARCH_ATTRIBUTES, register_search_attributes
+from connector.temporal.client import EXPECTED_ATTRIBUTES, SEARCH_ATTRIBUTES, register_search_attributes
+from connector.temporal.search_attributes import cloud_command
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import start_command
 from starter.commands.store_session import run
@@ -39,6 +40,18 @@ def setup(data: DataOption = None, as_json: JsonOption = False) -> None:
     return print_result(f"Temporal: {registered} registered; searchable are {', '.join(result['search_attributes'])}")
 
 
+def _refusal(error: RPCError, namespace: str) -> str:
+    """Return what Temporal refused, and how to register the attributes instead."""
+    if error.status is RPCStatusCode.NOT_FOUND:
+        way_out = f"create the namespace with `temporal operator namespace create -n {namespace}`, then repeat this"
+    else:
+        way_out = (
+            "repeat this as an administrator, or with `temporal operator search-attribute create`; on Temporal Cloud "
+            f"{cloud_command(EXPECTED_ATTRIBUTES, namespace)}"
+        )
+    return f"Temporal refused the search attributes ({error.status.name}: {error.message}): {way_out}"
+
+
 async def _set_up(data: Path | None) -> dict[str, Any]:
     async with open_context(start_command(data, log_level="ERROR")) as context:
         await migrate(context.database)
@@ -46,8 +59,8 @@ async def _set_up(data: Path | None) -> dict[str, Any]:
         try:
             registered = await register_search_attributes(await context.temporal.client())
         except RPCError as error:
-            problem = f"Temporal refused the search attributes ({error.status.name}): {error.message}"
-            raise NotRegistered(problem) from None
+            client = await context.temporal.client()
+            raise NotRegistered(_refusal(error, client.namespace)) from None
     return {
         "database": context.database.dialect,
         "registered": registered,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from connector import names
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.explaining.context import DecisionContext, receipt_of
 from connector.rules.explaining.evidence import collect_evidence
@@ -28,8 +29,11 @@ from starter.explain.explanation import Decision, DeliveryView, Evidence, Intera
 class ExplanationBuilder:
     """Builds decisions from a user's record and the current catalogue, as of the instant at which it was read (UTC)."""
 
-    def __init__(self, stored: StoredUser, record: UserRecord, catalogue: Catalogue, as_of: datetime) -> None:
-        self._stored, self._record, self._catalogue, self._as_of = stored, record, catalogue, as_of
+    def __init__(
+        self, workspace: str, stored: StoredUser, record: UserRecord, catalogue: Catalogue, as_of: datetime
+    ) -> None:
+        self._workspace, self._as_of = workspace, as_of
+        self._stored, self._record, self._catalogue = stored, record, catalogue
         self._history = LoggedHistory(list(record.items.values()))
 
     def decisions(self, campaign: str) -> list[Decision]:
@@ -58,12 +62,18 @@ class ExplanationBuilder:
             looked_at=_evidence(context),
             key=_key(follow_up.key),
             follow_up=follow_up.id,
+            workflow_id=self._workflow_id(follow_up),
             revision=follow_up.revision,
             due_at=format_instant(follow_up.due_at),
             next_at=format_instant(follow_up.next_at),
             decided_at=format_instant(follow_up.decided_at),
             messages=[self._message(context, message) for message in messages],
         )
+
+    def _workflow_id(self, follow_up: FollowUp) -> str | None:
+        if is_launched(follow_up):
+            return None
+        return names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
 
     def _describe_state(self, follow_up: FollowUp, messages: Sequence[DeliveryRecord]) -> str:
         if not follow_up.is_open:
@@ -96,6 +106,7 @@ class ExplanationBuilder:
             looked_at=_evidence(self._decided_context(decided, logged)) if logged else [],
             key=_key(decided.key),
             follow_up=None,
+            workflow_id=None,
             revision=None,
             due_at=None,
             next_at=None,

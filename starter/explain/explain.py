@@ -21,7 +21,7 @@ from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
 from connector.store.reporting.history import MAX_DECISIONS, UserRecord, load_user_record
 from connector.store.users.marks import find_erased_ids
-from connector.store.users.users import StoredUser, UserErased, find_user
+from connector.store.users.users import StoredUser, UserErased, find_key, find_user, load_users
 from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
 
@@ -40,6 +40,7 @@ async def explain_user(
     """Explain every decision about a user, of all campaigns or of one, and why others made none.
 
     Args:
+        user: any id of the user, or the `user_key`.
         most: how many decisions at most, the newest.
 
     Raises:
@@ -48,9 +49,9 @@ async def explain_user(
     """
     async with context.database.read(context.workspace) as tx:
         as_of = await database_now(tx)
-        stored = await find_user(tx, user)
+        stored = await find_user(tx, user) or (await load_users(tx, [user])).get(user)
         if stored is None:
-            if await find_erased_ids(tx, [user]):
+            if await find_erased_ids(tx, [user]) or await find_key(tx, user):
                 raise UserErased(f"the user {user} was erased; no decision names them any more")
             raise UnknownUser(f"the user {user} is not known: no report and no description names them")
         record = await load_user_record(tx, stored.user_key, campaign=campaign, limit=most)
@@ -58,20 +59,26 @@ async def explain_user(
     catalogue = await context.cache.at_least(context.database)
     if campaign is not None and campaign not in catalogue.entries:
         raise UnknownCampaign(f"{campaign} is not known; {suggest_id(catalogue, campaign)}")
-    return _explanation(stored, record, catalogue, as_of, campaign)
+    builder = ExplanationBuilder(context.workspace, stored, record, catalogue, as_of)
+    return _explanation(builder, stored, record, catalogue, as_of, campaign)
 
 
 def _explanation(
-    stored: StoredUser, record: UserRecord, catalogue: Catalogue, as_of: datetime, campaign: str | None
+    builder: ExplanationBuilder,
+    stored: StoredUser,
+    record: UserRecord,
+    catalogue: Catalogue,
+    as_of: datetime,
+    campaign: str | None,
 ) -> Explanation:
     decided = sorted({p.campaign for p in record.follow_ups} | {d.campaign for d in record.decided})
     if campaign is None:
         undecided = _undecided_near_misses(record, catalogue)
     else:
         undecided = [] if campaign in record.campaigns else [campaign]
-    builder = ExplanationBuilder(stored, record, catalogue, as_of)
     return Explanation(
         user=stored.user.id,
+        user_key=stored.user_key,
         as_of=format_instant(as_of),
         is_cut=record.is_cut,
         unreachable=list(suppressed_channels(stored.user, stored.unreachable)),

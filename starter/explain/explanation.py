@@ -54,7 +54,8 @@ class Decision(BaseModel):
     """The outcome of one interaction: a follow-up, a refusal, or a late exception (`noted`).
 
     `follow_up`, `due_at` and `next_at` are null for refusals and late exceptions; `reason` is null if a message was
-    sent or the follow-up is open; `decided_at` is null while it is open.
+    sent or the follow-up is open; `decided_at` is null while it is open. `workflow_id` is that of the workflow in
+    Temporal, null if a launch sends the message.
     """
 
     interaction: InteractionView
@@ -64,6 +65,7 @@ class Decision(BaseModel):
     looked_at: list[Evidence]
     key: Any
     follow_up: str | None
+    workflow_id: str | None
     revision: int | None
     due_at: str | None
     next_at: str | None
@@ -99,11 +101,13 @@ class NoDecision(BaseModel):
 class Explanation(BaseModel):
     """Every decision about one user.
 
-    `is_cut` is true if there are older decisions, which are left out. `unreachable` has the channels on which the
+    `user_key` is the user's name in Temporal and in the audit trail. `is_cut` is true if there are older decisions,
+    which are left out. `unreachable` has the channels on which the
     user's current address is suppressed.
     """
 
     user: str
+    user_key: str
     as_of: str
     is_cut: bool
     unreachable: list[str]
@@ -113,7 +117,7 @@ class Explanation(BaseModel):
 
 def render_text(explanation: Explanation) -> Iterator[str]:
     """Yield the lines of an explanation for people."""
-    yield f"{explanation.user}, as of {explanation.as_of}"
+    yield f"{explanation.user}, as of {explanation.as_of}, user key {explanation.user_key}"
     if explanation.is_cut:
         yield "older decisions are left out; name one campaign with --campaign to see more of its decisions"
     if explanation.unreachable:
@@ -133,13 +137,16 @@ def _campaign_lines(campaign: CampaignExplanation) -> Iterator[str]:
     yield f"{campaign.campaign} ({campaign.state}{published})"
     for decision in campaign.chapters:
         yield f"  {_interaction_line(decision.interaction)}"
-        yield from (f"    {line}" for line in _decision_lines(decision))
+        yield from (f"    {line}" for line in decision_lines(decision))
 
 
-def _decision_lines(decision: Decision) -> Iterator[str]:
+def decision_lines(decision: Decision) -> Iterator[str]:
+    """Yield the lines of one decision for people."""
     if decision.follow_up is not None:
         key = f" for {format_value(decision.key)}" if decision.key is not None else ""
         yield f"began the follow-up {decision.follow_up}{key}, due at {decision.due_at}"
+    if decision.workflow_id is not None:
+        yield f"  workflow {decision.workflow_id}"
     yield _outcome_line(decision)
     yield from (f"  {evidence.words}" for evidence in decision.looked_at)
     for message in decision.messages:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from connector.health.check_log import CheckLog
 from connector.health.checks import CheckName, CheckStatus, run_checks
 from connector.health.facts import (
     NO_PROVIDER,
@@ -23,6 +25,7 @@ from connector.health.facts import (
 from connector.health.readiness import Readiness
 from connector.store.cleanup.runs import CleanupState, find_cleanup_fault
 from connector.store.engine.outages import ADVICE, Outage
+from tests.support.api import Clock
 from tests.support.repository import ROOT
 
 NEWEST = "0016"
@@ -184,6 +187,21 @@ def test_a_poller_without_a_provider_that_has_stopped_does_not_count() -> None:
     old, new = queue(90, channel="email", identity=f"1@host{NO_PROVIDER}"), queue(1, channel="email")
     facts = with_temporal(queues=[replace(new, pollers=[*old.pollers, *new.pollers])])
     assert Readiness.of(facts).failed == []
+
+
+def test_failures_are_logged_once_with_their_end() -> None:
+    """A worker that has just started is not a failure; a check that is unknown meanwhile changes nothing."""
+    clock, good, bad = Clock(), run_checks(GOOD), run_checks(with_temporal(search_attributes={}))
+    log = CheckLog(clock)
+    with capture_logs() as logged:
+        for checks in (bad, bad, good, bad, run_checks(NO_TEMPORAL), bad, bad, good, good):
+            log.record(checks)
+            clock.now += 3
+    assert [(line["event"], line["check"]) for line in logged] == [
+        ("check_failed", "search_attributes"),
+        ("check_passed", "search_attributes"),
+    ]
+    assert "run `connector setup`" in logged[0]["note"]
 
 
 def test_the_checks_are_documented() -> None:

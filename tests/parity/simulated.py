@@ -62,19 +62,28 @@ def simulate(story: Story) -> Outcomes:
             refused = list(refusal.problems)
         simulation.report_waiting()
         users = [spill.load_user(id) for id in spill.user_ids()]
-        for user in users:
-            pruned[user.id].add(user)
-        return _outcomes(simulation, users, pruned, refused)
+        return collect_outcomes(simulation, users, refused, pruned)
 
 
-def _outcomes(
-    simulation: Simulation, users: Sequence[SimulatedUser], pruned: Mapping[str, Pruned], refused: list[str]
+def collect_outcomes(
+    simulation: Simulation,
+    users: Sequence[SimulatedUser],
+    refused: list[str],
+    pruned: Mapping[str, Pruned] | None = None,
 ) -> Outcomes:
-    made = MadeIds({user.id: pruned[user.id].log.values() for user in users})
+    """Return what a simulation came to, with these users.
+
+    Args:
+        pruned: what the users had before it was pruned; None: nothing was.
+    """
+    states = {user.id: (pruned or {}).get(user.id, Pruned()) for user in users}
+    for user in users:
+        states[user.id].add(user)
+    made = MadeIds({user: state.log.values() for user, state in states.items()})
     printed = [json.loads(line) for line in simulation.lines()]
     return Outcomes(
         objects=Counter(object_row(one, made) for one in printed),
-        deliveries=Counter(chain.from_iterable(_deliveries(user.id, pruned[user.id], made) for user in users)),
+        deliveries=Counter(chain.from_iterable(_deliveries(user, state, made) for user, state in states.items())),
         receipts=Counter(
             row(campaign=campaign, user=user.id, key=key, received_at=rounded(at))
             for user in users

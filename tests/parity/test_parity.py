@@ -1,4 +1,7 @@
-"""`connector simulate` and production decide the same: the same stories through both, on both databases."""
+"""`connector simulate` and production decide the same: the same stories through both, on both databases.
+
+The metrics count each follow-up that begins and ends once, however late, superseded, stopped, held or launched.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from connector.store.engine.database import Database
+from tests.parity.counted import count_rows, keeping_series, read_counters
 from tests.parity.drawing import THEMES, draw_story
 from tests.parity.production import Production
 from tests.parity.simulated import simulate
@@ -31,9 +35,17 @@ class Stage:
         self._workspaces = (f"story-{number}" for number in count(1))
 
     def differences(self, story: Story) -> list[str]:
-        """Play a story through both and return what only one of the two has."""
-        production = Production(self._database, next(self._workspaces))
-        return simulate(story).differences(self._loop.run_until_complete(production.play(story)))
+        """Play a story through both and return what only one of the two has, or what the metrics miscounted."""
+        return self._loop.run_until_complete(self._compare(story, next(self._workspaces)))
+
+    async def _compare(self, story: Story, workspace: str) -> list[str]:
+        with keeping_series():
+            before = read_counters()
+            produced = await Production(self._database, workspace).play(story)
+            counted = tuple(now - was for now, was in zip(read_counters(), before, strict=True))
+        rows = await count_rows(self._database, workspace)
+        miscounted = [] if counted == rows else [f"begun and ended: {rows} rows, counted as {counted}"]
+        return simulate(story).differences(produced) + miscounted
 
     def close(self) -> None:
         self._loop.run_until_complete(self._database.close())

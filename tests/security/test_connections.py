@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from starter.api.requests.http_protocol import HEAD_SECONDS
+from connector.app.http_protocol import HEAD_SECONDS
 from tests.support.api import KEY
 from tests.support.api_process import api_process
 from tests.support.polling import until

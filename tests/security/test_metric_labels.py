@@ -14,13 +14,13 @@ import httpx
 import pytest
 import uvicorn
 
+from connector.app import metrics_page
 from connector.app.context import AppContext, build_context
 from connector.app.preflight import listen
 from connector.settings.application import Settings
 from connector.store.engine.database import Database
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
-from starter.api.routes import operation
 from tests.security.conftest import Load
 from tests.support.api import KEY, configured, open_client
 from tests.support.api_process import api_process
@@ -148,7 +148,7 @@ async def test_rendering_is_off_the_event_loop(sqlite_database: Database, monkey
         end.wait(30)
         return b""
 
-    monkeypatch.setattr(operation, "generate_latest", slow)
+    monkeypatch.setattr(metrics_page, "generate_latest", slow)
     async with open_client(build_context(Settings(), sqlite_database)) as api:
         reading = asyncio.create_task(api.get("/metrics"))
         await asyncio.to_thread(began.wait, 30)

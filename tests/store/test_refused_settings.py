@@ -11,11 +11,15 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from bench.databases import find_binaries
+from connector.health.checks import CheckName
+from connector.health.probe import Probe
 from connector.settings.application import Settings
+from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
 from connector.store.engine.outages import Outage, StoreUnavailable
 from connector.store.engine.revision import NEWEST_REVISION, WrongTables
+from connector.temporal.client import TemporalLink
 from starter.api.server import serve
 from tests.support.databases import PostgreSQL, migrate_database
 from worker import run_worker
@@ -109,7 +113,16 @@ async def test_a_missing_privilege_is_one_sentence(server: PostgreSQL, port: int
     with pytest.raises(StoreUnavailable, match="permission denied for table alembic_version"):
         async with shop.read("default") as tx:
             await tx.execute(text("SELECT version_num FROM alembic_version"))
+    found = await Probe(shop, CatalogueCache(), "default", TemporalLink()).read_anew(10)
     await shop.close()
+    assert found.outage is Outage.DENIED
+    server.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO app", name="shop")
+    shop = Database.open(f"{url}/shop")
+    found = await Probe(shop, CatalogueCache(), "default", TemporalLink()).read_anew(10)
+    await shop.close()
+    writable = next(check for check in found.failed if check.name is CheckName.WRITABLE)
+    assert "GRANT it SELECT, INSERT" in str(writable.problem)
+    assert str(writable.detail).startswith("it lacks a privilege on ")
 
 
 async def test_tables_of_a_later_version(server: PostgreSQL, port: int) -> None:

@@ -68,7 +68,7 @@ class PostgreSQL:
         """Start the server, also again after `shut_down`, and return its version."""
         self._process = subprocess.Popen(
             self._command,
-            stdout=self._log, stderr=self._log, cwd="/", preexec_fn=_die_with_parent, **self._account,
+            stdout=self._log, stderr=self._log, cwd="/", preexec_fn=die_with_parent, **self._account,
         )  # fmt: skip
         return self._wait()
 
@@ -76,6 +76,12 @@ class PostgreSQL:
         """End every connection and the server; its data stays."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(10)
+
+    def crash(self) -> None:
+        """End the server as a crash does (an immediate shutdown): it recovers when it starts again."""
+        self._process.send_signal(signal.SIGCONT)
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(30)
 
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
@@ -163,8 +169,8 @@ class PostgreSQL:
                 time.sleep(0.05)
 
 
-def _die_with_parent() -> None:
-    """On Linux, stop the server when the test process is killed (PR_SET_PDEATHSIG)."""
+def die_with_parent() -> None:
+    """On Linux, stop the process that begins here when the test process is killed (PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGINT)
 

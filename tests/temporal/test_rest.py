@@ -17,7 +17,7 @@ from connector.health.checks import CheckName, CheckStatus
 from connector.health.probe import Probe
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
-from connector.temporal.client import TemporalLink, register_search_attributes
+from connector.temporal.client import EXPECTED_ATTRIBUTES, TemporalLink, register_search_attributes
 from connector.temporal.outbox import Outbox
 from connector.temporal.rest import Rest
 from tests.support.api import Clock
@@ -78,7 +78,7 @@ async def test_a_fresh_namespace(sqlite_database: Database, fresh_namespace: Cli
             assert {CheckName.OUTBOX, CheckName.SEARCH_ATTRIBUTES, CheckName.WORKER} <= set(failed)
             assert "CampaignId (Keyword)" in str(failed[CheckName.SEARCH_ATTRIBUTES])
             assert "run `connector setup`" in str(failed[CheckName.SEARCH_ATTRIBUTES])
-            await register_search_attributes(fresh_namespace)
+            assert set(await register_search_attributes(fresh_namespace)) == set(EXPECTED_ATTRIBUTES)
             await until(lambda: outbox.refusal is None, seconds=90)
             await until(lambda: is_ok(probe, CheckName.SEARCH_ATTRIBUTES))
         finally:

@@ -182,7 +182,7 @@ class Cleaning:
         while next_since is not None:
             counts, next_since, seconds = await self._patiently(partial(self._batch, deletion, next_since, limit))
             self._cleaned.rows.update(counts)
-            limit = min(max(int(limit * min(max(_TARGET_SECONDS / max(seconds, 0.001), 0.5), 2)), _SMALLEST_BATCH), _LARGEST_BATCH)
+            limit = _next_limit(limit, seconds)
             await asyncio.sleep(seconds)
             await self._renew()
 
@@ -248,6 +248,12 @@ class Cleaning:
     async def _end(self, fault: str | None) -> None:
         async with self._database.write(self._workspace, lock="none") as tx:
             await end_run(tx, self._holder, self._cleaned.rows, fault)
+
+
+def _next_limit(limit: int, seconds: float) -> int:
+    """Return how many rows to delete next, after so many took `seconds`: at most twice as many, at least half."""
+    factor = min(max(_TARGET_SECONDS / max(seconds, 0.001), 0.5), 2)
+    return min(max(int(limit * factor), _SMALLEST_BATCH), _LARGEST_BATCH)
 
 
 def rows_of(cleaned: Cleaned) -> Mapping[str, int]:

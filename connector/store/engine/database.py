@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from connector.metrics import LOCK_WAITS, OUTAGES
 from connector.store.engine.engines import open_engines
 from connector.store.engine.failures import Place, describe_failure, find_outage
 from connector.store.engine.mark_secrets import MarkSecrets
@@ -113,10 +114,14 @@ class Database:
         Raises:
             StoreUnavailable: the database cannot be reached, cannot write, or did not answer before the deadline.
         """
+        after_commit: list[Callable[[], None]] = []
         async with self._turn(lock), self._begin(self._writer, seconds, writing=True) as connection:
             if self.dialect == "postgresql" and lock != "none":
-                await connection.execute(select(_catalogue_lock(workspace, lock)))
-            yield Transaction(connection, workspace, self._mark_secrets)
+                with LOCK_WAITS.labels("catalogue").time():
+                    await connection.execute(select(_catalogue_lock(workspace, lock)))
+            yield Transaction(connection, workspace, self._mark_secrets, after_commit=after_commit)
+        for act in after_commit:
+            act()
 
     @asynccontextmanager
     async def _turn(self, lock: Lock) -> AsyncIterator[None]:
@@ -129,10 +134,11 @@ class Database:
             return
         async with AsyncExitStack() as turns:
             try:
-                async with asyncio.timeout(self._seconds):
-                    if lock == "shared":
-                        await turns.enter_async_context(self._shared_turn)
-                    await turns.enter_async_context(self._write_turn)
+                with LOCK_WAITS.labels("writer").time():
+                    async with asyncio.timeout(self._seconds):
+                        if lock == "shared":
+                            await turns.enter_async_context(self._shared_turn)
+                        await turns.enter_async_context(self._write_turn)
             except TimeoutError:
                 raise StoreUnavailable("the database is busy with other writers; try again later") from None
             yield
@@ -233,6 +239,7 @@ class Database:
     def _unavailable(self, outage: Outage, error: BaseException) -> StoreUnavailable:
         failure = describe_failure(error, outage, self._place)
         self.health.record_failure(outage, failure.advice, failure.fields)
+        OUTAGES.labels(outage.value).inc()
         return failure.as_error()
 
 

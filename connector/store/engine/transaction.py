@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVarTuple, cast, overload
 
@@ -38,12 +38,14 @@ class Transaction:
     Args:
         mark_secrets: the secrets of the database, for the marks of erased users.
         head: the catalogue's head as read in this transaction; None unless `with_current_catalogue` began it.
+        after_commit: called when the transaction is committed, to count what it did.
     """
 
     connection: AsyncConnection
     workspace: str
     mark_secrets: MarkSecrets
     head: Head | None = None
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def dialect(self) -> Dialect:

@@ -22,6 +22,7 @@ from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
 from connector.store.engine.bulk import in_set, upsert_rows
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.follow_ups import update_follow_ups
 from connector.store.tables import deliveries, interactions, user_aliases
 from connector.store.users.marks import make_pseudonym
@@ -195,6 +196,8 @@ async def settle(
     if ended is None:
         return None
     await update_follow_ups(tx, [ended])
+    if follow_up.is_open:
+        count_ended(tx, [ended])
     return ended.state
 
 

@@ -15,6 +15,7 @@ from connector.rules.sending.effects import end_rest
 from connector.rules.sending.operating import cut_short
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_ended, count_ends
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_rests, write_deliveries
 from connector.store.follow_ups.follow_ups import end_follow_ups, follow_up_from_row
 from connector.store.follow_ups.receipts import ReceiptKey, receipt_key, save_receipts
@@ -76,8 +77,11 @@ async def end_stopped(tx: Transaction, stopped: Mapping[str, str]) -> int:
             decided_at=_closed_at(),
             ended_outside=True,
         )
+        .returning(follow_ups.c.campaign)
     )
-    return ended.rowcount
+    campaigns = ended.scalars().all()
+    count_ends(tx, ((campaign, State.DROPPED, Reason.STOPPED) for campaign in campaigns))
+    return len(campaigns)
 
 
 async def end_partly_sent(tx: Transaction, stopped: Mapping[str, str]) -> int:
@@ -95,6 +99,7 @@ async def end_partly_sent(tx: Transaction, stopped: Mapping[str, str]) -> int:
     ]
     await write_deliveries(tx, [write for one in ended for write in end_rest(one, one.exception_at or tx.now)])
     await end_follow_ups(tx, ended)
+    count_ended(tx, ended)
     return len(ended)
 
 
@@ -106,6 +111,7 @@ async def end_partly_sent_of(tx: Transaction, user_key: str, reason: Reason, now
     ended = [drop(follow_up, reason, now, now) for follow_up in loaded if follow_up.can_be_ended]
     await write_deliveries(tx, [write for one in ended for write in end_rest(one, now)])
     await end_follow_ups(tx, ended)
+    count_ended(tx, ended)
 
 
 def _is_waiting() -> tuple[ColumnElement[bool], ...]:
@@ -158,6 +164,7 @@ async def end_closed(
     await _mark_unknown(tx, claims, now)
     await save_receipts(tx, received)
     await end_follow_ups(tx, ended, workflow_closed=True)
+    count_ended(tx, ended)
     return ended
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, select, update
 
+from connector.metrics import LOCK_WAITS
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import NOTED, OPEN_STATES, Reason, State
@@ -16,6 +17,7 @@ from connector.rules.sending import launching
 from connector.rules.triggering.changes import LateException, Refusal
 from connector.store.engine.bulk import as_table, in_set, insert_rows
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_begun, count_ended, count_refused
 from connector.store.tables import decisions, follow_ups, users
 from connector.store.users.log import item_columns, item_from_columns
 
@@ -74,7 +76,8 @@ async def load_locked(tx: Transaction, ids: Collection[str]) -> dict[str, Follow
     where = (tx.in_workspace(users), users.c.user_key.in_(owners))
     lock = select(users.c.user_key).where(*where).order_by(users.c.user_key).with_for_update()
     while True:
-        locked = set((await tx.execute(lock)).scalars())
+        with LOCK_WAITS.labels("users").time():
+            locked = set((await tx.execute(lock)).scalars())
         loaded = await load_follow_ups_by_id(tx, ids)
         if locked.issuperset(follow_up.user_key for follow_up in loaded.values()):
             return loaded
@@ -109,6 +112,8 @@ async def insert_follow_ups(
         rows = [_row(follow_up) | _end_columns(follow_up) for follow_up in begun]
     if rows:
         await tx.execute(insert_rows(tx, follow_ups, rows, shared=shared))
+        count_begun(tx, (follow_up.campaign for follow_up in begun))
+        count_ended(tx, begun)
 
 
 async def update_follow_ups(tx: Transaction, changed: Collection[FollowUp]) -> None:
@@ -156,6 +161,7 @@ async def insert_decisions(
     if rows:
         shared = {"workspace": tx.workspace, "decided_at": now}
         await tx.execute(insert_rows(tx, decisions, rows, shared=shared))
+        count_refused(tx, (Reason(row["reason"]) for row in rows))
 
 
 def is_launched() -> ColumnElement[bool]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import RowMapping, func, literal, select, true, update
+from sqlalchemy import ColumnElement, RowMapping, func, literal, literal_column, select, true, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
 from connector.store.engine.transaction import Transaction, clock, database_now
 from connector.store.tables import Instant, follow_ups, launches
 
 _IDS_PER_STATEMENT = 500
+_ENDED_OUTSIDE: ColumnElement[bool] = literal_column("follow_ups.ended_outside")
 
 
 async def find_to_start(
@@ -27,13 +28,30 @@ async def find_to_start(
     old_enough = true() if min_age is None else table.created_at <= await database_now(tx) - min_age
     statement = (
         select(table.id, table.campaign, table.user_key, table.due_at, table.channels)
-        .where(tx.in_workspace(follow_ups), table.started_at.is_(None), table.state == State.WAITING.value, old_enough)
+        .where(*is_to_start(tx), old_enough)
         .order_by(table.due_at)
         .limit(limit)
     )
     if due_within is not None:
         statement = statement.where(table.due_at <= clock(tx, ahead=due_within))
     return (await tx.execute(statement)).mappings().all()
+
+
+def is_to_start(tx: Transaction) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that a follow-up waits without a workflow; as written in the index, which SQLite demands."""
+    table = follow_ups.c
+    is_waiting = table.state == literal(State.WAITING.value, literal_execute=True)
+    return tx.in_workspace(follow_ups), table.started_at.is_(None), is_waiting
+
+
+def is_to_signal(tx: Transaction) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that a follow-up's workflow does not know its end; as written in the index.
+
+    SQLAlchemy would write `ended_outside = 1` for SQLite, which then read every follow-up in each sweep.
+    """
+    table = follow_ups.c
+    has_ended: tuple[ColumnElement[bool], ...] = (_ENDED_OUTSIDE, table.state.not_in(OPEN_STATES))
+    return tx.in_workspace(follow_ups), *has_ended, table.started_at.is_not(None), table.signalled_at.is_(None)
 
 
 async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
@@ -44,13 +62,7 @@ async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     table = follow_ups.c
     statement = (
         select(table.id, table.campaign, table.user_key, table.state, table.reason)
-        .where(
-            tx.in_workspace(follow_ups),
-            table.ended_outside,
-            table.state.not_in(OPEN_STATES),
-            table.started_at.is_not(None),
-            table.signalled_at.is_(None),
-        )
+        .where(*is_to_signal(tx))
         .order_by(table.decided_at)
         .limit(limit)
     )

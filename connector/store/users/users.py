@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import RowMapping, exists, literal, or_, select, update
 
+from connector.metrics import LOCK_WAITS
 from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import SuppressedAddresses, User, without_profile_fields
@@ -208,7 +209,9 @@ async def lock_users(tx: Transaction, user_keys: Collection[str]) -> bool:
         return True
     table = users.c
     where = (tx.in_workspace(users), in_set(tx, table.user_key, user_keys))
-    locked = await tx.execute(select(table.user_key).where(*where).order_by(table.user_key).with_for_update())
+    statement = select(table.user_key).where(*where).order_by(table.user_key).with_for_update()
+    with LOCK_WAITS.labels("users").time():
+        locked = await tx.execute(statement)
     return len(locked.all()) == len(set(user_keys))
 
 

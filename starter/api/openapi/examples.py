@@ -70,6 +70,24 @@ _INTERACTION: dict[str, Any] = {
     "happened_at": _AT,
     "arrived_at": _AT,
 }
+_WORKFLOW = f"follow-up/default/cart-reminder/0b6c1e7f/{_FOLLOW_UP}"
+_LISTED: dict[str, Any] = {
+    "id": _FOLLOW_UP,
+    "workflow_id": _WORKFLOW,
+    "campaign": "cart-reminder",
+    "user": "u-17",
+    "user_key": "0b6c1e7f",
+    "trigger": "evt-1",
+    "key": None,
+    "triggered_at": _AT,
+    "due_at": _SEND_AT,
+    "next_at": _SEND_AT,
+    "state": "waiting",
+    "reason": None,
+    "decided_at": None,
+    "channels": [],
+    "waits": f"waits until {_SEND_AT}",
+}
 _DECISION: dict[str, Any] = {
     "interaction": _INTERACTION,
     "state": "waiting",
@@ -78,6 +96,7 @@ _DECISION: dict[str, Any] = {
     "looked_at": [],
     "key": None,
     "follow_up": _FOLLOW_UP,
+    "workflow_id": _WORKFLOW,
     "revision": 1,
     "due_at": _SEND_AT,
     "next_at": _SEND_AT,
@@ -192,34 +211,20 @@ EXAMPLES: Mapping[str, Example] = {
     "follow-ups-read_follow_ups": Example(
         {"campaign": "cart-reminder", "user": "u-17", "limit": 10},
         answer={
-            "follow_ups": [
-                {
-                    "id": _FOLLOW_UP,
-                    "workflow_id": f"follow-up/default/cart-reminder/0b6c1e7f/{_FOLLOW_UP}",
-                    "campaign": "cart-reminder",
-                    "user": "u-17",
-                    "user_key": "0b6c1e7f",
-                    "trigger": "evt-1",
-                    "key": None,
-                    "triggered_at": _AT,
-                    "due_at": _SEND_AT,
-                    "next_at": _SEND_AT,
-                    "state": "waiting",
-                    "reason": None,
-                    "decided_at": None,
-                    "channels": [],
-                    "waits": f"waits until {_SEND_AT}",
-                }
-            ],
+            "follow_ups": [_LISTED],
             "has_more": False,
             "next": None,
         },
         view=views.FollowUpsView,
     ),
+    "follow-ups-read_follow_up": Example(
+        {"id": _FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION}, view=views.ExplainedFollowUpView
+    ),
     "users-explain": Example(
         {"id": "u-17", "campaign": "cart-reminder"},
         answer={
             "user": "u-17",
+            "user_key": "0b6c1e7f",
             "as_of": _AT,
             "is_cut": False,
             "unreachable": [],

@@ -16,6 +16,7 @@ from connector.rules.model.consent import Consent, ConsentSource
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.store.engine.outages import Outage
+from starter.explain.explanation import Decision
 
 
 class ResponseModel(BaseModel):
@@ -181,6 +182,12 @@ class FollowUpView(ResponseModel):
     channels: list[str]
     waits: str | None = None
     exception: str | None = None
+
+
+class ExplainedFollowUpView(FollowUpView):
+    """A follow-up with the decision about it; null if its user was erased."""
+
+    decision: Decision | None
 
 
 class FollowUpsView(ResponseModel):

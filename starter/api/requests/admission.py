@@ -1,7 +1,7 @@
 """Admission: who is known gets a place for the request, then its body is read.
 
 The one order of every request is: identify the caller (`starter.api.access`, or a webhook's headers), `admit`, read the
-body. A request without a place that reads its body is a defect; the server discards unread bodies (`http_protocol`).
+body. A request without a place that reads its body is a defect; `connector.app.http_protocol` discards unread bodies.
 Probes and the links of messages need no place: they wait for nothing.
 """
 
@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from fastapi import Request
-from prometheus_client import Counter, Gauge
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,13 +22,8 @@ from starter.api.requests.body import MAX_BODY_BYTES
 from starter.api.requests.clients import client_of
 from starter.api.requests.decompression import COUNT_BYTES, declared_length
 from starter.api.requests.errors import ApiError, unavailable
+from starter.api.requests.metrics import body_bytes_held, requests_in_flight, requests_refused
 from starter.api.requests.pools import Place, Pool, PoolFull, PoolName
-
-requests_in_flight = Gauge("connector_http_requests_in_flight", "Requests in flight, by pool.", ["pool"])
-body_bytes_held = Gauge("connector_http_body_bytes", "Bytes of request bodies in memory, by pool.", ["pool"])
-requests_refused = Counter(
-    "connector_http_refused", "Requests refused because of overload, by pool and exceeded bound.", ["pool", "why"]
-)
 
 _ENTRANCE = "connector.entrance"
 _OVERLOADED_MESSAGE = "the server is overloaded; nothing was stored, try again later"

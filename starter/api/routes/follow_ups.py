@@ -1,15 +1,17 @@
-"""`GET /v1/follow-ups`: follow-ups with their states and reasons."""
+"""`GET /v1/follow-ups` and `/v1/follow-ups/{id}`: follow-ups with their states, reasons and evidence."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import ChannelName, Instant
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
+from starter.api.requests.errors import ApiError
+from starter.explain.follow_up import UnknownFollowUp, explain_follow_up
 from starter.operations import cursors
 from starter.operations.follow_ups import MAX_PAGE, Criteria, ListedState, read_follow_ups
 
@@ -17,6 +19,15 @@ router = APIRouter(tags=["follow-ups"])
 
 Word = Annotated[str | None, Query(max_length=255, pattern=r"^[^\x00]*$")]
 Cursor = Annotated[str | None, Query(max_length=cursors.MAX_CHARACTERS, description="`next` of the previous page.")]
+FollowUpId = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[^\x00]*$",
+        description="The id, or the percent-encoded id of the workflow: `follow-up%2Fdefault%2F…`.",
+    ),
+]
 
 
 @router.get("/v1/follow-ups", dependencies=[Depends(needs(Scope.READ))], name="read_follow_ups")
@@ -47,3 +58,17 @@ async def list_follow_ups(
     due, with its next attempt and the last fault of its provider.
     """
     return await read_follow_ups(context, Criteria(state, campaign, user, reason, channel, since, until), limit, after)
+
+
+@router.get("/v1/follow-ups/{id}", dependencies=[Depends(needs(Scope.READ))])
+async def read_follow_up(id: FollowUpId, context: ContextHere) -> dict[str, Any]:
+    """Return one follow-up, and as `decision` why it ended or what it waits for, with its evidence and its messages.
+
+    `id` is its id, or the id of its workflow in Temporal, percent-encoded. If the user was erased, `user` and
+    `decision` are null: what is left are its campaign, state, reason and times.
+    """
+    try:
+        shown, decision = await explain_follow_up(context, id)
+    except UnknownFollowUp as error:
+        raise ApiError(404, "not_found", str(error)) from None
+    return {**shown, "decision": None if decision is None else decision.model_dump(mode="json")}

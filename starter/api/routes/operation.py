@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from connector.app.metrics_page import CONTENT_TYPE_LATEST, MetricsPage
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.requests.pools import PoolName
@@ -29,6 +27,6 @@ async def ready(context: ContextHere) -> JSONResponse:
 
 
 @router.get("/metrics", dependencies=[Depends(needs(Scope.READ, pool=PoolName.METRICS))], response_class=Response)
-async def read_metrics() -> Response:
-    """Return the counters and timings of this process."""
-    return Response(await asyncio.to_thread(generate_latest), media_type=CONTENT_TYPE_LATEST)
+async def read_metrics(context: ContextHere) -> Response:
+    """Return the counters and timings of this process, and what waits in the database."""
+    return Response(await MetricsPage(context.gauges).render(), media_type=CONTENT_TYPE_LATEST)

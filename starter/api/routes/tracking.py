@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse
-from prometheus_client import Counter
 
 from connector.app.context import AppContext
 from connector.rules.provider_events.classification import EngagementKind, Visit
@@ -25,10 +24,10 @@ from connector.tracking.tokens import LinkKind, Token, TokenExpired, TokenInvali
 from connector.tracking.visits import FollowedLink, Visits, unsubscribe
 from starter.api.context import machine_now
 from starter.api.requests.admission import admit
+from starter.api.requests.metrics import visits_counted
 from starter.api.requests.pools import PoolName
 from starter.api.routes.tracking_pages import PIXEL, TrackingPage, page, pixel, redirect
 
-visits_counted = Counter("connector_tracked_visits", "Opens and clicks of tracked links, by outcome.", ["fate"])
 _MAX_AGENT_CHARACTERS = 512
 _PRINTABLE = string.ascii_letters + string.digits + string.punctuation
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Path, Request, Response
-from prometheus_client import Counter
 
 from connector.app.context import AppContext
 from connector.provider_events.intake import ProviderEventIntake, open_provider_event_intake
@@ -21,13 +20,9 @@ from starter.api.openapi.responses import RETRY_AFTER
 from starter.api.requests.admission import admit
 from starter.api.requests.body import read_bounded
 from starter.api.requests.errors import ApiError, not_found, unavailable
+from starter.api.requests.metrics import provider_events, unmatched_events
 from starter.api.requests.pools import PoolName
 from starter.webhooks.protocol import BodyInvalid, SignatureInvalid, TryAgainLater, WebhookCall, WebhookProvider
-
-provider_events = Counter("connector_provider_events", "Events of providers, by outcome.", ["provider", "fate"])
-unmatched_events = Counter(
-    "connector_unmatched_reports", "Events of providers that matched nothing, by reason.", ["provider", "reason"]
-)
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     204: {"description": "Ingested. So is a duplicate, and an event that is about no message of ours."},

@@ -43,7 +43,11 @@ async def _story(url: str, *, erased: bool = False) -> None:
 
 def _without_id(line: str) -> str:
     """The id with which an operator takes a follow-up in hand is another one each time."""
-    return re.sub(r"the follow-up [0-9a-f]{26}", "the follow-up", line)
+    return re.sub(r"(the follow-up |/)[0-9a-f]{26,32}", lambda found: found[1].strip(), line)
+
+
+WORKFLOW = "      workflow follow-up/default/f//"
+"""The line with the id of a workflow, without the user's key and the follow-up's id."""
 
 
 def _utc(minutes: float) -> str:
@@ -62,11 +66,13 @@ def test_a_story_in_words(connector: Connector, data: Path, sqlite_url: str) -> 
         "f (active, first published at 2020-01-01T00:00:00Z)",
         f'  {_utc(1)}  receive_push of o [device: "a b"] (p1)',
         f"    began the follow-up, due at {_utc(12 * 60 + 1)}",
-        lines[5],
+        WORKFLOW,
+        lines[6],
         f"      open_push of the campaign o (o1) at {_utc(2)}, 0:01:00 after the trigger",
-        lines[7],
+        lines[8],
         f"  {_utc(3)}  receive_push of o (p2)",
         f"    began the follow-up, due at {_utc(12 * 60 + 3)}",
+        WORKFLOW,
         f"    waits until {_utc(12 * 60 + 3)}",
         f"  {_utc(4)}  receive_push of o (p3)",
         "    refused: a follow-up of the campaign was open for the user already (already_waiting)",
@@ -80,9 +86,9 @@ def test_a_story_in_words(connector: Connector, data: Path, sqlite_url: str) -> 
         "    it did not count: it was receive_push, and the trigger requires click_email_alias of the campaign o "
         "(alias: main) (other_interaction)",
     ]
-    assert lines[5].startswith("    cancelled at ")
-    assert lines[5].endswith(": an exception cancelled it while it waited (exception)")
-    assert lines[7].startswith("      it arrived at ")
+    assert lines[6].startswith("    cancelled at ")
+    assert lines[6].endswith(": an exception cancelled it while it waited (exception)")
+    assert lines[8].startswith("      it arrived at ")
 
 
 async def test_json_is_the_answer_of_http(
@@ -127,6 +133,7 @@ async def test_messages_in_words(context: AppContext) -> None:
         await harness.send(minutes=5, channel=channel)
     assert [_without_id(line) for line in render_text(await explain_user(context, "u"))][4:] == [
         f"    began the follow-up, due at {_utc(5)}",
+        WORKFLOW,
         f"    sent at {_utc(5)}",
         f"    email: the user unsubscribed from the channel (no_consent) at {_utc(5)}",
         "      consent for email as known now: unsubscribed",

@@ -1,0 +1,139 @@
+"""What waits in the store although its time has come: for the metrics, by index, at most so many rows of each kind.
+
+A launch's messages take turns for hours, so they are not overdue; whether a launch stands still is `load_launch_work`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, and_, func, literal, select
+
+from connector.rules.model.reasons import OPEN_STATES
+from connector.store.engine.transaction import Transaction, clock, database_now
+from connector.store.follow_ups.outbox import is_to_signal, is_to_start
+from connector.store.tables import entries, follow_ups, launches
+
+OVERDUE_AFTER = timedelta(minutes=1)
+"""A message is overdue when it is due for so long: far longer than a worker that keeps up takes."""
+MAX_COUNTED = 100_000
+"""The most rows that are counted of each kind; a number that large says enough."""
+_MAX_LAUNCHES = 50
+_MAX_LAUNCH_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How many rows wait, and since when the first of them does (UTC); None: none waits."""
+
+    count: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LaunchWork:
+    """A launch that has begun and not ended.
+
+    `kept_up_at` is when it was last at work. `waiting` counts its open messages, and `due` those of them whose time has
+    come, of the first ten thousand. `is_paused`: its campaign is stopped.
+    """
+
+    campaign: str
+    is_gathering: bool
+    is_paused: bool
+    kept_up_at: datetime
+    waiting: int
+    due: int
+
+
+@dataclass(frozen=True)
+class Backlogs:
+    """Everything that waits, as of `now`, the database's clock (UTC).
+
+    `overdue` is by the state of the follow-ups, `outbox` by the outbox's call: start, signal and launch.
+    """
+
+    now: datetime
+    overdue: Mapping[str, Backlog]
+    outbox: Mapping[str, Backlog]
+    launches: Sequence[LaunchWork]
+
+
+async def load_backlogs(tx: Transaction) -> Backlogs:
+    """Load everything that waits, in six statements."""
+    now = await database_now(tx)
+    outbox = {"start": _to_start(tx), "signal": _to_signal(tx), "launch": _launches_to_signal(tx)}
+    return Backlogs(
+        now=now,
+        overdue=await _load_overdue(tx),
+        outbox={call: Backlog(*(await tx.execute(statement)).one()) for call, statement in outbox.items()},
+        launches=await _load_launch_work(tx, now),
+    )
+
+
+async def _load_overdue(tx: Transaction) -> dict[str, Backlog]:
+    """Return the overdue follow-ups by state, of those that have waited longest."""
+    table = follow_ups.c
+    oldest = (
+        select(table.state, table.next_at, table.signalled_at)
+        .where(tx.in_workspace(follow_ups), _is_open(), table.next_at < clock(tx, ahead=-OVERDUE_AFTER))
+        .order_by(table.next_at)
+        .limit(MAX_COUNTED)
+        .subquery()
+    )
+    statement = (
+        select(oldest.c.state, func.count(), func.min(oldest.c.next_at))
+        .where(oldest.c.signalled_at.is_(None))  # those of a launch are marked when they are inserted
+        .group_by(oldest.c.state)
+    )
+    found = {state: Backlog(count, since) for state, count, since in await tx.execute(statement)}
+    return {state.value: found.get(state.value, Backlog()) for state in OPEN_STATES}
+
+
+def _to_start(tx: Transaction) -> Select[*tuple[Any, ...]]:
+    table = follow_ups.c
+    return _count(select(table.created_at.label("at")).where(*is_to_start(tx)).order_by(table.due_at))
+
+
+def _to_signal(tx: Transaction) -> Select[*tuple[Any, ...]]:
+    table = follow_ups.c
+    return _count(select(table.decided_at.label("at")).where(*is_to_signal(tx)).order_by(table.decided_at))
+
+
+def _launches_to_signal(tx: Transaction) -> Select[*tuple[Any, ...]]:
+    table = launches.c
+    is_unknown = (table.ended_at.is_(None), table.told_in < table.changed_in)
+    return _count(select(table.published_at.label("at")).where(tx.in_workspace(launches), *is_unknown))
+
+
+def _count(rows: Select[Any]) -> Select[*tuple[Any, ...]]:
+    waiting = rows.limit(MAX_COUNTED).subquery()
+    return select(func.count(), func.min(waiting.c.at))
+
+
+async def _load_launch_work(tx: Transaction, now: datetime) -> list[LaunchWork]:
+    """Return the launches that have begun and not ended, the oldest first; there are few."""
+    table, row = launches.c, follow_ups.c
+    its_open = and_(tx.in_workspace(follow_ups), row.campaign == table.campaign, _is_open())
+    first = select(row.next_at).where(its_open, row.trigger_id == table.launch_id).limit(_MAX_LAUNCH_ROWS)
+    its_rows = first.correlate(launches).subquery()
+    waiting = select(func.count()).select_from(its_rows).scalar_subquery()
+    due = select(func.count()).select_from(its_rows).where(its_rows.c.next_at <= now).scalar_subquery()
+    is_entry = and_(entries.c.workspace == table.workspace, entries.c.id == table.campaign)
+    statement = (
+        select(table.campaign, table.paged_at.is_(None), entries.c.state != "active", table.kept_up_at)
+        .add_columns(waiting.label("waiting"), due.label("due"))
+        .join(entries, is_entry)
+        .where(tx.in_workspace(launches), table.ended_at.is_(None), table.begun_at.is_not(None))
+        .order_by(table.published_at)
+        .limit(_MAX_LAUNCHES)
+    )
+    return [LaunchWork(*one) for one in await tx.execute(statement)]
+
+
+def _is_open() -> Any:
+    """Return the condition that a follow-up is open, written out so that the partial indexes are used."""
+    return follow_ups.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])

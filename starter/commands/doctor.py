@@ -1,0 +1,74 @@
+"""`connector doctor`: checks the installation, and says for each fault what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from connector.app.context import open_context
+from connector.app.preflight import NotSetUp, check_data_folder
+from connector.health.facts import DatabaseFacts
+from connector.health.probe import Probe, examine_without_database
+from connector.health.readiness import Readiness
+from connector.settings.application import Settings
+from connector.store.engine.outages import Outage
+from connector.temporal.client import TemporalLink
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import start_command
+from starter.commands.store_session import run
+from starter.terminal import format_table, print_json, print_lines, print_result
+
+_TIMEOUT_SECONDS = 10.0
+
+
+def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Check the installation: database, tables, Temporal, workers, providers; exit code 1 if a check fails.
+
+    It shows every check, also if an earlier one fails, and works while everything is down. Run it where a worker
+    runs, with the same settings. A sentence says what is wrong and what to do; in brackets is what the database or
+    Temporal answered.
+
+    Examples:
+
+      connector doctor
+
+      connector doctor --json
+    """
+    found = run(_examine(start_command(data, log_level="CRITICAL")))
+    if as_json:
+        print_json(_view(found))
+    else:
+        _print(found)
+    if found.failed:
+        raise typer.Exit(1)
+
+
+async def _examine(settings: Settings) -> Readiness:
+    try:
+        check_data_folder(settings)
+    except NotSetUp as error:
+        facts = DatabaseFacts(Outage.UNREACHABLE, str(error))
+        return await examine_without_database(facts, TemporalLink(), settings.workspace, _TIMEOUT_SECONDS)
+    async with open_context(settings) as context:
+        probe = Probe(context.database, context.cache, context.workspace, context.temporal)
+        return await probe.read_anew(_TIMEOUT_SECONDS)
+
+
+def _view(found: Readiness) -> dict[str, Any]:
+    """Return the JSON of the result; a check that is ok has neither problem nor detail."""
+    checks = [
+        {"name": check.name, "status": check.status, "problem": check.problem, "detail": check.detail}
+        for check in found.checks
+    ]
+    return {"status": found.status("worker"), "checks": checks}
+
+
+def _print(found: Readiness) -> None:
+    rows = [
+        (check.name, check.status, (check.problem or "") + (f" [{check.detail}]" if check.detail else ""))
+        for check in found.checks
+    ]
+    print_lines(format_table(("check", "status", "what to do"), rows))
+    failed = len(found.failed)
+    print_result("every check that could be made is ok" if not failed else f"{failed} of {len(rows)} checks failed")
