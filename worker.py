@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.launch.launch import Launcher
 from activities.operate import Operator
@@ -29,6 +29,7 @@ from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.app.temporal_variables import warn_of_slips
 from connector.app.tracing import tracing
+from connector.app.version import program_version
 from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
@@ -39,6 +40,7 @@ from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal.client import TemporalLink
+from connector.temporal.versions import deployment_config
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
 from workflows.registry import RegistryWorkflow
@@ -93,7 +95,13 @@ async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client 
             group.create_task(context.reconciliation.run(stopped))
             group.create_task(DailyCleanup(context.database, context.cache, context.settings).run(stopped))
             group.create_task(watch_checks(context.probe.read, stopped))
-            _log.info("worker_started", workspace=context.workspace, channels=sorted(channels))
+            _log.info(
+                "worker_started",
+                workspace=context.workspace,
+                channels=sorted(channels),
+                version=program_version(),
+                build_id=settings.build_id,
+            )
 
 
 def _create_workers(context: AppContext, client: Client, sender: Sender, channels: Collection[str]) -> list[Worker]:
@@ -121,6 +129,7 @@ def _create_workers(context: AppContext, client: Client, sender: Sender, channel
         workflows=[RegistryWorkflow],
         activities=orders,
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(context.settings),
     )
     main = Worker(
         client,
@@ -136,12 +145,17 @@ def _create_workers(context: AppContext, client: Client, sender: Sender, channel
         max_cached_workflows=_MAX_CACHED_WORKFLOWS,
         max_concurrent_workflow_tasks=_MAX_CONCURRENT_WORKFLOW_TASKS,
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(context.settings),
     )
     return [
         main,
         registry,
         *(_create_channel_worker(context.settings, client, name, sender, channels) for name in get_args(ChannelName)),
     ]
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    return deployment_config(settings.workspace, settings.build_id)
 
 
 def _rates(settings: Settings) -> dict[str, float]:
@@ -160,6 +174,7 @@ def _create_channel_worker(
         max_concurrent_activities=settings.channel_concurrency,
         max_task_queue_activities_per_second=settings.channel_rates.get(channel),
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(settings),
     )
 
 

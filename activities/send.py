@@ -95,6 +95,7 @@ class Sender:
         self._claims: GroupCommit[Attempt, ClaimResult] = GroupCommit(self._claim_together, **limits)
         self._results: GroupCommit[AttemptEnd, RecordResult] = GroupCommit(self._record_together, **limits)
         self.ledger = Ledger()
+        _show_zeros(channels)
 
     @activity.defn(name=names.SEND)
     async def send(self, request: SendRequest) -> SendOutcome:
@@ -227,6 +228,14 @@ class Sender:
         if name not in self._channels:
             raise TryLater("no_provider", f"no provider is set up for {name}")
         return self._channels[name]
+
+
+def _show_zeros(channels: Collection[str]) -> None:
+    """Give each channel its series before its first message: a rate does not see a series begin."""
+    for channel in channels:
+        SEND_ATTEMPTS.labels(channel)
+        for state in (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.DROPPED):
+            SENDS.labels(channel, state.value)
 
 
 async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:

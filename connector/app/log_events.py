@@ -108,7 +108,7 @@ LOG_EVENTS = {
     "worker_crashed": LogEvent("critical", "A defect ended the worker. Report it with the line."),
     "worker_port_listens": LogEvent("info", "The worker's own port accepts connections on `host` and `port`."),
     "worker_refused": LogEvent("error", "The worker cannot start; `text` says why and what would be right."),
-    "worker_started": LogEvent("info", "The worker polls, for these `channels`."),
+    "worker_started": LogEvent("info", "The worker polls, for these `channels`; `version` is the program's."),
     "worker_stopped": LogEvent("info", "The worker has completed what it had begun, and ends."),
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),

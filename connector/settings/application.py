@@ -121,6 +121,14 @@ class Settings(Section):
         le=MAX_KEY_RATE,
         allow_inf_nan=False,
     )
+    build_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._+-]{1,128}$")] | None = setting(
+        None,
+        "the build of this worker, for Temporal's worker versioning: it gets tasks only while its build is current or "
+        "ramping; all workers set it, or none; see [upgrades](upgrades.md#worker-versions)",
+        form="such as the release, `0.2.0`",
+        default_text="no versioning",
+        read_by="worker",
+    )
     worker_host: str = setting(
         "127.0.0.1",
         "the address on which the worker's own port listens; another one than loopback only on a network of your own, "

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.routing import BaseRoute
 
 from connector.app.context import AppContext
+from connector.app.version import program_version
 from starter.api.access.origins import AllowedOrigins
 from starter.api.access.scopes import Keys
 from starter.api.openapi import document as openapi
@@ -47,7 +47,7 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     """
     app = FastAPI(
         title="Campaign Connector",
-        version=_version(),
+        version=program_version(),
         lifespan=_sweep,
         docs_url=None,
         redoc_url=None,
@@ -98,10 +98,3 @@ async def _sweep(app: FastAPI) -> AsyncIterator[None]:
     finally:
         stopped.set()
         await sweep
-
-
-def _version() -> str:
-    try:
-        return version("campaign-connector")
-    except PackageNotFoundError:
-        return "0"

@@ -16,6 +16,7 @@ from connector.app.context import open_context
 from connector.app.http_server import SHUTDOWN_SECONDS, bounded_protocol, serve_until
 from connector.app.preflight import check_tables, listen
 from connector.app.tracing import tracing
+from connector.app.version import program_version
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
@@ -41,7 +42,7 @@ async def _serve_api(settings: Settings, host: str, port: int, stopped: asyncio.
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
-            _log.info("api_listens", **_address(socket))
+            _log.info("api_listens", **_address(socket), version=program_version())
             await _serve_app(create_app(context, keys), settings, socket, stopped)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector import tracing
-from starter.api.requests.errors import ApiError
+from starter.api.requests.errors import ApiError, unavailable
 from starter.api.requests.metrics import requests_answered
 
 REQUEST_ID = "X-Request-Id"
@@ -68,6 +69,10 @@ class RequestMiddleware:
                 await self._app(scope, receive, note)
             except ClientDisconnect:
                 status = status or _ABORTED
+            except asyncio.CancelledError:  # this process ends, and does not wait for the request any longer
+                if status:
+                    raise
+                await unavailable("shutting_down", "this server ends; try again").response()(scope, receive, note)
             except Exception as error:
                 span.fail(type(error).__name__)
                 _log.exception("request_failed", route=_route_of(scope), **_key_of(scope))
