@@ -11,6 +11,7 @@ from contextlib import suppress
 import structlog
 
 from connector.app.cleanup_settings import kept_by
+from connector.metrics import CLEANUP_ROWS
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.cleanup.cleaning import Cleaned, Cleaning, CleanupDone, CleanupRuns, rows_of
@@ -52,6 +53,8 @@ class DailyCleanup:
         except Exception:  # a defect of the cleanup must not stop the messages; readiness shows that no run succeeds
             _log.exception("cleanup_broke")
         else:
+            for table, rows in rows_of(cleaned).items():
+                CLEANUP_ROWS.labels(table=table).inc(rows)
             _log.info("cleanup_done", rows=rows_of(cleaned), dropped=sorted(cleaned.days))
             if cleaned.faults:
                 _log.warning("cleanup_incomplete", faults=cleaned.faults)
