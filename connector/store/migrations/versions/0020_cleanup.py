@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from connector.store.tables import Instant
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 
 _JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 _LOG = "The log. day is the UTC date of t; on PostgreSQL the table is partitioned by it."
