@@ -157,6 +157,8 @@ def check_outbox(facts: InstallationFacts) -> Check:
     if facts.outbox is None:
         unknown = "it is known to running workers and APIs only: see their `/readyz`"
         return Check(CheckName.OUTBOX, CheckStatus.UNKNOWN, unknown)
+    if facts.temporal.problem is not None:
+        return _unknown(CheckName.OUTBOX, CheckName.TEMPORAL)
     if facts.outbox.refusal is None:
         return Check(CheckName.OUTBOX)
     return _failed(

@@ -45,10 +45,11 @@ class Rest:
 
     def begin(self, error: RPCError) -> None:
         """Rest, twice as long as the last time if nothing was started since."""
-        refusal = f"{error.status.name}: {error.message}"
-        if refusal != self.refusal:
-            _log.error("outbox_rests", status=error.status.name, reason=error.message, note=_NOTE)
-        self.refusal = refusal
+        status = error.status.name
+        if self.refusal is None or not self.refusal.startswith(f"{status}:"):
+            # By its status: the text names one missing search attribute, another one each time.
+            _log.error("outbox_rests", status=status, reason=error.message, note=_NOTE)
+        self.refusal = f"{status}: {error.message}"
         self._seconds = min(2 * self._seconds or _FIRST_SECONDS, _MAX_SECONDS)
         self._until = self._clock() + self._seconds
 

@@ -149,7 +149,7 @@ def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: s
     ("facts", "unknown"),
     [
         (down(Outage.UNREACHABLE), {"database_writable", "tables", "providers", "sends"}),
-        (NO_TEMPORAL, {"namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
+        (NO_TEMPORAL, {"outbox", "namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
         (with_temporal(search_attributes=None), {"search_attributes"}),
         (with_temporal(reported=None), {"workflow_tasks"}),
         (replace(GOOD, outbox=None), {"outbox"}),

@@ -85,6 +85,7 @@ class Stage:
             str(self.api_port): "8080",
             "127.0.0.1": "db.example",
         }
+        self._processes: list[Process] = []
         self.said: list[Said] = []
 
     def url(self, user: str, password: str = PASSWORD, *, name: str = "shop", port: int | None = None) -> str:
@@ -93,15 +94,20 @@ class Stage:
     @asynccontextmanager
     async def running(self, command: str, **settings: str) -> AsyncIterator[Process]:
         """Run a program until the block ends; its log is a file of its own."""
+        if command == "api":
+            self.api_port = find_free_port(0, option="")
+            self._usual[str(self.api_port)] = "8080"
         words = ("--port", str(self.api_port)) if command == "api" else ()
         with (self.folder / f"{command}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "starter.cli", command, *words,
                 cwd=ROOT, env=os.environ | self.settings | settings, stdout=log, stderr=log,
             )  # fmt: skip
+        self._processes.append(process)
         try:
             yield process
         finally:
+            self._processes.remove(process)
             if process.returncode is None:
                 process.terminate()
             await process.wait()
@@ -128,6 +134,8 @@ class Stage:
         """Wait until `/readyz` of the API (or of this port) says that a check fails."""
 
         async def is_failed() -> bool:
+            ended = [one.returncode for one in self._processes if one.returncode not in (None, -signal.SIGKILL)]
+            assert not ended, f"a process ended with {ended}; see {[log.read_text() for log in self.folder.iterdir()]}"
             _, body = await self.ready(port or self.api_port)
             return any(one["name"] == check and one["status"] == "failed" for one in body.get("checks", ()))
 
@@ -212,10 +220,9 @@ async def play_wrong_settings(stage: Stage) -> None:
                 await stage.until_failed("database")
                 await stage.record(said, events=("database_unavailable",), **setting)
         else:
-            await stage.record_start(said, "api", **setting)
+            stage.said.append(said)
             await stage.record_start(said, "worker", **setting)
             await stage.record_doctor(said, **setting)
-            stage.said.append(said)
     said = Said("A missing privilege", "`connector setup` as a user who may not create tables")
     await stage.record_start(said, "setup", CONNECTOR_DATABASE_URL=stage.url("app", name="empty"))
     await stage.record_doctor(said, CONNECTOR_DATABASE_URL=stage.url("app"))

@@ -25,7 +25,10 @@ from tests.support.builders import ABANDONED, ORIGINAL, push
 from tests.support.installation import Installation
 from tests.support.polling import until
 
-REFUSED = RPCError("no mapping defined for search attribute", RPCStatusCode.INVALID_ARGUMENT, b"")
+
+def refused(attribute: str) -> RPCError:
+    """Return the answer of a server that lacks attributes: it names one of them, any."""
+    return RPCError(f"no mapping defined for search attribute {attribute}", RPCStatusCode.INVALID_ARGUMENT, b"")
 
 
 def test_rest_doubles_up_to_half_a_minute() -> None:
@@ -33,18 +36,18 @@ def test_rest_doubles_up_to_half_a_minute() -> None:
     clock = Clock()
     rest, pauses = Rest(clock), []
     with capture_logs() as logged:
-        for _ in range(8):
-            rest.begin(REFUSED)
+        for number in range(8):
+            rest.begin(refused(str(number)))
             started = clock.now
             while not rest.is_over:
                 clock.now += 0.5
             pauses.append(clock.now - started)
         rest.end()
         rest.end()
-        rest.begin(REFUSED)
+        rest.begin(refused("X"))
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
     assert [line["event"] for line in logged] == ["outbox_rests", "outbox_continues", "outbox_rests"]
-    assert (logged[0]["status"], logged[0]["reason"]) == ("INVALID_ARGUMENT", REFUSED.message)
+    assert (logged[0]["status"], logged[0]["reason"]) == ("INVALID_ARGUMENT", refused("0").message)
 
 
 @pytest.fixture
