@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test attack situations chaos lint bench pages robots clean
+.PHONY: help install demo test attack situations chaos lint bench pages image robots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,7 +39,11 @@ bench: $(STAMP) ## measure against bare baselines (make bench ARGS=--quick for a
 
 pages: $(STAMP) ## write the generated parts of the documents anew
 	@$(BIN)/python -m tests.support.settings_page
+	@$(BIN)/python -m connector.app.log_events > docs/logs.md
 	@$(BIN)/python -m tests.support.metrics_docs
+
+image: $(STAMP) ## execute the steps of deploy/Dockerfile as an unprivileged user, and start what they make
+	@$(BIN)/python -m tests.support.image_check $(ARGS)
 
 robots: $(STAMP) ## write the list of robots' user agents anew, from the newest public lists
 	@$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/robots crawler-user-agents crawlerdetect

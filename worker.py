@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.launch.launch import Launcher
 from activities.operate import Operator
@@ -27,6 +27,8 @@ from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
 from connector.app.shutdown import run_unless_stopped, stop_on_signals
 from connector.app.temporal_variables import warn_of_slips
+from connector.app.tracing import tracing
+from connector.app.version import program_version
 from connector.app.worker_port import open_worker_port
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
@@ -37,6 +39,7 @@ from connector.rules.model.values import ChannelName
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.temporal.client import TemporalLink
+from connector.temporal.versions import deployment_config
 from workflows.follow_up import FollowUpWorkflow
 from workflows.launch import LaunchWorkflow
 from workflows.registry import RegistryWorkflow
@@ -68,6 +71,12 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
         ExceptionGroup: a part of the worker failed; the other parts have been stopped.
     """
     check_data_folder(settings)
+    with tracing(settings, "worker"):
+        await _run_parts(settings, stopped, client)
+    _log.info("worker_stopped")
+
+
+async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client | None) -> None:
     async with (
         open_context(settings, TemporalLink(client)) as context,
         open_worker_port(context, stopped),
@@ -84,8 +93,13 @@ async def run_worker(settings: Settings, stopped: asyncio.Event, *, client: Clie
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
             group.create_task(watch_checks(context.probe.read, stopped))
-            _log.info("worker_started", workspace=context.workspace, channels=sorted(channels))
-    _log.info("worker_stopped")
+            _log.info(
+                "worker_started",
+                workspace=context.workspace,
+                channels=sorted(channels),
+                version=program_version(),
+                build_id=settings.build_id,
+            )
 
 
 def _create_workers(context: AppContext, client: Client, sender: Sender, channels: Collection[str]) -> list[Worker]:
@@ -113,6 +127,7 @@ def _create_workers(context: AppContext, client: Client, sender: Sender, channel
         workflows=[RegistryWorkflow],
         activities=orders,
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(context.settings),
     )
     main = Worker(
         client,
@@ -128,12 +143,17 @@ def _create_workers(context: AppContext, client: Client, sender: Sender, channel
         max_cached_workflows=_MAX_CACHED_WORKFLOWS,
         max_concurrent_workflow_tasks=_MAX_CONCURRENT_WORKFLOW_TASKS,
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(context.settings),
     )
     return [
         main,
         registry,
         *(_create_channel_worker(context.settings, client, name, sender, channels) for name in get_args(ChannelName)),
     ]
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    return deployment_config(settings.workspace, settings.build_id)
 
 
 def _rates(settings: Settings) -> dict[str, float]:
@@ -152,6 +172,7 @@ def _create_channel_worker(
         max_concurrent_activities=settings.channel_concurrency,
         max_task_queue_activities_per_second=settings.channel_rates.get(channel),
         graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        deployment_config=_deployment(settings),
     )
 
 

@@ -41,6 +41,7 @@ from connector.rules.sending.due_list import (
     newest_live,
 )
 from connector.store.engine.transaction import Transaction
+from connector.tracing import on_behalf_of
 from connector.wire import SendOutcome
 
 
@@ -87,7 +88,8 @@ async def claim_messages(
             results[position] = RateLimited(wait)
             del decisions[position]
         effects = [effect for decision, _ in decisions.values() for effect in decision.effects]
-        await apply_effects(tx, catalogue, intake, effects, turn.values())
+        with on_behalf_of({due.follow_up.user_key: attempts[position].span for position, due in turn.items()}):
+            await apply_effects(tx, catalogue, intake, effects, turn.values())
         for position, (decision, recipient) in decisions.items():
             results[position] = _claim_of(turn[position], decision, recipient, catalogue, attempts[position].now)
     return results

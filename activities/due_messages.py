@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
@@ -19,6 +19,7 @@ from connector.store.follow_ups.follow_ups import load_follow_ups_by_id, load_lo
 from connector.store.follow_ups.receipts import load_assignments, load_receipts
 from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_users
+from connector.tracing import Context, current_context
 from connector.wire import SendRequest
 
 
@@ -27,12 +28,14 @@ class Attempt(SingleRequest):
     """One attempt at one message, counted from 1; `now` is as of when the message is evaluated, UTC.
 
     `has_place`: the message's launch has already taken a place for it in the window of its channel's rate.
+    `span`: the attempt's span.
     """
 
     request: SendRequest
     now: datetime
     number: int
     has_place: bool = False
+    span: Context | None = field(default_factory=current_context, compare=False)
 
     @property
     def delivery_id(self) -> str:

@@ -25,6 +25,7 @@ from connector.rules.sending.retries import next_attempt_at
 from connector.store.engine.group_commit import SingleRequest
 from connector.store.engine.transaction import Transaction
 from connector.store.users.log import WantedTypes, load_types
+from connector.tracing import on_behalf_of
 from connector.wire import SendOutcome
 
 
@@ -88,7 +89,8 @@ async def record_messages(
         for position, due in turn.items():
             outcomes[position], decided = _decide(ends[position], due, logs, catalogue)
             effects += decided
-        changed |= await apply_effects(tx, catalogue, intake, effects, turn.values())
+        with on_behalf_of({due.follow_up.user_key: ends[position].attempt.span for position, due in turn.items()}):
+            changed |= await apply_effects(tx, catalogue, intake, effects, turn.values())
     return [RecordResult(outcome, changed) for outcome in outcomes]
 
 

@@ -20,7 +20,7 @@ from activities.due_messages import Attempt
 from activities.heartbeats import heartbeats
 from activities.ledger import Ledger
 from activities.results import AttemptEnd, NothingSent, ProviderResult, RecordResult, record_messages
-from connector import names
+from connector import names, tracing
 from connector.channels.protocol import (
     Accepted,
     Address,
@@ -95,6 +95,7 @@ class Sender:
         self._claims: GroupCommit[Attempt, ClaimResult] = GroupCommit(self._claim_together, **limits)
         self._results: GroupCommit[AttemptEnd, RecordResult] = GroupCommit(self._record_together, **limits)
         self.ledger = Ledger()
+        _show_zeros(channels)
 
     @activity.defn(name=names.SEND)
     async def send(self, request: SendRequest) -> SendOutcome:
@@ -141,7 +142,9 @@ class Sender:
         return await asyncio.shield(self.ledger.begin(this.delivery_id, self._make(this)))
 
     async def _make(self, attempt: Attempt) -> SendOutcome:
-        claim = await self._claim(attempt)
+        with tracing.span("claim", facts=_facts_of(attempt)) as span:
+            claim = await self._claim(attempt)
+            span.add({"connector.outcome": claim.outcome if isinstance(claim, SendOutcome) else "claimed"})
         return claim if isinstance(claim, SendOutcome) else await self._deliver(attempt, claim)
 
     async def _claim(self, attempt: Attempt) -> Claim | SendOutcome:
@@ -203,7 +206,8 @@ class Sender:
 
     async def _record(self, end: AttemptEnd) -> SendOutcome | None:
         """Record how an attempt ended, as soon as the database accepts it; return the outcome, None after a release."""
-        recorded = await self.ledger.until_recorded(lambda: self._results.submit(end))
+        with tracing.span("record", facts=_facts_of(end.attempt)):
+            recorded = await self.ledger.until_recorded(lambda: self._results.submit(end))
         if recorded.changed:
             self._changed()
         return recorded.outcome
@@ -224,6 +228,14 @@ class Sender:
         if name not in self._channels:
             raise TryLater("no_provider", f"no provider is set up for {name}")
         return self._channels[name]
+
+
+def _show_zeros(channels: Collection[str]) -> None:
+    """Give each channel its series before its first message: a rate does not see a series begin."""
+    for channel in channels:
+        SEND_ATTEMPTS.labels(channel)
+        for state in (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.DROPPED):
+            SENDS.labels(channel, state.value)
 
 
 async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
@@ -251,13 +263,29 @@ async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
 
 
 async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
+    facts = {"connector.channel": message.channel, "connector.campaign": message.campaign}
     try:
-        return await channel.send(message)
+        with tracing.span(f"send {message.channel}", "client", facts) as span:
+            try:
+                return await channel.send(message)
+            except SendError as fault:
+                span.fail(fault.code)
+                raise
     except SendError:
         raise
     except Exception as error:  # a defect of the channel: its text could name a person, so only its type is passed on
         _log.exception("channel_broke", delivery=message.delivery_id)
         raise ApplicationError("the channel broke", type=type(error).__name__) from None
+
+
+def _facts_of(attempt: Attempt) -> dict[str, tracing.Fact]:
+    request = attempt.request
+    return {
+        "connector.attempt": attempt.number,
+        "connector.campaign": request.campaign,
+        "connector.channel": request.channel,
+        "connector.follow_up": request.follow_up_id,
+    }
 
 
 def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -18,7 +18,7 @@ from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.printable import escape_line
-from starter.terminal import log_notes, print_defect, print_error
+from starter.terminal import log_notes, print_defect, print_error, print_result
 
 COMMANDS = {
     "Get started": {
@@ -162,7 +162,19 @@ def _create_typer(cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
     return program
 
 
-def _describe() -> None:
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from connector.app.version import program_version  # few commands need it
+
+        print_result(f"connector {program_version()}")
+        raise typer.Exit
+
+
+def _describe(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version of the program.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
     """Follow-on campaigns that start when a user interacts with another campaign."""
 
 

@@ -34,6 +34,8 @@ LOG_EVENTS = {
     "check_passed": LogEvent("info", "A `check` is ok again, after `check_failed`."),
     "checks_broke": LogEvent("error", "A defect in the checks of the installation. Report it with the line."),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
+    "collector_reached": LogEvent("info", "Spans reach the collector again; `lost_spans` did not."),
+    "collector_unreachable": LogEvent("warning", "The collector of CONNECTOR_OTLP_ENDPOINT is away; spans are lost."),
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
     "command_warning": LogEvent("warning", "The command did its work, but `text` deserves a look."),
@@ -101,7 +103,7 @@ LOG_EVENTS = {
     "worker_crashed": LogEvent("critical", "A defect ended the worker. Report it with the line."),
     "worker_port_listens": LogEvent("info", "The worker's own port accepts connections on `host` and `port`."),
     "worker_refused": LogEvent("error", "The worker cannot start; `text` says why and what would be right."),
-    "worker_started": LogEvent("info", "The worker polls, for these `channels`."),
+    "worker_started": LogEvent("info", "The worker polls, for these `channels`; `version` is the program's."),
     "worker_stopped": LogEvent("info", "The worker has completed what it had begun, and ends."),
     "worker_without_database": LogEvent("warning", "The worker started without the database; messages wait for it."),
     "workflow_closed": LogEvent("info", "Somebody closed a workflow in Temporal; its rows have been ended."),
@@ -135,6 +137,8 @@ of Python's warnings and of crashes. Other commands write their notes and errors
 | `info` | the life of the process, and what it does | never |
 
 A fault has one line per kind in five minutes, not one per row: `left_out` says how many were not logged since the last.
+
+With [tracing](observability.md), `trace_id` leads from a line to its trace.
 
 Logs have no personal data: users appear by `user_key`, and an error by its type and its place in the code (`error`,
 `cause`, `at`), because its text may quote values; `pretty` shows the text, for development. `client` of

@@ -18,6 +18,7 @@ from structlog.typing import EventDict, Processor
 from connector.app.repeated_lines import RepeatedLines, is_event_name
 from connector.app.uncaught import log_uncaught
 from connector.rules.model.printable import escape_line, escape_lines
+from connector.tracing import current_trace_id
 
 Format = Literal["auto", "pretty", "json"]
 _LIBRARIES = ("temporalio", "uvicorn", "sqlalchemy", "alembic", "httpx", "aiosqlite", "asyncio")
@@ -36,6 +37,7 @@ def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: Text
     pretty = not is_json(chosen, stream)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
@@ -65,6 +67,13 @@ def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: Text
 def is_json(chosen: str, stream: TextIO | None = None) -> bool:
     """Return whether a process with this setting logs JSON to `stream`; None: to standard error."""
     return chosen == "json" or (chosen == "auto" and not (stream or sys.stderr).isatty())
+
+
+def add_trace_id(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Add the id of the current trace, if there is one."""
+    if (trace_id := current_trace_id()) is not None:
+        event.setdefault("trace_id", trace_id)
+    return event
 
 
 def name_library_messages(_logger: Any, _method: str, event: EventDict) -> EventDict:

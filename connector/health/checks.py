@@ -6,11 +6,11 @@ because `/readyz` needs no key; these are in `detail`, which logs and `connector
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connector.health.facts import NO_PROVIDER, InstallationFacts, TaskQueueFacts
+from connector.health.facts import NO_PROVIDER, InstallationFacts, Poller, TaskQueueFacts, TemporalFacts
 from connector.store.engine.outages import WRITE_REFUSALS
 from connector.store.engine.revision import find_revision_fault
 from connector.temporal.search_attributes import describe_missing, describe_wrong_types
@@ -34,6 +34,8 @@ class CheckName(StrEnum):
     WORKFLOW_TASKS = "workflow_tasks"
     PROVIDERS = "providers"
     SENDS = "sends"
+    AGREEMENT = "agreement"
+    """Made by `connector doctor` alone: it reads more than a probe may."""
 
 
 class CheckStatus(StrEnum):
@@ -171,13 +173,15 @@ def check_outbox(facts: InstallationFacts) -> Check:
 
 
 def check_worker(facts: InstallationFacts) -> Check:
-    """Check that a worker polls each task queue."""
+    """Check that a worker polls each task queue, and that Temporal gives tasks to its build."""
     queues = facts.temporal.queues
     if queues is None:
         return _unknown(CheckName.WORKER, CheckName.TEMPORAL)
-    idle = [queue for queue in queues if not is_polled(queue)]
+    idle = [queue for queue in queues if not is_polled(queue, facts.temporal.builds)]
     if not idle:
         return Check(CheckName.WORKER)
+    if builds := sorted({poller.build_id or "" for queue in idle for poller in queue.pollers if _is_recent(poller)}):
+        return _failed(CheckName.WORKER, Impact.SENDS, _describe_routing(facts.temporal, builds))
     if len(idle) == len(queues):
         ages = [poller.seconds_ago for queue in queues for poller in queue.pollers]
         last = f"the last poll was {min(ages):.0f} s ago" if ages else "none has polled lately"
@@ -259,9 +263,28 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
 )
 
 
-def is_polled(queue: TaskQueueFacts) -> bool:
-    """Return whether a worker polls the queue, by its last poll."""
-    return any(poller.seconds_ago <= POLL_SECONDS for poller in queue.pollers)
+def is_polled(queue: TaskQueueFacts, builds: Collection[str | None] = (None,)) -> bool:
+    """Return whether a worker of one of these builds polls the queue, by its last poll."""
+    return any(_is_recent(poller) and poller.build_id in builds for poller in queue.pollers)
+
+
+def _is_recent(poller: Poller) -> bool:
+    return poller.seconds_ago <= POLL_SECONDS
+
+
+def _describe_routing(temporal: TemporalFacts, polling: Sequence[str]) -> str:
+    """Describe workers that poll and get no tasks, because of the build that is current; '' has no build id."""
+    command = f"temporal worker deployment set-current-version --deployment-name {temporal.deployment}"
+    target = f"--build-id {polling[-1]}" if polling[-1] else "--unversioned"
+    return (
+        f"only workers {_name_builds(polling)} poll, and Temporal gives tasks only to workers "
+        f"{_name_builds(temporal.builds)}, so that everything waits: `{command} {target}`, or start such workers "
+        "(CONNECTOR_BUILD_ID)"
+    )
+
+
+def _name_builds(builds: Iterable[str | None]) -> str:
+    return " and ".join(sorted(f"of build {build}" if build else "without a build id" for build in builds))
 
 
 def _lacks_provider(queue: TaskQueueFacts) -> bool:

@@ -39,10 +39,16 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class Poller:
-    """A client that polls a task queue; `seconds_ago` is the age of its last poll, by this machine's clock."""
+    """A client that polls a task queue.
+
+    Args:
+        seconds_ago: the age of its last poll, by this machine's clock.
+        build_id: the build, if the worker is versioned.
+    """
 
     identity: str
     seconds_ago: float
+    build_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,8 @@ class TemporalFacts:
         search_attributes: the registered types by name, such as `Keyword`; None: not known.
         queues: None: not known.
         reported: None: not known.
+        builds: the builds whose workers get tasks; None among them: workers without a build id.
+        deployment: the name of the workspace's Worker Deployment.
     """
 
     problem: str | None = None
@@ -87,6 +95,8 @@ class TemporalFacts:
     search_attributes: Mapping[str, str] | None = None
     queues: Sequence[TaskQueueFacts] | None = None
     reported: ReportedProblems | None = None
+    builds: frozenset[str | None] = frozenset({None})
+    deployment: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from connector.settings.environment import SettingsWrong
 from connector.temporal.client import TemporalLink, TemporalUnavailable
 from connector.temporal.connection_faults import describe_connection_fault
 from connector.temporal.search_attributes import type_name
+from connector.temporal.versions import build_of, deployment_name, find_builds_with_tasks
 
 _T = TypeVar("_T")
 
@@ -59,9 +60,10 @@ async def _gather(client: Client, workspace: str) -> TemporalFacts:
         if error.status is RPCStatusCode.NOT_FOUND:
             return TemporalFacts(namespace=client.namespace, has_namespace=False)
         raise
-    attributes, reported, queues = await asyncio.gather(
+    attributes, reported, builds, queues = await asyncio.gather(
         _unless_refused(_list_search_attributes(client)),
         _unless_refused(_find_reported_problems(client, workspace)),
+        find_builds_with_tasks(client, workspace),
         asyncio.gather(*(_describe_queue(client, *queue) for queue in _queues(workspace))),
     )
     return TemporalFacts(
@@ -70,6 +72,8 @@ async def _gather(client: Client, workspace: str) -> TemporalFacts:
         search_attributes=attributes,
         queues=queues,
         reported=reported,
+        builds=builds,
+        deployment=deployment_name(workspace),
     )
 
 
@@ -121,6 +125,7 @@ async def _describe_queue(client: Client, name: str, kind: _Kind, channel: str |
     answer = await client.workflow_service.describe_task_queue(request)
     now = time.time()
     pollers: Sequence[Poller] = [
-        Poller(poller.identity, now - poller.last_access_time.ToDatetime(UTC).timestamp()) for poller in answer.pollers
+        Poller(poller.identity, now - poller.last_access_time.ToDatetime(UTC).timestamp(), build_of(poller))
+        for poller in answer.pollers
     ]
     return TaskQueueFacts(name, kind, pollers, channel)

@@ -30,6 +30,7 @@ from connector.store.follow_ups.receipts import load_receipts
 from connector.store.follow_ups.refusals import WaitedAt, load_overtaken, load_refusals, replace_reasons
 from connector.store.users.log import WantedTypes, load_types
 from connector.store.users.users import load_newest, load_profiles, raise_newest
+from connector.tracing import remember_begun
 
 _FIRST_PART, _GROWTH = 100, 4
 """Of each type of items that bears on a replay, so many are loaded first, and so many times as many next: as a rule a
@@ -201,6 +202,7 @@ class BatchEvaluation:
         # Ends are stored first, so that a superseded wait has left its place in the unique index.
         await end_follow_ups(self._tx, list(ended.values()))
         await insert_follow_ups(self._tx, list(begun.values()), self._tx.now)
+        remember_begun({follow_up.id: follow_up.user_key for follow_up in begun.values()})
         await self._record_decisions(changes)
         return bool(begun or ended)
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
 
+from connector import tracing
 from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item, settle_arrival
 from connector.metrics import INGESTS, ITEMS_INGESTED
@@ -115,10 +116,12 @@ class Intake:
             changes_by_item: further changes, by the position of an item of the same user; they apply only if that item
                 is new, so that a duplicate or refused one changes nothing.
         """
-        with INGESTS.time():
+        with INGESTS.time(), tracing.span("ingest", facts={"connector.items": len(items)}) as span:
             request = IngestRequest([read_item(item) for item in items], users, changes_by_item or {}, anonymous)
             ingested = await self._batches.submit(request)
-        for status, number in Counter(result.status for result in ingested.results).items():
+            counts = Counter(result.status for result in ingested.results)
+            span.add({f"connector.{status}": number for status, number in counts.items()})
+        for status, number in counts.items():
             ITEMS_INGESTED.labels(status).inc(number)
         return ingested
 
@@ -139,12 +142,15 @@ class Intake:
         """Ingest several batches in one transaction; only the first may have user changes."""
         items = [item for request in requests for item in request.items]
         anonymous = {id for request in requests for id in request.anonymous}  # no two requests name the same user
+        spans = {user: request.span for request in requests if request.span for user in request.names}
 
         async def ingest(tx: Transaction, catalogue: Catalogue) -> IngestResult:
-            batch = _BatchIngest(tx, catalogue, items, self._retention, anonymous)
+            batch = _BatchIngest(tx, catalogue, items, self._retention, anonymous, spans)
             return await batch.run(requests[0].users, requests[0].changes_by_item)
 
-        ingested = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
+        facts, others = {"connector.requests": len(requests)}, [request.span for request in requests[1:]]
+        with tracing.span("ingest transaction", facts=facts, links=others):
+            ingested = await with_current_catalogue(self._database, self._cache, self._workspace, ingest)
         results = iter(ingested.results)
         return [replace(ingested, results=list(islice(results, len(request.items)))) for request in requests]
 
@@ -159,8 +165,9 @@ class _BatchIngest:
         items: Sequence[ParsedItem],
         retention: timedelta,
         anonymous: Collection[str],
+        spans: Mapping[str, tracing.Context] = {},
     ) -> None:
-        self._tx, self._catalogue, self._anonymous = tx, catalogue, anonymous
+        self._tx, self._catalogue, self._anonymous, self._spans = tx, catalogue, anonymous, spans
         items = [settle_arrival(item, tx.now) for item in items]
         self._results = check_items(items, catalogue, tx.now, retention)
         self._new: dict[int, Item] = {
@@ -183,7 +190,11 @@ class _BatchIngest:
         if not logged:
             return IngestResult(self._results, False, faults)
         await self._add_conversions(logged)
-        return IngestResult(self._results, await BatchEvaluation(self._tx, self._catalogue).run(logged), faults)
+        with tracing.on_behalf_of(
+            {self._user_keys[user]: span for user, span in self._spans.items() if user in self._user_keys}
+        ):
+            changed = await BatchEvaluation(self._tx, self._catalogue).run(logged)
+        return IngestResult(self._results, changed, faults)
 
     def _refuse_erased(self) -> None:
         """Guarantee 8: a late report does not bring an erased user back."""

@@ -16,6 +16,7 @@ from connector.rules.model.interactions import ON_ARRIVAL, Event, Interaction, I
 from connector.rules.model.users import User
 from connector.rules.model.values import show_value, storage_problem
 from connector.rules.targeting.client_reports import UNNAMED, ClientReports, set_apart
+from connector.tracing import Context, current_context
 
 _INTERACTION_TYPES = frozenset(kind.value for kind in InteractionType)
 _EVENT_TYPES = frozenset(get_args(Event.model_fields["type"].annotation))
@@ -141,12 +142,14 @@ class IngestRequest:
         users: changes that apply before the items.
         changes_by_item: changes that apply only if an item is new, by its position.
         anonymous: the ids that the batch uses only as anonymous ones, or read from the store (`resolve_and_lock`).
+        span: the span of the batch, to which the follow-ups belong that it begins.
     """
 
     items: Sequence[ParsedItem]
     users: Sequence[Any] = ()
     changes_by_item: Mapping[int, Any] = field(default_factory=dict)
     anonymous: Collection[str] = ()
+    span: Context | None = field(default_factory=current_context)
 
     @property
     def size(self) -> int:

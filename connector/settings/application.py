@@ -15,6 +15,7 @@ from connector.rules.model.values import ChannelName, Id
 from connector.settings.api_limits import ApiLimits
 from connector.settings.client import ClientSettings
 from connector.settings.codec import CodecSettings
+from connector.settings.collector import OtlpEndpoint
 from connector.settings.durations import Duration, between
 from connector.settings.environment import Section, setting
 from connector.settings.inbox import InboxSettings
@@ -74,6 +75,13 @@ class Settings(Section):
     log_format: Literal["auto", "pretty", "json"] = setting(
         "auto", "`auto`: readable lines (`pretty`) on a terminal, else JSON"
     )
+    otlp_endpoint: OtlpEndpoint | None = setting(
+        None,
+        "the collector that receives traces, see [tracing](observability.md)",
+        form="`http://HOST:4318`",
+        default_text="no traces",
+        read_by="API, worker",
+    )
     segment_mapping: Path | None = setting(
         None,
         "a YAML file that extends the mapping of events and traits of Segment's and RudderStack's SDKs; see "
@@ -110,6 +118,14 @@ class Settings(Section):
         gt=0,
         le=MAX_KEY_RATE,
         allow_inf_nan=False,
+    )
+    build_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._+-]{1,128}$")] | None = setting(
+        None,
+        "the build of this worker, for Temporal's worker versioning: it gets tasks only while its build is current or "
+        "ramping; all workers set it, or none; see [upgrades](upgrades.md#worker-versions)",
+        form="such as the release, `0.2.0`",
+        default_text="no versioning",
+        read_by="worker",
     )
     worker_host: str = setting(
         "127.0.0.1",

@@ -14,7 +14,15 @@ from connector.settings.environment import FILE_SUFFIX
 from connector.settings.faults import MASK, hide_credentials
 from connector.settings.inventory import Setting, list_settings
 
-_SHOWN_OPTIONS = ("sslmode", "sslrootcert", "connect_timeout", "target_session_attrs", "application_name")
+_SHOWN_OPTIONS = (
+    "host",
+    "port",
+    "sslmode",
+    "sslrootcert",
+    "connect_timeout",
+    "target_session_attrs",
+    "application_name",
+)
 """The options in the URL of a database that are no secrets."""
 Origin = Literal["default", "environment", "file", "option"]
 

@@ -11,7 +11,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -19,12 +19,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import (
-    Priority,
     SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
@@ -42,7 +37,7 @@ from connector.temporal.codec import EncryptionCodec
 from connector.temporal.connection_faults import ConnectionLog, describe_connection_fault
 from connector.temporal.runtime import process_runtime
 from connector.temporal.search_attributes import describe_wrong_types, type_name
-from connector.wire import FollowUpStart, LaunchStart
+from connector.tracing import installed_tracer
 
 CAMPAIGN = SearchAttributeKey.for_keyword("CampaignId")
 USER_KEY = SearchAttributeKey.for_keyword("UserKey")
@@ -136,9 +131,10 @@ def _read_connect_config() -> dict[str, Any]:
 
 
 async def _connect(config: dict[str, Any]) -> Client:
-    plugins = [connector_plugin(sandboxed=False)]
+    plugins, tracer = [connector_plugin(sandboxed=False)], installed_tracer()
+    interceptors = [] if tracer is None else [tracer.interceptor]
     try:
-        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins)
+        return await Client.connect(**config, runtime=process_runtime(), plugins=plugins, interceptors=interceptors)
     except ValueError as error:
         raise SettingsWrong(f"TEMPORAL_ADDRESS: {error}; write HOST:PORT") from None
 
@@ -217,49 +213,6 @@ async def register_search_attributes(client: Client) -> list[str]:
             timeout=RPC_TIMEOUT,
         )
     return [key.name for key in missing]
-
-
-def start_arguments(start: FollowUpStart) -> dict[str, Any]:
-    """Return the arguments that start a follow-up's workflow: once, searchable, without personal data in the UI."""
-    due = start.due_at.astimezone(UTC)
-    return {
-        "id": names.follow_up_id(start.workspace, start.campaign, start.user_key, start.follow_up_id),
-        "task_queue": names.main_queue(start.workspace),
-        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "static_summary": f"{start.campaign} · due {_short(due)}",
-        "static_details": (
-            f"Follow-up `{start.follow_up_id}` of **{start.campaign}** on {', '.join(start.channels)}.\n\n"
-            f"Waits until {_short(due)} unless an exception cancels it."
-        ),
-        "search_attributes": TypedSearchAttributes(
-            [
-                SearchAttributePair(CAMPAIGN, start.campaign),
-                SearchAttributePair(USER_KEY, start.user_key),
-                SearchAttributePair(STATE, "waiting"),
-                SearchAttributePair(DUE_AT, due),
-            ]
-        ),
-        "priority": Priority(fairness_key=start.campaign[:64]),
-    }
-
-
-def launch_arguments(start: LaunchStart) -> dict[str, Any]:
-    """Return the arguments that start a launch's workflow: once, searchable by its campaign."""
-    return {
-        "id": names.launch_id(start.workspace, start.campaign, start.launch_id),
-        "task_queue": names.main_queue(start.workspace),
-        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        "id_conflict_policy": WorkflowIDConflictPolicy.FAIL,
-        "static_summary": f"launch of {start.campaign}",
-        "static_details": f"The launch of **{start.campaign}** to its audience.",
-        "search_attributes": TypedSearchAttributes([SearchAttributePair(CAMPAIGN, start.campaign)]),
-        "priority": Priority(fairness_key=start.campaign[:64]),
-    }
-
-
-def _short(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%MZ}"
 
 
 def _sandbox(runner: WorkflowRunner | None) -> WorkflowRunner:

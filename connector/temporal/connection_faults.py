@@ -8,6 +8,8 @@ from collections.abc import Callable
 import structlog
 from temporalio.service import RPCError, RPCStatusCode
 
+from connector.rules.model.errors import ConnectorError
+
 _log = structlog.get_logger("temporal")
 _WARN_AFTER_SECONDS, _WARN_AGAIN_SECONDS = 30.0, 600.0
 _CLOSED = (
@@ -46,6 +48,13 @@ def describe_connection_fault(error: BaseException) -> str:
         return "it does not answer"
     text = str(error)
     return next((reason for part, reason in _REASONS.items() if part in text), text[:_MAX_TEXT_CHARACTERS])
+
+
+def describe_outage(error: Exception) -> str:
+    """Return why work on Temporal and the database failed, for a log line: only texts without values of users."""
+    if isinstance(error, ConnectorError):  # names the address or the database, and the reason
+        return str(error)
+    return describe_connection_fault(error) if isinstance(error, RPCError) else type(error).__name__
 
 
 def _describe_answer(error: RPCError) -> str:

@@ -18,7 +18,7 @@ from temporalio.client import Client
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from connector import names
+from connector import names, tracing
 from connector.metrics import OUTBOX_CALLS
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database, StoreUnavailable
@@ -32,9 +32,11 @@ from connector.store.follow_ups.outbox import (
     mark_started,
 )
 from connector.store.follow_ups.renaming import rename_erased
-from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client, launch_arguments, start_arguments
+from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client
+from connector.temporal.connection_faults import describe_outage
 from connector.temporal.page import UNANSWERED, Page
 from connector.temporal.rest import REFUSALS, Rest
+from connector.temporal.starting import launch_arguments, start_arguments
 from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
@@ -97,7 +99,7 @@ class Outbox:
             try:
                 done = await self.flush(min_age=None if is_complete else self._min_age)
             except (RPCError, StoreUnavailable, RuntimeError, OSError) as error:
-                _log.warning("outbox_failed", error=type(error).__name__)
+                _log.warning("outbox_failed", error=type(error).__name__, reason=describe_outage(error))
                 await _wait_for_any(stopped, seconds=min(_PAUSE_AFTER_FAILURE_SECONDS, self._sweep_seconds))
                 continue
             if done == 0:
@@ -242,7 +244,7 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
         due_at=row["due_at"],
         channels=tuple(row["channels"]),
     )
-    with suppress(WorkflowAlreadyStartedError):  # an earlier sweep started it and could not mark it
+    with tracing.continuing(row["id"]), suppress(WorkflowAlreadyStartedError):  # an earlier sweep could not mark it
         await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start), rpc_timeout=RPC_TIMEOUT)
 
 

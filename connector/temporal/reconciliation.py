@@ -24,6 +24,7 @@ from connector.store.follow_ups.ending import end_closed, find_open
 from connector.store.follow_ups.launches import LaunchRow, end_launch, find_unfinished, load_due_rows
 from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client
 from connector.temporal.comparison import LATE
+from connector.temporal.connection_faults import describe_outage
 from connector.temporal.recovery import Recovery
 
 _log = structlog.get_logger("reconciliation")
@@ -69,7 +70,7 @@ class Reconciliation:
             try:
                 await self.reconcile()
             except (RPCError, StoreUnavailable, RuntimeError, OSError) as error:
-                _log.warning("reconciliation_failed", error=type(error).__name__)
+                _log.warning("reconciliation_failed", error=type(error).__name__, reason=describe_outage(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), self._every_seconds)
 

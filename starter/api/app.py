@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.routing import BaseRoute
 
 from connector.app.context import AppContext
+from connector.app.version import program_version
 from starter.api.access.origins import AllowedOrigins
 from starter.api.access.scopes import Keys
 from starter.api.openapi import document as openapi
 from starter.api.requests.admission import Admission
 from starter.api.requests.errors import install_error_handlers
-from starter.api.requests.middleware import RequestMiddleware
+from starter.api.requests.middleware import NO_TELEMETRY, RequestMiddleware
 from starter.api.requests.paths import EncodedPaths, decode_path_parameters
 from starter.api.requests.query import check_parameters
 from starter.api.routes import (
@@ -47,13 +47,14 @@ def create_app(context: AppContext, keys: Keys, providers: Mapping[str, WebhookP
     """
     app = FastAPI(
         title="Campaign Connector",
-        version=_version(),
+        version=program_version(),
         lifespan=_sweep,
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json" if context.settings.api_docs else None,
         routes=list(_routes(context.settings.api_docs)),
         redirect_slashes=False,  # a redirect would lead to another user
+        telemetry=NO_TELEMETRY,
         description="Follow-on campaigns that start when a user interacts with another campaign.",
     )
     app.state.context, app.state.keys, app.state.tracking = context, keys, tracking.open_tracking(context)
@@ -97,10 +98,3 @@ async def _sweep(app: FastAPI) -> AsyncIterator[None]:
     finally:
         stopped.set()
         await sweep
-
-
-def _version() -> str:
-    try:
-        return version("campaign-connector")
-    except PackageNotFoundError:
-        return "0"

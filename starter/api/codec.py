@@ -24,7 +24,7 @@ from starter.api.access.scopes import Keys, caller_of, needs
 from starter.api.requests.admission import Admission
 from starter.api.requests.body import JsonObject
 from starter.api.requests.errors import ApiError, install_error_handlers
-from starter.api.requests.middleware import RequestMiddleware
+from starter.api.requests.middleware import NO_TELEMETRY, RequestMiddleware
 
 _Convert = Callable[[Sequence[Payload]], list[Payload]]
 
@@ -45,7 +45,8 @@ def create_codec_app(settings: Settings, keys: Keys, origins: Sequence[str]) -> 
         keys: who may call.
         origins: the origins of the Web UIs whose pages may call.
     """
-    app = FastAPI(title="Campaign Connector's codec server", docs_url=None, redoc_url=None, openapi_url=None)
+    title = "Campaign Connector's codec server"
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, telemetry=NO_TELEMETRY)
     app.state.keys = keys
     codec = EncryptionCodec(settings.codec.keys)
     app.add_api_route("/", _sign_in, methods=["GET"])

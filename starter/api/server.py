@@ -15,6 +15,8 @@ from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
 from connector.app.http_server import SHUTDOWN_SECONDS, bounded_protocol, serve_until
 from connector.app.preflight import check_tables, listen
+from connector.app.tracing import tracing
+from connector.app.version import program_version
 from connector.settings.application import Settings
 from connector.store.engine.database import Database, StoreUnavailable
 from starter.api.access.scopes import Keys, keys_for
@@ -31,11 +33,16 @@ async def serve(settings: Settings, host: str, port: int, stopped: asyncio.Event
         KeysMissing: this host needs a key. PortTaken: another process listens. WrongTables: the tables do not fit.
         StoreUnavailable: the database refuses these settings.
     """
+    with tracing(settings, "api"):
+        await _serve_api(settings, host, port, stopped)
+
+
+async def _serve_api(settings: Settings, host: str, port: int, stopped: asyncio.Event) -> None:
     async with open_context(settings) as context:
         keys = keys_for(settings, host, context.database)
         await _check_store(context.database, keys)
         with listen(host, port, option="--port") as socket:
-            _log.info("api_listens", **_address(socket))
+            _log.info("api_listens", **_address(socket), version=program_version())
             await _serve_app(create_app(context, keys), settings, socket, stopped)
 
 

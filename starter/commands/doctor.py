@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import typer
 
 from connector.app.context import open_context
 from connector.app.preflight import NotSetUp, check_data_folder
+from connector.health.agreement import check_agreement
+from connector.health.checks import Check, CheckName, CheckStatus
 from connector.health.facts import DatabaseFacts
 from connector.health.probe import Probe, examine_without_database
 from connector.health.readiness import Readiness
@@ -20,6 +23,7 @@ from starter.commands.store_session import run
 from starter.terminal import format_table, print_json, print_lines, print_result
 
 _TIMEOUT_SECONDS = 10.0
+_COMPARISON_SECONDS = 60.0
 
 
 def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
@@ -49,10 +53,16 @@ async def _examine(settings: Settings) -> Readiness:
         check_data_folder(settings)
     except NotSetUp as error:
         facts = DatabaseFacts(Outage.UNREACHABLE, str(error))
-        return await examine_without_database(facts, TemporalLink(), settings.workspace, _TIMEOUT_SECONDS)
+        found = await examine_without_database(facts, TemporalLink(), settings.workspace, _TIMEOUT_SECONDS)
+        unknown = f"it cannot be checked because of `{CheckName.DATABASE}`"
+        return replace(found, checks=[*found.checks, Check(CheckName.AGREEMENT, CheckStatus.UNKNOWN, unknown)])
     async with open_context(settings) as context:
         probe = Probe(context.database, context.cache, context.workspace, context.temporal)
-        return await probe.read_anew(_TIMEOUT_SECONDS)
+        found = await probe.read_anew(_TIMEOUT_SECONDS)
+        agreement = await check_agreement(
+            context.database, context.workspace, context.temporal, found, _COMPARISON_SECONDS
+        )
+        return replace(found, checks=[*found.checks, agreement])
 
 
 def _view(found: Readiness) -> dict[str, Any]:

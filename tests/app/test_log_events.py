@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,13 @@ class Logged(NamedTuple):
     place: str
 
 
-def calls() -> Iterator[Logged]:
+@cache
+def calls() -> tuple[Logged, ...]:
     """Find the calls of loggers, which every module calls `_log`."""
+    return tuple(_find_calls())
+
+
+def _find_calls() -> Iterator[Logged]:
     files = [
         file for part in ("connector", "activities", "starter", "workflows") for file in (ROOT / part).rglob("*.py")
     ]
@@ -45,7 +51,7 @@ def _read(call: ast.Call, method: str, file: Path) -> Logged:
 
 def test_events_are_listed() -> None:
     """A call has a constant snake_case name, which the list has at the call's level; nothing else is listed."""
-    found = list(calls())
+    found = calls()
     assert [call for call in found if not is_event_name(call.name)] == []
     assert [call for call in found if call.name not in LOG_EVENTS] == [], "add it to connector/app/log_events.py"
     assert [call for call in found if LOG_EVENTS[call.name].level != call.level] == []

@@ -1,6 +1,7 @@
 """Run a kill campaign on PostgreSQL, and print what came of it.
 
-Usage: python -m tests.chaos [--minutes M] [--faults N] [--seed N] [--reporters N] [--keep FOLDER]
+Usage: python -m tests.chaos [--minutes M] [--faults N] [--seed N] [--pause S] [--reporters N]
+       [--restores] [--keep FOLDER]
 
 The exit code is 1 if anything was lost, sent twice or wrong, or if a difference is not explained.
 """
@@ -28,9 +29,10 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000, help="repeats a campaign's faults")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two faults, on average")
     parser.add_argument("--reporters", type=int, default=4, help="how many services report at once")
+    parser.add_argument("--restores", action="store_true", help="set Temporal back to earlier copies of its file, too")
     parser.add_argument("--keep", type=Path, help="a folder for the logs; they are deleted without it")
     given = parser.parse_args(words)
-    plan = Plan(given.seed, given.minutes * 60, given.faults, given.pause, given.reporters)
+    plan = Plan(given.seed, given.minutes * 60, given.faults, given.pause, given.reporters, restores=given.restores)
     print(f'seed {plan.seed}: repeat with make chaos ARGS="--minutes {given.minutes:g} --seed {plan.seed}"', flush=True)
     with tempfile.TemporaryDirectory(prefix="connector-chaos-") as temporary:
         folder = given.keep or Path(temporary)

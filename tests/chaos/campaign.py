@@ -34,6 +34,7 @@ class Plan:
     pause_seconds: float = 1.0
     reporters: int = 4
     quiet_seconds: float = 600
+    restores: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,18 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         say(f"everything started within {start_seconds:.0f} seconds")
         load = Load(system, plan.seed)
         await load.publish()
-        faults = Faults(system, Random(f"faults {plan.seed}"), plan.pause_seconds, start_seconds)
+        faults = Faults(
+            system, Random(f"faults {plan.seed}"), plan.pause_seconds, start_seconds, load.has_room, plan.restores
+        )
         loading = asyncio.create_task(load.run(plan.reporters))
         watching = asyncio.create_task(_report_progress(faults, load, say))
         try:
-            await faults.run(plan.seconds, plan.max_faults)
+            attacking = asyncio.create_task(faults.run(plan.seconds, plan.max_faults))
+            await asyncio.wait([attacking, loading], return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():  # it never ends by itself
+                attacking.cancel()
+                await loading
+            await attacking
             say("peace: waiting until everything has ended")
             system.receiver.is_kind = True
             load.end()

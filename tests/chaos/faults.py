@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random  # noqa: TID251 - the seed names the campaign; no rule draws anything
 
 from sqlalchemy import select
 from temporalio.service import RPCError
 
 from connector import names
+from connector.store.engine.database import StoreUnavailable
 from connector.store.tables import follow_ups
 from tests.chaos.proxy import FaultyProxy
 from tests.chaos.supervised import Supervised
@@ -23,6 +27,8 @@ from tests.chaos.system import WORKSPACE, System
 _MAX_AT_ONCE = 2
 _WORK_SECONDS = 2.0
 """A process is left alone until it has started and worked for so long, so that any work is done at all."""
+_CALM_SECONDS = 45.0
+"""As long as a killed worker's attempt needs to be made again."""
 _AHEAD = timedelta(seconds=3)
 """A workflow is terminated only so long before it is due: it is not being sent then."""
 
@@ -43,12 +49,16 @@ class Faults:
     Args:
         pause_seconds: between the beginnings of two faults, on average.
         start_seconds: how long processes take to start on this machine.
+        may_go_on: clear while the system has more to do than it should; then it is left alone for a while.
+        restores: set Temporal back to an earlier copy of its file, too.
     """
 
     system: System
     random: Random
     pause_seconds: float
     start_seconds: float
+    may_go_on: asyncio.Event
+    restores: bool = False
     intervals: list[Interval] = field(default_factory=list)
     terminated: set[str] = field(default_factory=set)
     _attacked: set[str] = field(default_factory=set)
@@ -63,6 +73,8 @@ class Faults:
         """Attack for so long, or until there were so many faults; return when every part was left whole again."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and (limit is None or len(self.intervals) + len(self._running) < limit):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.may_go_on.wait(), min(_CALM_SECONDS, max(0, end - time.monotonic())))
             if len(self._running) < _MAX_AT_ONCE:
                 self._begin()
             await asyncio.sleep(self.pause_seconds * self.random.uniform(0.3, 1.7))
@@ -109,6 +121,7 @@ class Faults:
             ("temporal killed", "temporal", self._kill_temporal),
             ("temporal suspended", "temporal", lambda: self._suspend(system.temporal)),
             *[("workflow terminated", "", self._terminate_workflow)] * 2,
+            *[("temporal restored", "temporal", self._restore_temporal)] * (2 if self.restores else 0),
         ]
 
     def _works(self, process: Supervised) -> bool:
@@ -146,6 +159,21 @@ class Faults:
         temporal.signal(signal.SIGKILL)
         await self._sleep(0, 4)
         temporal.hold_back(False)
+        return True
+
+    async def _restore_temporal(self) -> bool:
+        """Copy Temporal's file, let it work for a while, and set it back to the copy."""
+        temporal, files = self.system.temporal, self.system.temporal_file
+        if not self._works(temporal):
+            return False
+        for is_restored in (False, True):
+            temporal.hold_back(True)
+            temporal.signal(signal.SIGKILL)
+            while temporal.pid:
+                await asyncio.sleep(0.05)
+            await asyncio.to_thread(_restore if is_restored else _save, files)
+            temporal.hold_back(False)
+            await self._sleep(self.start_seconds + 3, self.start_seconds + 10)
         return True
 
     async def _crash_postgresql(self) -> bool:
@@ -188,7 +216,7 @@ class Faults:
                 handle = client.get_workflow_handle(names.follow_up_id(WORKSPACE, row.campaign, row.user_key, row.id))
                 self.terminated.add(row.id)
                 await handle.terminate("by the kill campaign")
-        except (RPCError, RuntimeError, TimeoutError, OSError):
+        except (RPCError, StoreUnavailable, RuntimeError, TimeoutError, OSError):
             return False
         return True
 
@@ -206,6 +234,20 @@ class Faults:
 
     async def _sleep(self, least: float, most: float) -> None:
         await asyncio.sleep(self.random.uniform(least, most))
+
+
+def _save(file: Path) -> None:
+    shutil.rmtree(file.with_suffix(".older"), ignore_errors=True)
+    file.with_suffix(".older").mkdir()
+    for part in file.parent.glob(f"{file.name}*"):
+        shutil.copy(part, file.with_suffix(".older") / part.name)
+
+
+def _restore(file: Path) -> None:
+    for part in file.parent.glob(f"{file.name}*"):
+        part.unlink()
+    for part in file.with_suffix(".older").iterdir():
+        shutil.copy(part, file.parent / part.name)
 
 
 def _now() -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -60,15 +61,18 @@ def campaigns(hook: str) -> list[dict[str, Any]]:
 
 @dataclass
 class Load:
-    """Reporters and an operator. `accepted` has the ids of the items that were acknowledged."""
+    """Reporters and an operator. `accepted` has the ids of the items that were acknowledged.
+
+    `has_room` is clear while more is due than the system should have to do; then nobody reports.
+    """
 
     system: System
     seed: int
     accepted: set[str] = field(default_factory=set)
     refused: list[Any] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
-    _is_ending: bool = False
-    _has_room: asyncio.Event = field(default_factory=asyncio.Event)
+    _ended_at: float | None = None
+    has_room: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def publish(self) -> None:
         """Save and publish every campaign."""
@@ -90,12 +94,12 @@ class Load:
 
     def end(self) -> None:
         """Begin nothing new."""
-        self._is_ending = True
+        self._ended_at = time.monotonic()
 
     async def _report(self, number: int) -> None:
         random = Random(f"reporter {self.seed} {number}")
         batch = 0
-        while not self._is_ending:
+        while self._ended_at is None:
             users = [
                 f"u{number}-{place}-{(batch + place * 3) // _BATCHES_OF_A_USER}"
                 for place in range(_USERS_OF_A_REPORTER)
@@ -104,7 +108,7 @@ class Load:
                 _item(random, f"{number}-{batch}-{place}", random.choice(users))
                 for place in range(random.randint(1, 4))
             ]
-            await self._has_room.wait()
+            await self.has_room.wait()
             await self._repeat_until_answered(random, items)
             if random.random() < 0.1:  # a service that reports what it has reported
                 await self._repeat_until_answered(random, items)
@@ -112,12 +116,11 @@ class Load:
             batch += 1
 
     async def _repeat_until_answered(self, random: Random, items: list[dict[str, Any]]) -> None:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while True:
-                answer = await self._post(random, "/v1/interactions", {"interactions": items})
-                if answer is not None and answer.status_code == 200:
-                    break
-                await asyncio.sleep(random.uniform(0.2, 0.6))
+        while True:
+            answer = await self._post(random, "/v1/interactions", {"interactions": items})
+            if answer is not None and answer.status_code == 200:
+                break
+            await self._pause(random)
         for item, result in zip(items, answer.json()["results"], strict=True):
             if result["status"] in ("accepted", "duplicate"):
                 self.accepted.add(item["id"])
@@ -129,33 +132,38 @@ class Load:
         table = follow_ups.c
         due = select(func.count()).select_from(follow_ups)
         due = due.where(table.state.in_(("waiting", "sending")), table.due_at < func.now())
-        while not self._is_ending:
+        while self._ended_at is None:
             with suppress(StoreUnavailable):
                 async with self.system.database.read(WORKSPACE) as tx:
-                    has_room = (await tx.execute(due)).scalar_one() < _MAX_DUE
-                (self._has_room.set if has_room else self._has_room.clear)()
+                    is_little = (await tx.execute(due)).scalar_one() < _MAX_DUE
+                (self.has_room.set if is_little else self.has_room.clear)()
             await asyncio.sleep(0.5)
-        self._has_room.set()
+        self.has_room.set()
 
     async def _order(self) -> None:
         """Stop and resume one campaign again and again; it ends resumed."""
         random = Random(f"operator {self.seed}")
         number, verbs = 0, ("stop", "resume")
-        while not (self._is_ending and number % 2 == 0):
+        while self._ended_at is None or number % 2 == 1:
             await asyncio.sleep(random.uniform(1.0, 5.0))
             await self._order_until_answered(random, verbs[number % 2], f"order-{number}")
             number += 1
 
     async def _order_until_answered(self, random: Random, verb: str, key: str) -> None:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            while True:
-                answer = await self._post(random, f"/v1/campaigns/{_STOPPED}/{verb}", {}, key)
-                if answer is not None and answer.status_code == 200:
-                    return
-                if answer is not None and answer.status_code < 500:
-                    self.refused.append(answer.text)
-                    return
-                await asyncio.sleep(random.uniform(0.2, 0.6))
+        while True:
+            answer = await self._post(random, f"/v1/campaigns/{_STOPPED}/{verb}", {}, key)
+            if answer is not None and answer.status_code == 200:
+                return
+            if answer is not None and answer.status_code < 500:
+                self.refused.append(answer.text)
+                return
+            await self._pause(random)
+
+    async def _pause(self, random: Random) -> None:
+        """Wait before a repetition. Raises TimeoutError if what began before the peace is still not answered."""
+        if self._ended_at is not None and time.monotonic() > self._ended_at + _PATIENCE_SECONDS:
+            raise TimeoutError("a request was not answered although there were no faults any more")
+        await asyncio.sleep(random.uniform(0.2, 0.6))
 
     async def _post(self, random: Random, path: str, body: Any, key: str | None = None) -> httpx.Response | None:
         """Ask one of the APIs; None: no answer."""

@@ -26,13 +26,14 @@ from tests.support.databases import PostgreSQL, migrate_database
 from tests.support.polling import until
 
 WORKSPACE = "default"
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 300
+_TEMPORAL_FILE = "temporal.db"
 _SETTINGS = {
     "CONNECTOR_API_KEYS": KEY_VARIABLE,
     "CONNECTOR_KEY_RATE": "1000",
-    "CONNECTOR_DATABASE_TIMEOUT_SECONDS": "6",
-    "CONNECTOR_SWEEP_SECONDS": "1",
-    "CONNECTOR_RECONCILE_SECONDS": "2",
+    "CONNECTOR_DATABASE_TIMEOUT": "6 seconds",
+    "CONNECTOR_SWEEP_INTERVAL": "1 second",
+    "CONNECTOR_RECONCILE_INTERVAL": "2 seconds",
     "CONNECTOR_LOG_FORMAT": "json",
     "CONNECTOR_WEBHOOK_ALLOW_PRIVATE": "true",
 }
@@ -47,6 +48,7 @@ class System:
     database: Database
     temporal: Supervised
     temporal_address: str
+    temporal_file: Path
     receiver: Receiver
     proxies: dict[str, FaultyProxy]
     apis: list[Supervised]
@@ -120,7 +122,9 @@ async def run_system(folder: Path, seed: int) -> AsyncIterator[System]:
             )
             for port in ports
         ]
-        yield System(server, database, temporal, address, receiver, proxies, apis, workers, clients)
+        yield System(
+            server, database, temporal, address, folder / _TEMPORAL_FILE, receiver, proxies, apis, workers, clients
+        )
 
 
 def _connector(
@@ -144,7 +148,7 @@ def _temporal_command(address: str, folder: Path) -> list[str]:
     host, _, port = address.rpartition(":")
     command = [program, "server", "start-dev", "--ip", host, "--port", port, "--headless", "--log-level", "error"]
     settings = ["--dynamic-config-value", "system.forceSearchAttributesCacheRefreshOnRead=true"]
-    return [*command, *settings, "--db-filename", str(folder / "temporal.db")]
+    return [*command, *settings, "--db-filename", str(folder / _TEMPORAL_FILE)]
 
 
 async def _prepare_temporal(address: str) -> None:

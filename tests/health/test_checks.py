@@ -59,6 +59,12 @@ def with_temporal(**changes: Any) -> InstallationFacts:
     return replace(GOOD, temporal=replace(GOOD.temporal, **changes))
 
 
+def with_builds(*with_tasks: str | None, polling: str | None) -> InstallationFacts:
+    """Return good facts but for the builds: those that get tasks, and the one that polls."""
+    queues = [TaskQueueFacts("q", "activity", [Poller("1@host", 3, polling)])]
+    return with_temporal(queues=queues, builds=frozenset(with_tasks), deployment="d")
+
+
 def down(outage: Outage) -> InstallationFacts:
     """Return the facts during an outage."""
     return replace(GOOD, database=DatabaseFacts(outage, ADVICE[outage], revisions=(NEWEST,)))
@@ -70,7 +76,7 @@ NO_TEMPORAL = replace(GOOD, temporal=TemporalFacts("Temporal cannot be reached: 
 def test_everything_is_ok() -> None:
     """A good installation has no problem, and its body has the contract's keys."""
     found = Readiness.of(GOOD)
-    assert [check.name for check in found.checks] == list(CheckName)
+    assert [*(check.name for check in found.checks), CheckName.AGREEMENT] == list(CheckName)
     assert {check.status for check in found.checks} == {CheckStatus.OK}
     body = found.body("api")
     assert [body[key] for key in ("status", "database", "temporal", "worker")] == ["ready", "ok", "ok", "polling"]
@@ -110,6 +116,9 @@ def test_everything_is_ok() -> None:
         ),
         (replace(GOOD, outbox=OutboxFacts("refused")), "outbox", "outbox_rests", "degraded", "not_ready"),
         (with_temporal(queues=[queue(61, 200), queue()]), "worker", "61 s ago", "degraded", "not_ready"),
+        (with_builds("2", polling="1"), "worker", "--deployment-name d --build-id 1`", "degraded", "not_ready"),
+        (with_builds("2", polling=None), "worker", "--deployment-name d --unversioned`", "degraded", "not_ready"),
+        (with_builds(None, polling="1"), "worker", "only to workers without a build id", "degraded", "not_ready"),
         (with_temporal(queues=[queue()]), "worker", "start `connector worker`", "degraded", "not_ready"),
         (with_temporal(queues=[queue(3), queue(name="q2")]), "worker", "polls q2 (activity)", "degraded", "not_ready"),
         (

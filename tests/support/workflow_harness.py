@@ -15,7 +15,8 @@ from temporalio.worker import Worker
 
 from connector import names
 from connector.rules.model.errors import OrderRefused
-from connector.temporal.client import launch_arguments, start_arguments
+from connector.temporal.starting import launch_arguments, start_arguments
+from connector.temporal.versions import deployment_config
 from connector.wire import (
     FollowUpResult,
     FollowUpStart,
@@ -126,25 +127,28 @@ class WorkflowHarness:
         self.workspace = f"w{uuid4().hex[:8]}"
 
     @asynccontextmanager
-    async def workers(self) -> AsyncIterator["WorkflowHarness"]:
-        """Run a worker for each queue until the block ends."""
-        activities = self.activities
+    async def workers(self, build_id: str | None = None) -> AsyncIterator["WorkflowHarness"]:
+        """Run a worker for each queue until the block ends; with a build id, they are versioned."""
+        activities, deployment = self.activities, deployment_config(self.workspace, build_id)
         async with AsyncExitStack() as stack:
             for channel in activities.answers:
                 queue = names.channel_queue(self.workspace, channel)
-                await stack.enter_async_context(Worker(self.client, task_queue=queue, activities=[activities.send]))
+                await stack.enter_async_context(
+                    Worker(self.client, task_queue=queue, activities=[activities.send], deployment_config=deployment)
+                )
             main = Worker(
                 self.client,
                 task_queue=names.main_queue(self.workspace),
                 workflows=[FollowUpWorkflow, LaunchWorkflow],
                 activities=[activities.report_exception, activities.operate, activities.launch_page],
                 debug_mode=True,  # no deadlock detection, because the machine may be slow
+                deployment_config=deployment,
             )
             await stack.enter_async_context(main)
-            await stack.enter_async_context(self.registry_worker())
+            await stack.enter_async_context(self.registry_worker(build_id))
             yield self
 
-    def registry_worker(self) -> Worker:
+    def registry_worker(self, build_id: str | None = None) -> Worker:
         """Return the worker of the registry's queue."""
         return Worker(
             self.client,
@@ -152,6 +156,7 @@ class WorkflowHarness:
             workflows=[RegistryWorkflow],
             activities=[self.activities.carry_out_order, self.activities.end_waits],
             debug_mode=True,
+            deployment_config=deployment_config(self.workspace, build_id),
         )
 
     def follow_up_start(self, *channels: str, delay: timedelta = timedelta(0)) -> FollowUpStart:

@@ -18,9 +18,9 @@ from connector.temporal.client import (
     TemporalUnavailable,
     connect,
     register_search_attributes,
-    start_arguments,
 )
 from connector.temporal.connection_faults import ConnectionLog
+from connector.temporal.starting import start_arguments
 from connector.wire import FollowUpStart
 from tests.support.polling import until
 from tests.support.workflow_harness import SENT, FakeActivities, WorkflowHarness

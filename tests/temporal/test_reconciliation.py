@@ -20,9 +20,9 @@ from temporalio.worker import Worker
 from connector import names
 from connector.store.engine.database import Database
 from connector.store.tables import follow_ups
-from connector.temporal.client import start_arguments
 from connector.temporal.outbox import Outbox
 from connector.temporal.reconciliation import Reconciliation
+from connector.temporal.starting import start_arguments
 from connector.wire import FollowUpStart
 from tests.support.builders import ABANDONED, ORIGINAL, push
 from tests.support.installation import Installation

@@ -18,13 +18,14 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
+from connector.health.agreement import judge_agreement
 from connector.ingest.intake import Intake
 from connector.rules.model.users import User
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups, user_aliases
 from connector.store.users.descriptions import save_user
-from connector.temporal.comparison import compare
+from connector.temporal.comparison import Differences, compare
 from connector.temporal.recovery import Recovery
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, now
 from tests.support.databases import PostgreSQL, open_database
@@ -46,6 +47,7 @@ class Desk:
         self.name, self.channel = f"w{uuid4().hex[:8]}", FakeChannel()
         self.database_name = url.partition("?")[0].rpartition("/")[2]
         self.workspace: Any = None
+        self.found = Differences()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Workspace]:
@@ -99,7 +101,7 @@ class Desk:
 
     async def compare(self) -> dict[str, str]:
         """Return how follow-ups differ, by their ids."""
-        found = await compare(self.workspace.database, self.name, self.environment.client, late=AT_ONCE)
+        self.found = found = await compare(self.workspace.database, self.name, self.environment.client, late=AT_ONCE)
         kinds = {"lost": found.lost, "closed": found.closed, "ended": found.ended, "unknown": found.unknown}
         return {id: kind for kind, ids in kinds.items() for id in ids}
 
@@ -198,6 +200,8 @@ async def test_an_older_store(desk: Desk) -> None:
             return found == {"a": "closed", "b": "closed", "e": "unknown"}
 
         await until(differ, "the differences of the older store")
+        check = judge_agreement(desk.found)
+        assert "2 wait although their workflows have ended, 1 are not in the database" in (check.problem or "")
         assert await desk.mend() == 2
         assert await desk.states() == {"a": "sent", "b": "excepted", "c": "waiting"}
         await desk.trigger(*"ef")  # their reports are repeated, because the restored log lacks them
@@ -227,6 +231,8 @@ async def test_an_older_temporal(desk: Desk) -> None:
             return {users[id]: kind for id, kind in (await desk.compare()).items()} == {"c": "lost", "a": "ended"}
 
         await until(differ, "the differences of the older Temporal")
+        check = judge_agreement(desk.found)
+        assert "1 wait without a workflow, 1 have ended although" in (check.problem or "")
         assert await desk.mend() == 1
         await desk.trigger("c")
         await desk.send_now("c")

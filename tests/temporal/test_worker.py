@@ -79,7 +79,7 @@ async def test_process_ends_on_sigterm(environment: WorkflowEnvironment, sqlite_
     )
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while b"worker_started" not in (line := await process.stderr.readline()):
                 assert json.loads(line), "it ended before it ran"
             process.send_signal(signal.SIGTERM)

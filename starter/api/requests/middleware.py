@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from contextlib import AbstractContextManager
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -11,7 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from starter.api.requests.errors import ApiError
+from connector import tracing
+from starter.api.requests.errors import ApiError, unavailable
 from starter.api.requests.metrics import requests_answered
 
 REQUEST_ID = "X-Request-Id"
@@ -24,6 +28,9 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
 }
 """Headers of every response that does not set them itself: no cache keeps it, no page shows it in a frame."""
+
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
+"""For FastAPI, whose own spans and logs would export whole URLs and the texts of errors (guarantee 8)."""
 
 _log = structlog.get_logger("api")
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -57,17 +64,32 @@ class RequestMiddleware:
                     headers.setdefault(name, value)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), _request_span(scope) as span:
             try:
                 await self._app(scope, receive, note)
             except ClientDisconnect:
                 status = status or _ABORTED
-            except Exception:
+            except asyncio.CancelledError:  # this process ends, and does not wait for the request any longer
+                if status:
+                    raise
+                await unavailable("shutting_down", "this server ends; try again").response()(scope, receive, note)
+            except Exception as error:
+                span.fail(type(error).__name__)
                 _log.exception("request_failed", route=_route_of(scope), **_key_of(scope))
                 if status:
                     raise
                 await _internal(request_id)(scope, receive, note)
+            span.rename(f"{_method_of(scope)} {_route_of(scope)}")
+            span.add({"http.route": _route_of(scope), "http.response.status_code": status})
             _record(scope, status, time.perf_counter() - began)
+
+
+def _request_span(scope: Scope) -> AbstractContextManager[tracing.Span]:
+    """Return the span of a request, which continues its caller's trace; its name is the route, not the path."""
+    if scope["path"] in _QUIET:
+        return tracing.no_span()
+    parent = tracing.read_traceparent(Headers(scope=scope).get("traceparent"))
+    return tracing.span("request", "server", {"http.request.method": _method_of(scope)}, parent=parent)
 
 
 def _internal(request_id: str) -> ASGIApp:
