@@ -119,6 +119,7 @@ def test_everything_is_ok() -> None:
         (with_builds("2", polling="1"), "worker", "--deployment-name d --build-id 1`", "degraded", "not_ready"),
         (with_builds("2", polling=None), "worker", "--deployment-name d --unversioned`", "degraded", "not_ready"),
         (with_builds(None, polling="1"), "worker", "only to workers without a build id", "degraded", "not_ready"),
+        (with_temporal(queues=[queue(3), queue(75, name="q2")]), "worker", "75 s ago", "degraded", "not_ready"),
         (with_temporal(queues=[queue()]), "worker", "start `connector worker`", "degraded", "not_ready"),
         (with_temporal(queues=[queue(3), queue(name="q2")]), "worker", "polls q2 (activity)", "degraded", "not_ready"),
         (

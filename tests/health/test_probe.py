@@ -12,14 +12,18 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from connector.health import probe as probe_module
-from connector.health.checks import CheckName, CheckStatus
+from connector.health.checks import CheckName, CheckStatus, is_polled
+from connector.health.database_facts import channels_in_use
+from connector.health.facts import NO_PROVIDER, TemporalFacts
 from connector.health.probe import Probe
 from connector.health.readiness import Readiness
+from connector.health.temporal_facts import gather_temporal_facts
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.temporal.client import TemporalLink, TemporalUnavailable
 from tests.support.api import Clock
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
+from tests.support.installation import Installation
 from tests.support.polling import until
 from tests.support.workspace import Workspace, settings_for, working
 
@@ -89,26 +93,33 @@ async def test_tables_that_cannot_be_read(sqlite_database: Database) -> None:
     assert "restore the tables" in str(found.failed[0].problem)
 
 
-async def test_a_channel_without_a_provider(
+async def test_a_worker_without_a_provider_says_so(
     environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
 ) -> None:
-    """A worker says in its identity that it has none, so that every process can name the channel and the campaigns."""
+    """It polls the channel's queue under an identity from which every process can tell that; the others are ok."""
     workspace = Workspace(sqlite_database, environment)
     settings = settings_for(workspace.name, sqlite_url, tmp_path).model_copy(update={"dev": False})
-    probe = Probe(sqlite_database, CatalogueCache(workspace.name), workspace.name, TemporalLink(environment.client))
+    link = TemporalLink(environment.client)
 
-    async def names_email() -> bool:
-        found = await probe.read_anew(10)
-        return any(
-            check.name is CheckName.PROVIDERS and "no provider for email" in str(check.problem)
-            for check in found.failed
-        )
+    async def polled() -> TemporalFacts | None:
+        found = await gather_temporal_facts(link, workspace.name, 30)
+        return found if found.queues and all(is_polled(queue) for queue in found.queues) else None
 
-    with environment.with_time_skipping_disabled():
-        async with working(environment, settings):
-            await workspace.open(ORIGINAL, follow_on("nudge", PUSHED, messages=EMAIL))
-            await until(names_email)
-            found = await probe.read_anew(10)
-            assert status_of(found, CheckName.WORKER) is CheckStatus.OK
-            [detail] = [check.detail for check in found.failed if check.name is CheckName.PROVIDERS]
-            assert detail == "campaigns: nudge"
+    async with working(environment, settings):
+        found: TemporalFacts = await until(polled, seconds=120)
+    assert found.queues is not None
+    lacking = {
+        queue.channel
+        for queue in found.queues
+        if any(poller.identity.endswith(NO_PROVIDER) for poller in queue.pollers)
+    }
+    assert lacking == {"email", "sms", "push"}
+
+
+async def test_channels_of_live_campaigns(sqlite_database: Database) -> None:
+    """A stopped or an external campaign uses no channel; a live one each channel of its messages."""
+    installation = Installation(sqlite_database)
+    await installation.publish(ORIGINAL, follow_on("nudge", PUSHED, messages=EMAIL), follow_on("gone", PUSHED))
+    await installation.order("stop", "gone")
+    found = channels_in_use(await installation.cache.at_least(sqlite_database))
+    assert dict(found) == {"email": ["nudge"]}
