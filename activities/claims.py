@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from activities.due_messages import Attempt, load_recipients, load_turns
+from activities.due_messages import Attempt, load_turns
 from activities.effects import apply_effects
 from activities.places import Limits, take_places
 from connector.ingest.intake import Intake
@@ -41,6 +41,7 @@ from connector.rules.sending.due_list import (
     newest_live,
 )
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.recipients import load_recipients
 from connector.tracing import on_behalf_of
 from connector.wire import SendOutcome
 

@@ -36,6 +36,7 @@ from connector.metrics import FAULTS, PROVIDER_CALLS, SEND_ATTEMPTS, SEND_DELAY,
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import DeliveryState
+from connector.rules.sending.launching import is_launched
 from connector.rules.sending.rates import per_second
 from connector.rules.sending.results import SendResult
 from connector.store.catalogue.cache import CatalogueCache
@@ -178,7 +179,7 @@ class Sender:
             _log.warning(
                 "not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault, detail=result.detail
             )
-        if result.state is DeliveryState.SENT:
+        if result.state is DeliveryState.SENT and not is_launched(claim.due.follow_up):
             delay = (attempt.now - claim.due.follow_up.next_at).total_seconds() + time.monotonic() - began_at
             SEND_DELAY.labels(channel).observe(max(0.0, delay))
         outcome = await self._record(ProviderResult(attempt, claim, result))

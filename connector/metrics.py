@@ -85,7 +85,7 @@ SENDS_TRIED_AGAIN = Counter(
 FAULTS = TopValues("fault", _MAX_FAULTS, [SENDS_TRIED_AGAIN])
 SEND_DELAY = Histogram(
     "connector_send_delay_seconds",
-    "From when a message was due (or its hold ended) until a provider had accepted it.",
+    "From when a follow-up's message was due (or its hold ended) until a provider had accepted it; without launches.",
     ["channel"],
     buckets=_DELAYS,
 )

@@ -22,6 +22,8 @@ REASON_ATTRIBUTE = "FollowUpReason"
 
 ENDED = "ended"
 """Signal from the outbox: the store ended this follow-up; carries a `FollowUpEnd`."""
+MOVED = "moved"
+"""Signal from the outbox: an operator moved this follow-up's wait in the store; carries a `FollowUpMove`."""
 EXCEPTION = "exception"
 """Signal from any other sender: a reported interaction, which the intake evaluates."""
 SEND_NOW = "send_now"
@@ -62,9 +64,20 @@ def launch_id(workspace: str, campaign: str, launch: str) -> str:
     return f"launch/{workspace}/{campaign}/{launch}"
 
 
-def follow_up_id(workspace: str, campaign: str, user_key: str, follow_up: str) -> str:
-    """Return the workflow id of one follow-up (design 6)."""
-    return f"follow-up/{workspace}/{campaign}/{user_key}/{follow_up}"
+def follow_up_id(workspace: str, campaign: str, user_key: str, follow_up: str, resends: int = 0) -> str:
+    """Return the workflow id of one follow-up (design 6).
+
+    Args:
+        resends: how often it was sent again; each time another workflow begins, for an id is used once.
+    """
+    again = f".{resends + 1}" if resends else ""
+    return f"follow-up/{workspace}/{campaign}/{user_key}/{follow_up}{again}"
+
+
+def read_follow_up_id(workflow_id: str) -> tuple[str, int]:
+    """Return the follow-up of a workflow id, and the number of its resend; 0: it is the follow-up's first workflow."""
+    follow_up, _, number = workflow_id.rpartition("/")[2].partition(".")
+    return follow_up, int(number) - 1 if number.isdigit() else 0
 
 
 def parse_follow_up_id(text: str) -> tuple[str | None, str]:
@@ -73,4 +86,4 @@ def parse_follow_up_id(text: str) -> tuple[str | None, str]:
     parts = rest.split("/")
     if kind != "follow-up" or len(parts) < 4:
         return None, text
-    return parts[0], parts[-1]
+    return parts[0], read_follow_up_id(text)[0]

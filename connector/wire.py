@@ -62,6 +62,12 @@ class FollowUpEnd(Wire):
     reason: str | None = None
 
 
+class FollowUpMove(Wire):
+    """The time that a follow-up waits for now, UTC: an operator moved it in the store."""
+
+    next_at: datetime
+
+
 class FollowUpResult(Wire):
     """The result of a follow-up's workflow: its final state, why it did not send, and the channels that it sent on.
 

@@ -44,11 +44,11 @@ COMMANDS = {
     },
     "Follow-ups": {
         "follow-ups": "List follow-ups, newest trigger first; with overdue, the longest overdue first.",
-        "send-now": "Evaluate and send one follow-up now, not at its due time.",
-        "postpone": "Move the time that one follow-up waits for, even if it is held; exceptions still cancel it until "
-        "then.",
-        "cancel": "End one follow-up, as `dropped: cancelled_by_operator`, or as `sent` if one of its channels went "
-        "out already.",
+        "send-now": "Evaluate and send follow-ups now, not at their due time: one, or all that match.",
+        "postpone": "Move the time that follow-ups wait for, even if they are held: of one, or of all that match.",
+        "cancel": "End follow-ups, as `dropped: cancelled_by_operator`, or as `sent` if a channel went out already.",
+        "resolve": "Settle a message whose result is unknown (`send_unknown`): it was sent, or it was not.",
+        "resend": "Send messages again that failed (`send_failed`): of one follow-up, or of all that match.",
     },
     "Users": {
         "interact": "Report interactions and events directly to the store. An invalid item does not affect the others.",
@@ -81,6 +81,7 @@ SERVICES = frozenset({"worker", "api", "codec-server", "dev"})
 _SHARED_MODULES = {
     **dict.fromkeys(("publish", "stop", "resume", "archive"), "orders"),
     **dict.fromkeys(("send-now", "postpone", "cancel"), "follow_ups"),
+    **dict.fromkeys(("resolve", "resend"), "repair"),
     "follow-ups": "follow_up_list",
 }
 """The modules in `starter.commands` with several commands; other modules are named like their command."""

@@ -20,6 +20,7 @@ from connector.rules.sending.deliveries import worst_reason
 from connector.rules.sending.operating import in_words
 from connector.wire import (
     FollowUpEnd,
+    FollowUpMove,
     FollowUpResult,
     FollowUpStart,
     FollowUpStatus,
@@ -44,7 +45,7 @@ class FollowUpWorkflow:
 
     @workflow.init
     def __init__(self, start: FollowUpStart) -> None:
-        self._start = start
+        self._start, self._due_at = start, start.due_at
         self._ended: FollowUpEnd | None = None
         self._reported: deque[dict[str, Any]] = deque()
         self._waits: dict[str, datetime] = {}
@@ -70,7 +71,7 @@ class FollowUpWorkflow:
 
     async def _wait_listen_send(self, start: FollowUpStart) -> FollowUpResult:
         listening = asyncio.create_task(self._listen())
-        await self._wait(start.due_at, "schedule delay")
+        await self._wait(self._due_at, "schedule delay")
         outcomes = await self._send_all(start.channels)
         self._all_sent = True
         await listening
@@ -81,6 +82,14 @@ class FollowUpWorkflow:
     def end(self, ended: FollowUpEnd) -> None:
         """Stop waiting: the row has already ended."""
         self._ended = self._ended or ended
+
+    @workflow.signal(name=names.MOVED, description="An operator moved its wait in the store (sent by the outbox)")
+    def move(self, moved: FollowUpMove) -> None:
+        """Wait until another instant; what is being sent now is evaluated by the row, which has that instant too."""
+        self._due_at = moved.next_at
+        self._waits = dict.fromkeys(self._waits, moved.next_at)
+        if not self._all_sent:
+            self._show()
 
     @workflow.signal(name=names.EXCEPTION, description="An interaction of this user; ingest decides what it changes")
     def report(self, *arguments: Any) -> None:

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from temporalio import activity
 
-from activities.due_messages import load_recipients
 from activities.effects import apply_effects
 from activities.heartbeats import heartbeats
 from activities.launch.sending import Chunk, LaunchSender, from_the_start
@@ -40,6 +39,7 @@ from connector.store.follow_ups.launches import (
     load_next_users,
     update_launch,
 )
+from connector.store.follow_ups.recipients import load_recipients
 from connector.store.users.users import lock_users
 from connector.wire import LaunchPage, LaunchProgress, LaunchStep
 

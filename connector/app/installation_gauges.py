@@ -88,7 +88,8 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "connector_database_up": ("Whether this process could read the database when it was asked last: 1 or 0.", ()),
     "connector_follow_ups_overdue": (
-        "Open follow-ups that have been due for more than a minute, by state, at most 100,000; without launches.",
+        "Open follow-ups that have been due for more than a minute, by state, without launches; of the 100,000 open "
+        "messages, launches included, that have been due longest.",
         ("state",),
     ),
     "connector_follow_ups_overdue_age_seconds": ("How long the oldest of them has been due.", ("state",)),

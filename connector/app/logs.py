@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any, Literal, TextIO
 
@@ -59,6 +60,7 @@ def configure_logs(chosen: Format = "auto", *, level: str = "INFO", stream: Text
             ],
         )
     )
+    handler.addFilter(lower_pool_errors)
     handler.addFilter(RepeatedLines())
     _install(handler, level)
     log_uncaught()
@@ -89,11 +91,29 @@ def remove_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
     info = event.pop("exc_info", None)
     error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
-        event["error"] = type(error).__name__
-        event["at"] = [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)[-8:]]
-        if error.__cause__ is not None:
-            event["cause"] = type(error.__cause__).__name__
+        errors = list(_single_errors(error))
+        frames = traceback.extract_tb(errors[0].__traceback__)[-8:]
+        event["error"] = ", ".join(dict.fromkeys(type(one).__name__ for one in errors))
+        event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        if errors[0].__cause__ is not None:
+            event["cause"] = type(errors[0].__cause__).__name__
     return event
+
+
+def _single_errors(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors of a group, such as a task group raises, or the error itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for one in error.exceptions:
+        yield from _single_errors(one)
+
+
+def lower_pool_errors(record: logging.LogRecord) -> bool:
+    """Make warnings of errors about lost connections, which `database_unavailable` explains. Return True: keep it."""
+    if record.name.startswith("sqlalchemy.pool") and record.levelno == logging.ERROR:
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
 
 
 def escape_values(_logger: Any, _method: str, event: EventDict) -> EventDict:

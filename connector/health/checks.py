@@ -34,6 +34,7 @@ class CheckName(StrEnum):
     WORKFLOW_TASKS = "workflow_tasks"
     PROVIDERS = "providers"
     SENDS = "sends"
+    RESULTS = "results"
     AGREEMENT = "agreement"
     """Made by `connector doctor` alone: it reads more than a probe may."""
 
@@ -250,6 +251,21 @@ def check_sends(facts: InstallationFacts) -> Check:
     )
 
 
+def check_results(facts: InstallationFacts) -> Check:
+    """Check that the result of every message is known (guarantee 4)."""
+    if check_database(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.RESULTS, CheckName.DATABASE)
+    count = facts.database.unknown_results
+    if not count:
+        return Check(CheckName.RESULTS)
+    return _failed(
+        CheckName.RESULTS,
+        Impact.NOTICE,
+        f"it is unknown whether the messages of {count} follow-up{'s' * (count > 1)} were sent: `connector follow-ups "
+        "--state failed --reason send_unknown` lists them; ask the provider, then `connector resolve`",
+    )
+
+
 CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_database,
     check_writable,
@@ -262,6 +278,7 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_workflow_tasks,
     check_providers,
     check_sends,
+    check_results,
 )
 
 

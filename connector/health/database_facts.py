@@ -19,6 +19,7 @@ from connector.store.engine.database import Database
 from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
 from connector.store.engine.revision import find_revision_fault, read_oldest_program, read_revisions
 from connector.store.engine.transaction import Transaction
+from connector.store.reporting.counts import count_unknown_results
 from connector.store.reporting.retries import find_retried_channels
 
 _DAMAGED = "a query of the checks fails, although the revision is right: restore the tables from a backup"
@@ -62,6 +63,7 @@ class DatabaseProbe:
             is_read_only = self._database.dialect == "postgresql" and await _is_read_only(tx)
             lacking = await _find_lacking(tx) if self._database.dialect == "postgresql" else ()
             retried = await find_retried_channels(tx)
+            unknown_results = await count_unknown_results(tx)
         refusal = Outage.READ_ONLY if is_read_only else self._database.health.refuses_writes
         return DatabaseFacts(
             outage=refusal,
@@ -70,6 +72,7 @@ class DatabaseProbe:
             oldest_program=oldest_program,
             lacking=lacking,
             retried=retried,
+            unknown_results=unknown_results,
             channels=await self._load_channels(version),
         )
 

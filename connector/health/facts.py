@@ -24,6 +24,7 @@ class DatabaseFacts:
         revisions: the rows of `alembic_version`; None: there is no such table.
         oldest_program: what `read_oldest_program` returns.
         retried: the (channel, fault) pairs of messages that are due and tried again (W6).
+        unknown_results: how many follow-ups failed because it is unknown whether their message was sent.
         channels: the live campaigns by each channel that they use; None: not known.
     """
 
@@ -34,6 +35,7 @@ class DatabaseFacts:
     oldest_program: str | None = None
     lacking: Sequence[str] = ()
     retried: Sequence[tuple[str, str]] = ()
+    unknown_results: int = 0
     channels: Mapping[str, Sequence[str]] | None = None
 
 

@@ -14,7 +14,7 @@ from connector.rules.provider_events.delivery_reports import (
     DeliveryReport,
     decide_report,
 )
-from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, build_reported_receipt, receive_id
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, build_receive_interaction, receive_id
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries, load_delivery, mark_accepted, save_fault, settle
 from connector.store.follow_ups.follow_ups import load_follow_up
@@ -78,4 +78,4 @@ async def _receive_interaction(tx: Transaction, message: DeliveryRecord, at: dat
     stored = (await load_users(tx, [message.user_key])).get(message.user_key)
     if stored is None:
         return None
-    return build_reported_receipt(message.id, message.channel, message.campaign, stored.user.id, at)
+    return build_receive_interaction(message.id, message.channel, message.campaign, stored.user.id, at)

@@ -267,6 +267,9 @@ follow_ups = Table(
     Column("ended_outside", Boolean, nullable=False, server_default=text("false")),
     Column("started_at", Instant),
     Column("signalled_at", Instant),
+    Column("resends", Integer, nullable=False, server_default=text("0")),
+    Column("moved_to", Instant),
+    Column("moved_at", Instant),
     Index(
         "follow_ups_one_wait", "workspace", "campaign", "user_key", "key", unique=True,
         postgresql_where=text("state IN ('waiting', 'held', 'sending')"),
@@ -294,6 +297,10 @@ follow_ups = Table(
         postgresql_where=text("ended_outside AND started_at IS NOT NULL AND signalled_at IS NULL"),
         sqlite_where=text("ended_outside AND started_at IS NOT NULL AND signalled_at IS NULL"),
     ),
+    Index(
+        "follow_ups_moved", "workspace", "moved_at",
+        postgresql_where=text("moved_at IS NOT NULL"), sqlite_where=text("moved_at IS NOT NULL"),
+    ),
     comment="One user's passage through one follow-on. trigger is {kind, topic, target, target_kind, properties}.",
 )  # fmt: skip
 deliveries = Table(
@@ -313,7 +320,12 @@ deliveries = Table(
     Column("decided_at", Instant),
     Column("provider_id", Text),
     Column("detail", Text),
-    Index("deliveries_one_each", "workspace", "follow_up_id", "channel", unique=True),
+    Index("deliveries_of_follow_up", "workspace", "follow_up_id"),
+    # A message that failed may be sent again, as another delivery: at most one of a channel's has not failed.
+    Index(
+        "deliveries_one_each", "workspace", "follow_up_id", "channel", unique=True,
+        postgresql_where=text("state <> 'failed'"), sqlite_where=text("state <> 'failed'"),
+    ),
     Index("deliveries_of_user", "workspace", "user_key", "claimed_at"),
     Index(
         "deliveries_by_provider", "workspace", "provider_id",

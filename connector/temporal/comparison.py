@@ -91,7 +91,9 @@ async def compare(
             break
     still = await describe_all(client, [execution.id for execution in only_there])
     confirmed = {
-        id.rpartition("/")[2] for id, one in still.items() if one and one.status is WorkflowExecutionStatus.RUNNING
+        names.read_follow_up_id(id)[0]
+        for id, one in still.items()
+        if one and one.status is WorkflowExecutionStatus.RUNNING
     }
     lost, closed, is_complete = await _only_here(
         database, workspace, client, running, limit if seen < limit else 0, late
@@ -152,12 +154,12 @@ async def describe(client: Client, workflow_id: str) -> WorkflowExecutionDescrip
 
 def follow_up_id_of(execution: WorkflowExecution) -> str:
     """Return the id of a workflow's follow-up."""
-    return execution.id.rpartition("/")[2]
+    return names.read_follow_up_id(execution.id)[0]
 
 
 def workflow_id_of(workspace: str, row: RowMapping) -> str:
     """Return the id of a follow-up's workflow."""
-    return names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"])
+    return names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
 
 
 async def _not_open(

@@ -73,9 +73,10 @@ class FollowUpClient:
         self._actor = actor
 
     async def find(self, follow_up_id: str) -> FollowUp:
-        """Return the current row of the follow-up. Raises FollowUpUnknown."""
+        """Return the current row of a follow-up, by its id or the id of its workflow. Raises FollowUpUnknown."""
+        workspace, id = names.parse_follow_up_id(follow_up_id)
         async with self._database.read(self._workspace) as tx:
-            follow_up = await load_follow_up(tx, follow_up_id)
+            follow_up = await load_follow_up(tx, id) if workspace in (None, self._workspace) else None
         if follow_up is None:
             raise FollowUpUnknown(
                 f"there is no follow-up {follow_up_id!r}; GET /v1/follow-ups and `connector explain` show their ids"
@@ -110,7 +111,9 @@ class FollowUpClient:
                 f"`connector stop {follow_up.campaign}` pauses the launch, "
                 f"`connector archive {follow_up.campaign}` ends it"
             )
-        workflow_id = names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
+        workflow_id = names.follow_up_id(
+            self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id, follow_up.resends
+        )
         handle = (await self._client()).get_workflow_handle(workflow_id)
         update_id = f"{verb}-{uuid4().hex}"
         await self._record(follow_up, verb, request, update_id, "requested")

@@ -25,9 +25,11 @@ from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.outbox import (
     find_launches_to_signal,
+    find_moved,
     find_to_signal,
     find_to_start,
     mark_launches_signalled,
+    mark_moves_signalled,
     mark_signalled,
     mark_started,
 )
@@ -37,7 +39,7 @@ from connector.temporal.connection_faults import describe_outage
 from connector.temporal.page import UNANSWERED, Page
 from connector.temporal.rest import REFUSALS, Rest
 from connector.temporal.starting import launch_arguments, start_arguments
-from connector.wire import FollowUpEnd, FollowUpStart, LaunchStart
+from connector.wire import FollowUpEnd, FollowUpMove, FollowUpStart, LaunchStart
 
 _log = structlog.get_logger("outbox")
 _CALLS_WHILE_BUSY = 100
@@ -120,6 +122,7 @@ class Outbox:
         due_within = None if patient else _SOON
         async with self._database.read(self._workspace) as tx:
             to_signal = await find_to_signal(tx, patient) if patient else []
+            moved = await find_moved(tx, patient) if patient else []
             to_start: Sequence[RowMapping] = []
             launches: Sequence[RowMapping] = []
             if self._rest.is_over:
@@ -128,7 +131,7 @@ class Outbox:
                 launches = await find_launches_to_signal(tx, limit)
                 if not to_start and not launches:
                     self._rest.end()  # another process has started what was refused here
-        if not to_start and not to_signal and not launches:
+        if not to_start and not to_signal and not moved and not launches:
             return 0
         client = await get_client(self._client)
         started = await self._start(client, to_start, launches)
@@ -138,7 +141,12 @@ class Outbox:
             await mark_signalled(tx, ids)
             await rename_erased(tx, erased.intersection(ids))
 
-        return started + await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
+        started += await self._call_and_mark(client, to_signal, _signal_follow_up, mark)
+
+        async def mark_moved(tx: Transaction, ids: Sequence[str]) -> None:
+            await mark_moves_signalled(tx, ids, max(row["moved_at"] for row in moved))
+
+        return started + await self._call_and_mark(client, moved, _signal_move, mark_moved)
 
     async def _call_and_mark(self, client: Client, rows: Sequence[RowMapping], call: _Call, mark: _Mark) -> int:
         """Call Temporal for every row, and mark the rows whose call succeeded, group by group during the next calls."""
@@ -244,16 +252,22 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
         follow_up_id=row["id"],
         campaign=row["campaign"],
         user_key=row["user_key"],
-        due_at=row["due_at"],
+        due_at=row["next_at"],
         channels=tuple(row["channels"]),
     )
     with tracing.continuing(row["id"]), suppress(WorkflowAlreadyStartedError):  # an earlier sweep could not mark it
-        await client.start_workflow(names.FOLLOW_UP, start, **start_arguments(start), rpc_timeout=RPC_TIMEOUT)
+        arguments = start_arguments(start, row["resends"])
+        await client.start_workflow(names.FOLLOW_UP, start, **arguments, rpc_timeout=RPC_TIMEOUT)
 
 
 async def _signal_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
-    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"])
+    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
     await _signal(client, workflow_id, names.ENDED, FollowUpEnd(state=row["state"], reason=row["reason"]))
+
+
+async def _signal_move(client: Client, workspace: str, row: RowMapping) -> None:
+    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
+    await _signal(client, workflow_id, names.MOVED, FollowUpMove(next_at=row["next_at"]))
 
 
 async def _start_or_signal_launch(client: Client, workspace: str, row: RowMapping) -> None:

@@ -20,7 +20,7 @@ from connector import names
 from connector.rules.model.audit import IN_TEMPORAL, Act, AuditAction
 from connector.store.audit import record_audit
 from connector.store.engine.database import Database, StoreUnavailable, database_now
-from connector.store.follow_ups.ending import end_closed, find_open
+from connector.store.follow_ups.ending import end_closed, find_open_resends
 from connector.store.follow_ups.launches import LaunchRow, end_launch, find_unfinished, load_due_rows
 from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client
 from connector.temporal.comparison import LATE
@@ -92,15 +92,15 @@ class Reconciliation:
         ended += await end_closed_launches(self._database, self._workspace, client)
         return ended + await self._recovery.mend(client)
 
-    async def _closed_workflows(self, client: Client) -> AsyncIterator[dict[str, WorkflowExecution]]:
-        """Yield the closed workflows in pages, each by the id of its follow-up."""
+    async def _closed_workflows(self, client: Client) -> AsyncIterator[dict[tuple[str, int], WorkflowExecution]]:
+        """Yield the closed workflows in pages, each by its follow-up and the number of the resend."""
         listing = client.list_workflows(self._query(), page_size=_WORKFLOWS_PER_PAGE, rpc_timeout=RPC_TIMEOUT)
         prefix = names.follow_up_id(self._workspace, "", "", "").rstrip("/") + "/"
         while True:
             await listing.fetch_next_page()
             page = [closed for closed in listing.current_page or () if closed.id.startswith(prefix)]
             if page:
-                yield {_follow_up_id(closed): closed for closed in page}
+                yield {names.read_follow_up_id(closed.id): closed for closed in page}
             if not listing.next_page_token:
                 return
 
@@ -115,10 +115,10 @@ class Reconciliation:
         since = (self._last_run_at - _OVERLAP).astimezone(UTC)
         return f"{query} AND CloseTime > '{since.isoformat()}'"
 
-    async def _end_follow_ups(self, client: Client, page: Mapping[str, WorkflowExecution]) -> int:
+    async def _end_follow_ups(self, client: Client, page: Mapping[tuple[str, int], WorkflowExecution]) -> int:
         async with self._database.read(self._workspace) as tx:
-            still_open = await find_open(tx, page)
-        closed = await _without_successor(client, [page[id] for id in still_open])
+            still_open = (await find_open_resends(tx, {id for id, _ in page})).items()
+        closed = await _without_successor(client, [page[one] for one in still_open if one in page])
         if not closed:
             return 0
         async with self._database.write(self._workspace) as tx:
@@ -150,7 +150,7 @@ async def _without_successor(
             # None: past its retention since it was listed, when it was closed.
             status = await _newest_status(client, execution.id) or execution.status
         if status is not None and status in _CLOSED_STATUSES:
-            closed[_follow_up_id(execution)] = status
+            closed[names.read_follow_up_id(execution.id)[0]] = status
 
     await asyncio.gather(*(check(execution) for execution in executions))
     return closed
@@ -214,10 +214,6 @@ async def _newest_status(client: Client, workflow_id: str) -> WorkflowExecutionS
 
 def _closing(subject: str, status: WorkflowExecutionStatus, **details: str) -> Act:
     return Act(AuditAction.CANCEL, subject, {**details, "workflow": status.name.lower()})
-
-
-def _follow_up_id(execution: WorkflowExecution) -> str:
-    return execution.id.rpartition("/")[2]
 
 
 def _log_closed(status: WorkflowExecutionStatus, **facts: object) -> None:

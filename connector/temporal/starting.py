@@ -18,11 +18,15 @@ from connector.temporal.client import CAMPAIGN, DUE_AT, STATE, USER_KEY
 from connector.wire import FollowUpStart, LaunchStart
 
 
-def start_arguments(start: FollowUpStart) -> dict[str, Any]:
-    """Return the arguments that start a follow-up's workflow: once, searchable, without personal data in the UI."""
+def start_arguments(start: FollowUpStart, resends: int = 0) -> dict[str, Any]:
+    """Return the arguments that start a follow-up's workflow: once, searchable, without personal data in the UI.
+
+    Args:
+        resends: how often the follow-up was sent again.
+    """
     due = start.due_at.astimezone(UTC)
     return {
-        "id": names.follow_up_id(start.workspace, start.campaign, start.user_key, start.follow_up_id),
+        "id": names.follow_up_id(start.workspace, start.campaign, start.user_key, start.follow_up_id, resends),
         "task_queue": names.main_queue(start.workspace),
         "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
         "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,

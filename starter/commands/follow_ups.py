@@ -1,4 +1,4 @@
-"""`connector send-now`, `postpone` and `cancel`: operator actions on one follow-up."""
+"""`connector send-now`, `postpone` and `cancel`: operator actions on one follow-up, or on all that match."""
 
 from __future__ import annotations
 
@@ -15,13 +15,24 @@ from connector.rules.sending.operating import in_words
 from connector.temporal.follow_up_client import FollowUpClient
 from connector.wire import MAX_NOTE_CHARACTERS, OperationResult
 from starter.commands.actor import command_line_actor
+from starter.commands.bulk import DryRunOption, YesOption, run_bulk
+from starter.commands.filter_options import (
+    CampaignOption,
+    ReasonFilterOption,
+    SinceOption,
+    StateOption,
+    UserOption,
+    parse_criteria,
+)
 from starter.commands.options import DataOption, JsonOption, check_reason, parse_duration_option, parse_time_option
 from starter.commands.session import open_session
 from starter.commands.store_session import run
+from starter.operations.bulk import BulkAction
+from starter.operations.follow_ups import Criteria
 from starter.terminal import print_json, print_result
 
 FollowUpArgument = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="FOLLOW_UP",
         help="Its id, as `GET /v1/follow-ups` and `connector explain` show it.",
@@ -35,39 +46,73 @@ NoteOption = Annotated[
         "Both keep it: do not name users."
     ),
 ]
-Operation = Callable[[FollowUpClient], Awaitable[OperationResult]]
+Operation = Callable[[FollowUpClient, str], Awaitable[OperationResult]]
 
 
 def send_now(
-    follow_up: FollowUpArgument, note: NoteOption = None, data: DataOption = None, as_json: JsonOption = False
-) -> None:
-    """Evaluate and send one follow-up now, not at its due time.
-
-    The rules of the due time still apply: quiet hours may hold it, and a cap, consent or the audience may drop it.
-
-    Example:
-
-      connector send-now 3f1c0a9e5b7d4826a1c4e0b2d9
-    """
-    check_reason(note, option="--note")
-    _operate(names.SEND_NOW, follow_up, lambda client: client.send_now(follow_up, note=note), data, as_json)
-
-
-def postpone(
-    follow_up: FollowUpArgument,
-    until: Annotated[str | None, typer.Option(help="The new time with its zone, like 2026-03-02T09:00:00Z.")] = None,
-    by: Annotated[str | None, typer.Option(help='How much later than its current time, like "2 hours".')] = None,
+    follow_up: FollowUpArgument = None,
+    campaign: CampaignOption = None,
+    state: StateOption = None,
+    user: UserOption = None,
+    reason: ReasonFilterOption = None,
+    since: SinceOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     note: NoteOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Move the time that one follow-up waits for, even if it is held; exceptions still cancel it until then.
+    """Evaluate and send follow-ups now, not at their due time: one, or all that match.
+
+    The rules of the due time still apply: quiet hours may hold one, and a cap, consent or the audience may drop it.
+    With a filter, if this is interrupted, the same command continues it.
+
+    Examples:
+
+      connector send-now 3f1c0a9e5b7d4826a1c4e0b2d9
+
+      connector send-now --campaign cart-reminder --state waiting --dry-run
+    """
+    check_reason(note, option="--note")
+    criteria = parse_criteria(state, campaign, user, reason, None, since, None)
+    if (one := _single(follow_up, criteria, dry_run=dry_run)) is not None:
+        _operate(names.SEND_NOW, one, lambda client, id: client.send_now(id, note=note), data, as_json)
+    else:
+        run_bulk(BulkAction("send_now", criteria, note=note), data, as_json, dry_run=dry_run, yes=yes)
+
+
+def postpone(
+    follow_up: FollowUpArgument = None,
+    until: Annotated[str | None, typer.Option(help="The new time with its zone, like 2026-03-02T09:00:00Z.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help='How much later than its current time, like "2 hours"; with a filter, how long after its original due '
+            "time each waits at least, so that a repetition moves nothing twice."
+        ),
+    ] = None,
+    campaign: CampaignOption = None,
+    state: StateOption = None,
+    user: UserOption = None,
+    reason: ReasonFilterOption = None,
+    since: SinceOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    note: NoteOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move the time that follow-ups wait for, even if they are held: of one, or of all that match.
+
+    Exceptions still cancel them until then. With a filter, if this is interrupted, the same command continues it.
 
     Examples:
 
       connector postpone 3f1c0a9e5b7d4826a1c4e0b2d9 --until 2026-03-02T09:00:00+01:00
 
       connector postpone 3f1c0a9e5b7d4826a1c4e0b2d9 --by "2 hours"
+
+      connector postpone --campaign cart-reminder --until 2026-03-02T09:00:00+01:00 --note "the shop is down"
     """
     check_reason(note, option="--note")
     if (until is None) == (by is None):
@@ -75,24 +120,57 @@ def postpone(
     instant = None if until is None else parse_time_option("--until", until)
     later = timedelta() if by is None else parse_duration_option("--by", by)
 
-    async def operate(client: FollowUpClient) -> OperationResult:
-        new_time = instant or (await client.find(follow_up)).next_at + later
-        return await client.postpone(follow_up, new_time, note=note)
+    async def operate(client: FollowUpClient, id: str) -> OperationResult:
+        new_time = instant or (await client.find(id)).next_at + later
+        return await client.postpone(id, new_time, note=note)
 
-    _operate(names.POSTPONE, follow_up, operate, data, as_json)
+    criteria = parse_criteria(state, campaign, user, reason, None, since, None)
+    if (one := _single(follow_up, criteria, dry_run=dry_run)) is not None:
+        _operate(names.POSTPONE, one, operate, data, as_json)
+    else:
+        action = BulkAction("postpone", criteria, instant or later, note)
+        run_bulk(action, data, as_json, dry_run=dry_run, yes=yes)
 
 
 def cancel(
-    follow_up: FollowUpArgument, note: NoteOption = None, data: DataOption = None, as_json: JsonOption = False
+    follow_up: FollowUpArgument = None,
+    campaign: CampaignOption = None,
+    state: StateOption = None,
+    user: UserOption = None,
+    reason: ReasonFilterOption = None,
+    since: SinceOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    note: NoteOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """End one follow-up, as `dropped: cancelled_by_operator`, or as `sent` if one of its channels went out already.
+    """End follow-ups, as `dropped: cancelled_by_operator`, or as `sent` if a channel went out already.
 
-    Example:
+    One, or all that match. With a filter, if this is interrupted, the same command continues it.
+
+    Examples:
 
       connector cancel 3f1c0a9e5b7d4826a1c4e0b2d9
+
+      connector cancel --campaign cart-reminder --state held --note "wrong price"
     """
     check_reason(note, option="--note")
-    _operate(names.CANCEL, follow_up, lambda client: client.cancel(follow_up, note=note), data, as_json)
+    criteria = parse_criteria(state, campaign, user, reason, None, since, None)
+    if (one := _single(follow_up, criteria, dry_run=dry_run)) is not None:
+        _operate(names.CANCEL, one, lambda client, id: client.cancel(id, note=note), data, as_json)
+    else:
+        run_bulk(BulkAction("cancel", criteria, note=note), data, as_json, dry_run=dry_run, yes=yes)
+
+
+def _single(follow_up: str | None, criteria: Criteria, *, dry_run: bool) -> str | None:
+    """Return the id of the one follow-up that is meant; None: all that match. Raises BadParameter unless it is one."""
+    has_filter = criteria != Criteria()
+    if (follow_up is None) != has_filter:
+        raise typer.BadParameter("give either the id of a follow-up, or --campaign or --user")
+    if follow_up is not None and dry_run:
+        raise typer.BadParameter("--dry-run is for filters; `connector explain` shows what one follow-up waits for")
+    return follow_up
 
 
 def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None, as_json: bool) -> None:
@@ -101,7 +179,7 @@ def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None,
     async def work() -> OperationResult:
         async with open_session(data) as context:
             client = FollowUpClient(context.database, context.workspace, context.temporal.client, actor)
-            return await operation(client)
+            return await operation(client, follow_up)
 
     operated = run(work())
     if as_json:

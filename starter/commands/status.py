@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.explaining.wording import WAYS_OUT
 from connector.rules.model.errors import ConnectorError
+from connector.rules.model.reasons import State
 from connector.store.reporting.counts import Count, count_follow_ups
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
@@ -84,6 +86,7 @@ def _print_all(catalogue: Catalogue, counts: Sequence[Count], retried: Sequence[
         return print_result("nothing has been applied yet; begin with `connector apply PATH`")
     header = ("id", "kind", "state", "live", "newest", *_OUTCOMES)
     print_lines(format_table(header, [_row(view) for view in views]))
+    _print_failed(views)
     return _print_retried(retried)
 
 
@@ -98,6 +101,16 @@ def _print_retried(retried: Sequence[dict[str, Any]]) -> None:
         messages = f"{one['count']} message{'' if one['count'] == 1 else 's'}"
         due = f"due for up to {one['due_for']}, tried again; last: {one['fault']}"
         print_result(f"{one['campaign']}, {one['channel']}: {messages} {due}")
+
+
+def _print_failed(views: Sequence[dict[str, Any]]) -> None:
+    """Print how many follow-ups failed, by reason, and the way out."""
+    for view in views:
+        for count in view["follow_ups"]:
+            if count["state"] == State.FAILED and count["reason"] in WAYS_OUT:
+                listed = f"connector follow-ups --campaign {view['id']} --state failed --reason {count['reason']}"
+                way_out = WAYS_OUT[count["reason"]].format(id="ID")
+                print_result(f"{view['id']}: {count['count']} {count['reason']}: `{listed}` lists them; {way_out}")
 
 
 def _sum_of(view: dict[str, Any], states: set[str]) -> int:
@@ -115,6 +128,7 @@ def _print_one(view: dict[str, Any], as_json: bool) -> None:
     if view["follow_ups"]:
         rows = [(count["state"], count["reason"], count["count"]) for count in view["follow_ups"]]
         print_lines("\n" + format_table(("state", "reason", "count"), rows))
+    _print_failed([view])
     _print_retried(view["retried"])
     if view["template_faults"]:
         faults = [(one["fault"], one["count"]) for one in view["template_faults"]]

@@ -73,7 +73,9 @@ class ExplanationBuilder:
     def _workflow_id(self, follow_up: FollowUp) -> str | None:
         if is_launched(follow_up):
             return None
-        return names.follow_up_id(self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id)
+        return names.follow_up_id(
+            self._workspace, follow_up.campaign, follow_up.user_key, follow_up.id, follow_up.resends
+        )
 
     def _describe_state(self, follow_up: FollowUp, messages: Sequence[DeliveryRecord]) -> str:
         if not follow_up.is_open:

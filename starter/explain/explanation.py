@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from connector.rules.explaining.wording import describe_state, format_value
+from connector.rules.explaining.wording import WAYS_OUT, describe_state, format_value
 from connector.rules.model.reasons import NOTED, OPEN_STATES
 
 _OPEN = {state.value for state in OPEN_STATES}
@@ -151,8 +151,16 @@ def decision_lines(decision: Decision) -> Iterator[str]:
     yield from (f"  {evidence.words}" for evidence in decision.looked_at)
     for message in decision.messages:
         yield _message_line(message)
+        way_out = WAYS_OUT.get(message.reason or "")
+        if way_out is not None and decision.state not in _OPEN and message is _newest(decision, message):
+            yield f"  {way_out.format(id=decision.follow_up)}"
         if message.reason != decision.reason:
             yield from (f"  {evidence.words}" for evidence in message.looked_at)
+
+
+def _newest(decision: Decision, message: DeliveryView) -> DeliveryView:
+    """Return the newest message of a message's channel: the earlier ones were sent again."""
+    return [one for one in decision.messages if one.channel == message.channel][-1]
 
 
 def _outcome_line(decision: Decision) -> str:

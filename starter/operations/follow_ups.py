@@ -19,9 +19,21 @@ from starter.operations.views import view_follow_up
 
 MAX_PAGE = 1000
 ListedState = Literal[
-    "waiting", "held", "sending", "sent", "excepted", "dropped", "control", "failed", "overdue", "refused", "noted"
+    "waiting",
+    "held",
+    "sending",
+    "sent",
+    "excepted",
+    "dropped",
+    "control",
+    "failed",
+    "open",
+    "overdue",
+    "refused",
+    "noted",
 ]
-"""A state of follow-ups (`State`), `overdue` for open ones whose time has passed, or `noted` for late exceptions."""
+"""A state of follow-ups (`State`), `open` for waiting, held or sending ones, `overdue` for open ones whose time has
+passed, or `noted` for late exceptions."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def view_follow_up(
     """
     id, workflow_id = listed.id, None
     if id is not None and not listed.is_launched:
-        workflow_id = names.follow_up_id(workspace, listed.campaign, listed.user_key, id)
+        workflow_id = names.follow_up_id(workspace, listed.campaign, listed.user_key, id, listed.resends)
     shown = {
         "id": id,
         "workflow_id": workflow_id,

@@ -66,3 +66,29 @@ def test_libraries_are_quiet() -> None:
     configure_logs("json", level="INFO", stream=stream)
     logging.getLogger("httpx").info("GET http://127.0.0.1/v1/users/anna")
     assert stream.getvalue() == ""
+
+
+def test_errors_of_a_group_are_named() -> None:
+    """A part of the worker that fails raises a group; the line has its errors, and the place of the first."""
+    stream = io.StringIO()
+    configure_logs("json", stream=stream)
+    try:
+        try:
+            {}["anna@example.com"]
+        except KeyError as error:
+            raise ExceptionGroup("anna@example.com", [error, ExceptionGroup("more", [OSError()])]) from None
+    except ExceptionGroup:
+        structlog.get_logger("worker").exception("worker_crashed")
+    (line,) = lines(stream)
+    assert line["error"] == "KeyError, OSError"
+    assert "test_errors_of_a_group_are_named" in str(line["at"])
+    assert "anna" not in stream.getvalue()
+
+
+def test_lost_connections_are_warnings() -> None:
+    """The pool logs an error for each connection that an outage breaks; nobody has to act on these."""
+    stream = io.StringIO()
+    configure_logs("json", stream=stream)
+    logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").error("Exception terminating connection %r", "c")
+    (line,) = lines(stream)
+    assert (line["event"], line["level"]) == ("library_message", "warning")

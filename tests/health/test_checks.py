@@ -138,6 +138,7 @@ def test_everything_is_ok() -> None:
         ),
         (with_database(retried=[("email", "no_provider")]), "providers", "no provider for email", "ready", "ready"),
         (with_database(retried=[("sms", "http_503")]), "sends", "sms (http_503)", "ready", "ready"),
+        (with_database(unknown_results=2), "results", "of 2 follow-ups were sent", "ready", "ready"),
     ],
 )
 def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: str, api: str, worker: str) -> None:
@@ -158,7 +159,7 @@ def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: s
 @pytest.mark.parametrize(
     ("facts", "unknown"),
     [
-        (down(Outage.UNREACHABLE), {"database_writable", "tables", "providers", "sends"}),
+        (down(Outage.UNREACHABLE), {"database_writable", "tables", "providers", "sends", "results"}),
         (NO_TEMPORAL, {"outbox", "namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
         (with_temporal(search_attributes=None), {"search_attributes"}),
         (with_temporal(reported=None), {"workflow_tasks"}),

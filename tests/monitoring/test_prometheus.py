@@ -46,6 +46,7 @@ async def test_every_query_has_data(environment: WorkflowEnvironment, sqlite_url
     async with processes.api() as api, processes.worker():
         targets = {"worker": f"127.0.0.1:{port}", "api": api.base_url.netloc.decode()}
         async with running_prometheus(tmp_path, **targets) as prometheus:
+            await until(lambda: _is_ready(api, targets["worker"]), "a worker that is ready", seconds=120)
             await _work(api)
             await _until_all_have_data(prometheus)
             assert {rule["health"] for rule in await prometheus.rules()} == {"ok"}
@@ -53,6 +54,13 @@ async def test_every_query_has_data(environment: WorkflowEnvironment, sqlite_url
     for page in pages:
         assert "u-secret" not in page
         assert _lint(page) == ""
+
+
+async def _is_ready(client: httpx.AsyncClient, worker: str) -> bool:
+    try:
+        return (await client.get(f"http://{worker}/readyz")).is_success
+    except httpx.TransportError:
+        return False
 
 
 async def _work(api: httpx.AsyncClient) -> None:

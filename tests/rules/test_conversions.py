@@ -18,7 +18,7 @@ from connector.rules.model.campaigns import Campaign, parse_definition
 from connector.rules.model.follow_up import FollowUp, follow_up_id_of
 from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
 from connector.rules.results.conversions import count_conversions, log_needed_since, log_topics_needed
-from connector.rules.sending.deliveries import build_receive_interaction, enrolment
+from connector.rules.sending.deliveries import build_receive_interaction, delivery_id, enrolment
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PURCHASE = {"event": "make_purchase"}
@@ -224,14 +224,18 @@ def test_a_follow_up_is_one_receipt() -> None:
     first, second = (
         FollowUp(follow_up_id_of("o", "k", "", "e", n), "o", 1, 1, "k", "", triggered, MONDAY, MONDAY) for n in (0, 1)
     )
+
+    def receive(follow_up: FollowUp, channel: str, at: datetime, resends: int = 0) -> Any:
+        return build_receive_interaction(delivery_id(follow_up.id, channel, resends), channel, "o", "u", at)
+
     log = Log(catalogue(PURCHASE))
     for received in (
-        build_receive_interaction(first, "push", "u", hour(1)),
-        build_receive_interaction(first, "email", "u", hour(2)),
+        receive(first, "push", hour(1)),
+        receive(first, "email", hour(2)),
     ):
         log.add([received])
     assert [len(log.add([item((BOUGHT, at), int(at))])) for at in (3, 4)] == [1, 0]
-    log.add([build_receive_interaction(second, "email", "u", hour(5))])
+    log.add([receive(second, "email", hour(5), 1)])
     assert [len(log.add([item((BOUGHT, at), int(at))])) for at in (6, 7)] == [1, 0]
     log.add([enrolment(second, "u", hour(100))])
     assert len(log.add([item((BOUGHT, 101), 101)])) == 1

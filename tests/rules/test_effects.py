@@ -15,7 +15,14 @@ from connector.rules.model.messages import Messages, Push
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.rules.sending.decisions import Decided, Ended, decide_without_evaluation
-from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessage, build_receive_interaction, enrolment
+from connector.rules.sending.deliveries import (
+    Delivery,
+    DeliveryState,
+    DueMessage,
+    build_receive_interaction,
+    delivery_id,
+    enrolment,
+)
 from connector.rules.sending.due_list import Control, Drop, Hold, MessageVerdict, Pause, SendContent, SwitchChannels
 from connector.rules.sending.effects import (
     CancelFollowUp,
@@ -146,7 +153,10 @@ def test_effects_of_a_result(result: SendResult, kinds: list[type[Effect]]) -> N
     decision = decide_result(CLAIM, result, USER, dispatched_at=NOW, now=LATER)
     assert [type(effect) for effect in decision.effects] == kinds
     received = [effect.interaction for effect in decision.effects if isinstance(effect, IngestInteraction)]
-    assert received in ([], [build_receive_interaction(WAITING, "push", "u", NOW)])
+    assert received in (
+        [],
+        [build_receive_interaction(delivery_id(WAITING.id, "push"), "push", WAITING.campaign, "u", NOW)],
+    )
 
 
 def test_a_quicker_delivery_report_stands() -> None:

@@ -25,6 +25,7 @@ REASONS = {"excepted": "exception", "dropped": "stale", "control": "control_grou
 BASE = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AFTER = Position(BASE + timedelta(seconds=100), "1")
 PAGE = 7
+SECONDS = 600.0
 
 _ROWS = """
 INSERT INTO follow_ups (workspace, id, campaign, revision, window_id, user_key, key, trigger_id, trigger, triggered_at,
@@ -53,7 +54,7 @@ async def full(database: Database) -> Database:
     """3,000 follow-ups of ten campaigns and 300 users in all states, and as many refusals."""
     states = " ".join(f"WHEN {n} THEN '{state}'" for n, state in enumerate(STATES))
     reasons = " ".join(f"WHEN {STATES.index(state)} THEN '{reason}'" for state, reason in REASONS.items())
-    async with database.write(W) as tx:
+    async with database.write(W, seconds=SECONDS) as tx:
         for statement in (_ROWS, _DECISIONS):
             filled = (
                 statement.replace("{at}", _AT[tx.dialect]).replace("{states}", states).replace("{reasons}", reasons)
@@ -93,8 +94,9 @@ def _filters() -> list[FollowUpFilter]:
 async def test_every_filter_is_read_by_index(full: Database) -> None:
     """No plan of a page reads a table from end to end, and a page takes three statements at most."""
     asked: list[tuple[str, Any]] = []
+    explained: set[str] = set()
     found: dict[str, str] = {}
-    async with full.read(W) as tx:
+    async with full.read(W, seconds=SECONDS) as tx:
         if tx.dialect == "postgresql":  # the tables are small: what has no index is read whole all the same
             await tx.execute(text("SET LOCAL enable_seqscan = off"))
         for wanted in _filters():
@@ -103,6 +105,9 @@ async def test_every_filter_is_read_by_index(full: Database) -> None:
                 await list_follow_ups(tx, wanted, limit=PAGE, after=AFTER)
             assert len(asked) <= 3
             for statement, values in asked:
+                if statement in explained:
+                    continue
+                explained.add(statement)
                 if tx.dialect == "sqlite":
                     steps = [step for step in await explain(tx, statement) if walks(step)]
                     bad = [step for step in steps if not step.startswith(("SCAN one_channel", "SCAN (", "SCAN anon"))]
@@ -116,7 +121,7 @@ async def test_every_filter_is_read_by_index(full: Database) -> None:
 
 async def test_pages_neither_skip_nor_repeat(full: Database) -> None:
     """Whatever the filter, the pages together are the whole list, in its order, each row once."""
-    async with full.read(W) as tx:
+    async with full.read(W, seconds=SECONDS) as tx:
         for state, user_key in product(LISTED, (None, "k7")):
             wanted = FollowUpFilter(state, user_key=user_key, campaign=None if user_key else "c3")
             whole = (await list_follow_ups(tx, wanted, limit=1000)).listings
@@ -131,7 +136,7 @@ async def test_pages_neither_skip_nor_repeat(full: Database) -> None:
 
 async def test_what_a_filter_selects(full: Database) -> None:
     """Each criterion leaves out what it says, and what is left is the newest trigger first."""
-    async with full.read(W) as tx:
+    async with full.write(W, seconds=SECONDS) as tx:
         rows = (await tx.execute(select(follow_ups))).all()
         since = BASE + timedelta(seconds=100)
         wanted = {
@@ -148,7 +153,10 @@ async def test_what_a_filter_selects(full: Database) -> None:
             expected = sorted(((row.triggered_at, row.id) for row in rows if is_wanted(row)), reverse=True)
             found = await select_follow_ups(tx, one, NUMBER)
             assert [(position.at, position.id) for position in found] == expected, one
-        open_rows = sorted((row.next_at, row.id) for row in rows if row.state in STATES[:3])
+        # Of a launch: it was marked as signalled when it was inserted.
+        launched = follow_ups.c.id == "f8"
+        await tx.execute(update(follow_ups).where(launched).values(signalled_at=BASE))
+        open_rows = sorted((row.next_at, row.id) for row in rows if row.state in STATES[:3] and row.id != "f8")
         overdue = await select_follow_ups(tx, FollowUpFilter("overdue"), NUMBER)
         assert [(position.at, position.id) for position in overdue] == open_rows
 
@@ -156,7 +164,7 @@ async def test_what_a_filter_selects(full: Database) -> None:
 async def test_pages_stay_while_follow_ups_change(full: Database) -> None:
     """A row that leaves the list, or comes to its beginning, shifts no later page."""
     wanted = FollowUpFilter("waiting")
-    async with full.write(W) as tx:
+    async with full.write(W, seconds=SECONDS) as tx:
         whole = [position.id for position in await select_follow_ups(tx, wanted, NUMBER)]
         first = await select_follow_ups(tx, wanted, 20)
         gone = [position.id for position in first[5:15]] + [whole[25]]

@@ -20,7 +20,7 @@ from connector import names
 from connector.rules.model.errors import OrderRefused
 from connector.temporal.client import register_search_attributes
 from connector.temporal.registry_client import submit_order
-from connector.wire import FollowUpEnd, OperationResult, OperatorRequest, Postponement, SendOutcome
+from connector.wire import FollowUpEnd, FollowUpMove, OperationResult, OperatorRequest, Postponement, SendOutcome
 from tests.support.builders import now
 from tests.support.polling import until
 from tests.support.temporal_server import open_environment, until_event
@@ -83,6 +83,13 @@ async def excepted_while_held(harness: WorkflowHarness) -> Handle:
         handle = await harness.follow_up()
     await until_event(handle, "TIMER_STARTED")
     await handle.signal(names.ENDED, EXCEPTED)
+    return handle
+
+
+async def moved_in_the_store(harness: WorkflowHarness) -> Handle:
+    handle = await _waiting(harness)
+    await handle.signal(names.MOVED, FollowUpMove(next_at=now() + timedelta(days=2)))
+    await harness.environment.fast_forward(handle, timedelta(days=2))
     return handle
 
 
@@ -237,6 +244,7 @@ SCENARIOS: tuple[Callable[[WorkflowHarness], Awaitable[Handle]], ...] = (
     cancel_refused_during_the_send,
     postponed_while_held_on_two_channels,
     excepted_during_a_postponement,
+    moved_in_the_store,
     registry_that_has_grown_long,
     registry_in_its_second_run,
     launched_after_a_pause,

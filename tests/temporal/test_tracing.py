@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
@@ -26,6 +26,8 @@ from tests.support.temporal_server import events_of
 from tests.support.workspace import AT_ONCE, Workspace, settings_for
 from worker import run_worker
 from workflows.follow_up import FollowUpWorkflow
+from workflows.launch import LaunchWorkflow
+from workflows.registry import RegistryWorkflow
 
 MARKED = "anna-marked"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -108,6 +110,21 @@ async def test_trace_from_the_request_to_the_provider(
         await Replayer(workflows=[FollowUpWorkflow], plugins=[plugin], interceptors=interceptors).replay_workflow(
             history
         )
+    tracer.close()
+
+
+async def test_histories_of_the_past_replay_with_tracing() -> None:
+    """Workflows that waited when tracing was switched on continue: every committed history replays with it."""
+    tracer = OpenTelemetryTracer("http://127.0.0.1:1", "replayer", "w")
+    replayer = Replayer(
+        workflows=[FollowUpWorkflow, LaunchWorkflow, RegistryWorkflow],
+        plugins=[connector_plugin(sandboxed=False)],
+        interceptors=[tracer.interceptor],
+    )
+    paths = sorted((Path(__file__).parent / "histories").glob("*.json"))
+    assert len(paths) > 20
+    for path in paths:
+        await replayer.replay_workflow(WorkflowHistory.from_json(path.stem, path.read_text()))
     tracer.close()
 
 

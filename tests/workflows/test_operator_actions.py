@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.wire import FollowUpEnd, OperationResult, OperatorRequest, Postponement, SendOutcome
+from connector.wire import FollowUpEnd, FollowUpMove, OperationResult, OperatorRequest, Postponement, SendOutcome
 from tests.support.builders import now
 from tests.support.polling import until
 from tests.support.temporal_server import events_of, state_of, until_event
@@ -103,6 +103,22 @@ async def test_postponed_waits_for_its_new_time(environment: WorkflowEnvironment
         assert told.sent == []
         await environment.fast_forward(handle, timedelta(days=2))
         assert (await handle.result()).state == "sent"
+    [(_, at)] = told.sent
+    assert timedelta(days=5) <= at - began + timedelta(seconds=1) < timedelta(days=6)
+
+
+async def test_moved_in_the_store_waits_for_its_new_time(environment: WorkflowEnvironment) -> None:
+    """The outbox's signal moves the timer, later as well as earlier, and asks the store nothing."""
+    told = FakeActivities(push=[SENT])
+    async with waiting(environment, told) as handle:
+        began = now()
+        for days in (9, 5):
+            await handle.signal(names.MOVED, FollowUpMove(next_at=began + timedelta(days=days)))
+        await environment.fast_forward(handle, timedelta(days=4))
+        assert told.sent == []
+        await environment.fast_forward(handle, timedelta(days=2))
+        assert (await handle.result()).state == "sent"
+    assert told.operations == []
     [(_, at)] = told.sent
     assert timedelta(days=5) <= at - began + timedelta(seconds=1) < timedelta(days=6)
 

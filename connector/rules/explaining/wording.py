@@ -69,6 +69,12 @@ DELIVERY_TEXTS: Mapping[DeliveryState, str] = {
     DeliveryState.UNKNOWN: "possibly sent",
 }
 
+WAYS_OUT: Mapping[str, str] = {
+    Reason.SEND_UNKNOWN: "ask the provider, then `connector resolve {id} --sent` or `--not-sent`",
+    Reason.SEND_FAILED: "correct the cause, then `connector resend {id}`",
+}
+"""What an operator can do about a message that failed for one of these reasons; `{id}` is the follow-up's."""
+
 _PLAIN = re.compile(r"[^\W\d][\w.:/@-]*")
 
 

@@ -37,6 +37,8 @@ class AuditAction(StrEnum):
     SEND_NOW = "send_now"
     POSTPONE = "postpone"
     CANCEL = "cancel"
+    RESOLVE = "resolve"
+    RESEND = "resend"
     CREATE_KEY = "create_key"
     ROTATE_KEY = "rotate_key"
     REVOKE_KEY = "revoke_key"

@@ -21,12 +21,14 @@ class Rest:
 
     Args:
         channels: those whose message has been neither claimed nor decided.
+        deliveries: the ids of their deliveries, in the same order.
         final: the state and the reason with which the follow-up ends if they send nothing; None while the result of a
             claimed message is not known.
         ended_by: the reason for which the channels were ended; None: they can still be sent.
     """
 
     channels: tuple[str, ...]
+    deliveries: tuple[str, ...]
     final: tuple[State, Reason | None] | None
     ended_by: Reason | None = None
 
@@ -46,6 +48,8 @@ class FollowUp:
         decided_at: when its end was decided.
         rest: the channels that are still to come after another one was claimed; None if there are none, and unless
             they were loaded.
+        moved_to: the time to which an operator last moved it in the store, without its workflow.
+        resends: how often an operator had messages of it sent again; each time it gets a new workflow.
     """
 
     id: str
@@ -65,6 +69,8 @@ class FollowUp:
     dispatched_at: datetime | None = None
     decided_at: datetime | None = None
     rest: Rest | None = None
+    moved_to: datetime | None = None
+    resends: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -22,7 +22,7 @@ from connector.rules.targeting.matching import logged_types, matches
 CONVERSION_LETTERS = "ABCD"
 """The names of a campaign's conversions, in the order of its list; the first is the primary."""
 
-_RECEIVE_ID = re.compile(r"receive-([0-9a-f]{26})\.[a-z_]+")
+_RECEIVE_ID = re.compile(r"receive-([0-9a-f]{26})\.[a-z_]+(?:\.[0-9]+)?")
 """The ids of the interactions that a follow-up's messages make (`deliveries.build_receive_interaction`)."""
 
 

@@ -17,6 +17,7 @@ from connector.rules.sending.deliveries import Delivery, DeliveryState, DueMessa
 from connector.rules.sending.due_list import (
     Drop,
     DueFacts,
+    Hold,
     MessageVerdict,
     Send,
     SendContent,
@@ -105,12 +106,19 @@ def decide_without_evaluation(due: DueMessage, now: datetime) -> MessageDecision
 
 def decide_message(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> MessageDecision:
     """Evaluate one message of an open follow-up as of `now` (UTC), by the newest live content (P10)."""
+    if _is_postponed(due, now):
+        return MessageDecision(Hold(due.follow_up.next_at))
     if recipient.is_erased:
         return MessageDecision(erased := Drop(Reason.ERASED), decide_effects(erased, due, recipient.user, now))
     facts = due_facts(due, recipient, catalogue, now)
     verdict = evaluate_message(facts)
     kept = keep_first_assignment(facts.entry, recipient, due.follow_up.user_key, facts.assignment)
     return MessageDecision(verdict, (*kept, *decide_effects(verdict, due, recipient.user, now)))
+
+
+def _is_postponed(due: DueMessage, now: datetime) -> bool:
+    """Return whether an operator moved the message to a later time, which its workflow did not know at its old one."""
+    return due.follow_up.moved_to == due.follow_up.next_at and due.follow_up.next_at > now
 
 
 def due_facts(due: DueMessage, recipient: Recipient, catalogue: Catalogue, now: datetime) -> DueFacts:

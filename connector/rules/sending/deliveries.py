@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from connector.rules.model.follow_up import FollowUp, Rest
 from connector.rules.model.interactions import RECEIVE_TYPES, Interaction, InteractionType
@@ -30,6 +31,7 @@ _ATTEMPTED = (*OUT, DeliveryState.FAILED)
 """The states of a message that was handed to its provider: an end of the other channels does not change them (X1)."""
 
 _UNDECIDED = (DeliveryState.OPEN, DeliveryState.CLAIMED)
+_D = TypeVar("_D", bound="Delivery")
 _OF_ONE_CHANNEL = {Reason.UNREACHABLE: 1, Reason.NO_CONSENT: 2}
 
 
@@ -82,7 +84,7 @@ class DueMessage:
     @property
     def delivery_id(self) -> str:
         """The id of the channel's delivery, which is the provider's idempotency key."""
-        return delivery_id(self.follow_up.id, self.channel)
+        return delivery_id(self.follow_up.id, self.channel) if self.delivery is None else self.delivery.id
 
     def with_state(
         self, state: DeliveryState, reason: Reason | None = None, claimed_at: datetime | None = None
@@ -91,9 +93,25 @@ class DueMessage:
         return Delivery(self.delivery_id, self.channel, state, reason, claimed_at)
 
 
-def delivery_id(follow_up_id: str, channel: str) -> str:
-    """Return the id of a delivery, the same on every attempt."""
-    return f"{follow_up_id}.{channel}"
+def delivery_id(follow_up_id: str, channel: str, resends: int = 0) -> str:
+    """Return the id of a delivery, the same on every attempt.
+
+    Args:
+        resends: the number of the resend, counted from 1; 0: the channel's first delivery. A message that is sent
+            again is another delivery, so that its provider does not take it for a repetition (guarantee 4).
+    """
+    return f"{follow_up_id}.{channel}.{resends + 1}" if resends else f"{follow_up_id}.{channel}"
+
+
+def resend_number(id: str) -> int:
+    """Return the number of the resend that made a delivery, by its id; 0: it is its channel's first."""
+    last = id.rpartition(".")[2]
+    return int(last) - 1 if last.isdigit() else 0
+
+
+def newest_by_channel(deliveries: Iterable[_D]) -> dict[str, _D]:
+    """Return the newest delivery of each channel: the earlier ones failed, and were sent again."""
+    return {delivery.channel: delivery for delivery in sorted(deliveries, key=lambda one: resend_number(one.id))}
 
 
 def earlier_receipt(receipt: datetime | None, deliveries: Collection[Delivery]) -> datetime | None:
@@ -131,6 +149,14 @@ def settle_or_go_on(follow_up: FollowUp, deliveries: Mapping[str, Delivery], now
     return replace(follow_up, state=state, dispatched_at=dispatched_at)
 
 
+def settle_again(follow_up: FollowUp, deliveries: Mapping[str, Delivery], now: datetime) -> FollowUp:
+    """Return the follow-up after the result of a message became known: one that has ended gets the end that follows."""
+    if follow_up.is_open:
+        return settle_or_go_on(follow_up, deliveries, now)
+    final = compute_outcome(deliveries.values())
+    return follow_up if final is None else replace(follow_up, state=final[0], reason=final[1], decided_at=now)
+
+
 def with_rest(follow_up: FollowUp, deliveries: Mapping[str, Delivery]) -> FollowUp:
     """Return the follow-up with the channels that are still to come after another one was claimed (X1)."""
     if not follow_up.is_open or follow_up.dispatched_at is None:
@@ -138,7 +164,8 @@ def with_rest(follow_up: FollowUp, deliveries: Mapping[str, Delivery]) -> Follow
     channels = tuple(c for c in follow_up.channels if c not in deliveries or deliveries[c].state is DeliveryState.OPEN)
     attempted = [delivery for delivery in deliveries.values() if delivery.state in _ATTEMPTED]
     is_known = all(delivery.state is not DeliveryState.CLAIMED for delivery in attempted)
-    rest = Rest(channels, compute_outcome(attempted) if is_known else None)
+    ids = tuple(deliveries[c].id if c in deliveries else delivery_id(follow_up.id, c) for c in channels)
+    rest = Rest(channels, ids, compute_outcome(attempted) if is_known else None)
     return replace(follow_up, rest=rest if channels else None)
 
 
@@ -148,8 +175,8 @@ def ended_rest(follow_up: FollowUp) -> list[Delivery]:
     if rest is None or rest.ended_by is None:
         return []
     return [
-        Delivery(delivery_id(follow_up.id, channel), channel, DeliveryState.DROPPED, rest.ended_by)
-        for channel in rest.channels
+        Delivery(id, channel, DeliveryState.DROPPED, rest.ended_by)
+        for channel, id in zip(rest.channels, rest.deliveries, strict=True)
     ]
 
 
@@ -190,18 +217,14 @@ def worst_reason(reasons: Iterable[str | None]) -> str | None:
     return known.value if known else min(given, default=None)
 
 
-def build_receive_interaction(follow_up: FollowUp, channel: str, user: str, at: datetime) -> Interaction | None:
-    """Return the `receive_*` interaction of a message that a provider accepted (M4); None for cards.
+def build_receive_interaction(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
+    """Return the `receive_*` interaction of a delivery (M4); None for cards.
 
     Args:
+        name: the delivery's id.
         user: the user's id.
-        at: when the message was dispatched, UTC.
+        at: when the message was dispatched, or reported as delivered, UTC.
     """
-    return build_reported_receipt(delivery_id(follow_up.id, channel), channel, follow_up.campaign, user, at)
-
-
-def build_reported_receipt(name: str, channel: str, campaign: str, user: str, at: datetime) -> Interaction | None:
-    """Return the `receive_*` interaction of the delivery `name`; `at` is when a delivery report reports it (M4)."""
     kind = RECEIVE_TYPES.get(channel)
     if kind is None:
         return None

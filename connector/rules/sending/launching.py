@@ -36,6 +36,9 @@ from connector.rules.targeting.audience import is_in_audience
 NAME = "launch"
 """The name of the artificial event that triggers every follow-up of a launch."""
 
+RESEND_NAME = "resend"
+"""The name of the artificial event that stands for the launch in a follow-up that was sent again after it."""
+
 _REACHES_USER = (check_staleness, check_consent_and_address, check_frequency_caps)
 
 

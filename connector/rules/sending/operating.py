@@ -1,15 +1,17 @@
-"""Operator actions: what an operator may do to a follow-up, and how one ends if its workflow is closed by hand."""
+"""Operator actions: what an operator may do to follow-ups, and how one ends if its workflow is closed by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
 from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.reasons import Reason, State
-from connector.rules.sending.deliveries import Delivery, DeliveryState, compute_outcome
+from connector.rules.sending.deliveries import Delivery, DeliveryRecord, DeliveryState, compute_outcome
 from connector.rules.sending.effects import ChangeFollowUp, change
+from connector.rules.sending.launching import is_launched
 
 
 def refusal(follow_up: FollowUp | None) -> str | None:
@@ -41,6 +43,46 @@ def move_wait(follow_up: FollowUp, to: datetime) -> ChangeFollowUp:
     """Let a follow-up wait until another instant (UTC), which ends a hold; `due_at` stays what it was."""
     is_sending = follow_up.state is State.SENDING
     return change(follow_up, state=State.SENDING if is_sending else State.WAITING, next_at=to)
+
+
+BulkVerb = Literal["send_now", "postpone", "cancel"]
+"""The actions that an operator can take on many follow-ups at once."""
+
+
+def decide_bulk_action(
+    verb: BulkVerb,
+    follow_up: FollowUp,
+    deliveries: Collection[DeliveryRecord],
+    now: datetime,
+    *,
+    to: datetime | timedelta | None = None,
+) -> FollowUp | str | None:
+    """Return a follow-up as an action on many changes it; or why it refuses the action; None: nothing is to be done.
+
+    Each action can be repeated: what has been done already is left as it is.
+
+    Args:
+        follow_up: with its channels that are still to come (`with_rest`).
+        deliveries: its own, the newest of each channel.
+        now: UTC.
+        to: for `postpone`: the new time, or how long after its original due time it waits at least. Counted from a time
+            that does not move, so that a repetition postpones nothing twice.
+    """
+    refused = refusal(follow_up)
+    if refused is not None:
+        return refused
+    if is_launched(follow_up):
+        return f"the launch of {follow_up.campaign} sends it: stop the campaign to pause that, archive it to end it"
+    if verb == "cancel":
+        return cancel_wait(follow_up, now)
+    if follow_up.state is State.SENDING or any(one.state is DeliveryState.OPEN and one.fault for one in deliveries):
+        return "it no longer waits: a message of it is being sent or tried again"
+    if verb == "send_now":
+        return None if follow_up.next_at <= now else move_wait(follow_up, now).follow_up
+    if isinstance(to, datetime):
+        return None if follow_up.next_at == to else move_wait(follow_up, to).follow_up
+    later = follow_up.due_at + (to or timedelta())
+    return None if later <= max(follow_up.next_at, now) else move_wait(follow_up, later).follow_up
 
 
 def in_words(state: str, reason: str | None) -> str:

@@ -93,7 +93,7 @@ def decide_result(
     if is_out:
         effects.append(SaveReceipt(follow_up, dispatched_at))
     if result.state is DeliveryState.SENT and not result.is_reported:
-        received = build_receive_interaction(follow_up, due.channel, user.id, dispatched_at)
+        received = build_receive_interaction(due.delivery_id, due.channel, follow_up.campaign, user.id, dispatched_at)
         effects += [IngestInteraction(received)] if received else []
     return MessageDecision(Decided(delivery), tuple(effects))
 

@@ -14,8 +14,10 @@ from connector.rules.sending.deliveries import (
     Delivery,
     DeliveryRecord,
     DeliveryState,
+    newest_by_channel,
     receive_id,
-    settle_follow_up,
+    resend_number,
+    settle_again,
     with_rest,
 )
 from connector.rules.sending.effects import WriteDelivery
@@ -34,7 +36,7 @@ _DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "
 async def find_deliveries(
     tx: Transaction, *conditions: ColumnElement[bool], with_user: bool = False
 ) -> list[DeliveryRecord]:
-    """Load the deliveries that meet these conditions on their table, ordered by follow-up and channel.
+    """Load the deliveries that meet these conditions on their table, ordered by follow-up, channel and resend.
 
     Args:
         with_user: load `user`, the id by which services know the user, too; it is '' of an erased user.
@@ -48,7 +50,7 @@ async def find_deliveries(
     if with_user:  # a user of several ids is known by the one of the lowest rank, which comes last
         rows = sorted(rows, key=lambda row: (row["rank"] or 0, row["external_id"] or ""), reverse=True)
     records = {row["id"]: _record(row) for row in rows}
-    return sorted(records.values(), key=lambda record: (record.follow_up_id, record.channel))
+    return sorted(records.values(), key=lambda one: (one.follow_up_id, one.channel, resend_number(one.id)))
 
 
 async def load_delivery(tx: Transaction, delivery_id: str) -> DeliveryRecord | None:
@@ -63,14 +65,17 @@ async def load_deliveries_by_id(tx: Transaction, ids: Collection[str]) -> dict[s
 
 
 async def load_deliveries(tx: Transaction, follow_up_id: str) -> dict[str, DeliveryRecord]:
-    """Load the deliveries of a follow-up, by channel; a channel that was never attempted has none."""
-    return {record.channel: record for record in await find_deliveries(tx, deliveries.c.follow_up_id == follow_up_id)}
+    """Load the newest deliveries of a follow-up, by channel; a channel that was never attempted has none."""
+    return newest_by_channel(await find_deliveries(tx, deliveries.c.follow_up_id == follow_up_id))
 
 
 async def load_deliveries_by_follow_up(
     tx: Transaction, follow_up_ids: Collection[str]
 ) -> dict[str, list[DeliveryRecord]]:
-    """Load the deliveries of follow-ups, by follow-up; one that has none is left out."""
+    """Load the deliveries of follow-ups, by follow-up, those that were sent again included.
+
+    A follow-up that has none is left out.
+    """
     by_follow_up: dict[str, list[DeliveryRecord]] = {}
     for record in await find_deliveries(tx, in_set(tx, deliveries.c.follow_up_id, follow_up_ids)):
         by_follow_up.setdefault(record.follow_up_id, []).append(record)
@@ -83,7 +88,7 @@ async def load_rests(tx: Transaction, follow_ups: Sequence[FollowUp]) -> list[Fo
     if not partly:
         return list(follow_ups)
     records = await load_deliveries_by_follow_up(tx, partly)
-    return [with_rest(one, {record.channel: record for record in records.get(one.id, ())}) for one in follow_ups]
+    return [with_rest(one, newest_by_channel(records.get(one.id, ()))) for one in follow_ups]
 
 
 async def load_past_sends(
@@ -159,6 +164,12 @@ async def mark_accepted(
     )
 
 
+async def save_resolution(tx: Transaction, settled: DeliveryRecord) -> None:
+    """Save how an operator settled a message whose result was unknown."""
+    names = ("state", "reason", "fault", "detail", "decided_at")
+    await _update(tx, settled.id, **{name: getattr(settled, name) for name in names})
+
+
 async def save_fault(tx: Transaction, delivery_id: str, fault: str | None) -> None:
     """Save why a message that was sent did not arrive, a code of ours; None: it arrived."""
     await _update(tx, delivery_id, fault=fault)
@@ -191,9 +202,9 @@ async def save_faults(tx: Transaction, faults: Mapping[str, str]) -> None:
 async def settle(
     tx: Transaction, follow_up: FollowUp, by_channel: Mapping[str, Delivery], now: datetime
 ) -> State | None:
-    """End a follow-up once all of its channels are decided; return its final state, None until then."""
-    ended = settle_follow_up(follow_up, by_channel, now)
-    if ended is None:
+    """End a follow-up once all of its channels are decided, or correct its end; return its state, None while open."""
+    ended = settle_again(follow_up, by_channel, now)
+    if ended.is_open:
         return None
     await update_follow_ups(tx, [ended])
     if follow_up.is_open:

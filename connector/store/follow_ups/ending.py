@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, exists, select, update
 
 from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
-from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, newest_by_channel
 from connector.rules.sending.effects import end_rest
 from connector.rules.sending.operating import cut_short
 from connector.store.engine.bulk import in_set
@@ -133,6 +133,12 @@ async def find_open(tx: Transaction, ids: Collection[str]) -> dict[str, str]:
     return {row.id: row.user_key for row in await tx.execute(statement)}
 
 
+async def find_open_resends(tx: Transaction, ids: Collection[str]) -> dict[str, int]:
+    """Return those of these follow-ups that have not ended, with the number of the resend that they wait for."""
+    statement = select(follow_ups.c.id, follow_ups.c.resends).where(*_is_open(tx, ids))
+    return {row.id: row.resends for row in await tx.execute(statement)}
+
+
 async def end_closed(
     tx: Transaction, ids: Collection[str], *, claimed_before: datetime, now: datetime
 ) -> list[FollowUp]:
@@ -153,7 +159,7 @@ async def end_closed(
     claims: list[DeliveryRecord] = []
     received: dict[ReceiptKey, datetime] = {}
     for follow_up in still_open:
-        records = by_follow_up.get(follow_up.id, [])
+        records = list(newest_by_channel(by_follow_up.get(follow_up.id, ())).values())
         claimed = [record for record in records if record.state is DeliveryState.CLAIMED]
         if any(record.claimed_at is not None and record.claimed_at >= claimed_before for record in claimed):
             continue
@@ -164,7 +170,6 @@ async def end_closed(
     await _mark_unknown(tx, claims, now)
     await save_receipts(tx, received)
     await end_follow_ups(tx, ended, workflow_closed=True)
-    count_ended(tx, ended)
     return ended
 
 

@@ -126,6 +126,16 @@ async def update_follow_ups(tx: Transaction, changed: Collection[FollowUp]) -> N
     await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
 
 
+async def move_follow_ups(tx: Transaction, moved: Collection[FollowUp], now: datetime) -> None:
+    """Move the waits of follow-ups whose users are locked; the outbox signals their workflows."""
+    if not moved:
+        return
+    rows = [{"id": one.id, "state": one.state.value, "next_at": one.next_at} for one in moved]
+    new, table = as_table(tx, {name: follow_ups.c[name].type for name in rows[0]}, rows).c, follow_ups.c
+    values = {"state": new.state, "next_at": new.next_at, "moved_to": new.next_at, "moved_at": now}
+    await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
+
+
 async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow_closed: bool = False) -> None:
     """Give stored follow-ups their new end, from outside their workflows, which the outbox then signals.
 
@@ -133,7 +143,8 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow
     to come (X1).
 
     Args:
-        workflow_closed: their workflows are closed: there is nothing to signal, and what was going out ends too.
+        workflow_closed: their workflows are closed: there is nothing to signal, and what was going out ends too. They
+            are open and locked, and are counted here; the callers count all others, of which some had ended before.
     """
     if not ended:
         return
@@ -144,6 +155,7 @@ async def end_follow_ups(tx: Transaction, ended: Sequence[FollowUp], *, workflow
     statement = update(follow_ups).where(tx.in_workspace(follow_ups), table.id == end.id)
     if workflow_closed:
         statement = statement.where(table.state.in_(OPEN_STATES)).values(values)
+        count_ended(tx, ended)
     else:
         partly = [follow_up.id for follow_up in ended if follow_up.rest is not None]
         is_changeable = and_(*(table.state != state.value for state in _KEPT_BY_EVALUATION))
@@ -195,6 +207,8 @@ def follow_up_from_row(row: RowMapping | Mapping[str, Any]) -> FollowUp:
         exception_at=row["exception_at"],
         dispatched_at=row["dispatched_at"],
         decided_at=row["decided_at"],
+        moved_to=row["moved_to"],
+        resends=row["resends"],
     )
 
 

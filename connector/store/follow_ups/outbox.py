@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, literal, literal_column, select, true, update
+from sqlalchemy import ColumnElement, RowMapping, func, literal, literal_column, null, select, true, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
 from connector.store.engine.transaction import Transaction, clock, database_now
@@ -27,7 +28,7 @@ async def find_to_start(
     table = follow_ups.c
     old_enough = true() if min_age is None else table.created_at <= await database_now(tx) - min_age
     statement = (
-        select(table.id, table.campaign, table.user_key, table.due_at, table.channels)
+        select(table.id, table.campaign, table.user_key, table.next_at, table.channels, table.resends)
         .where(*is_to_start(tx), old_enough)
         .order_by(table.due_at)
         .limit(limit)
@@ -61,9 +62,21 @@ async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """
     table = follow_ups.c
     statement = (
-        select(table.id, table.campaign, table.user_key, table.state, table.reason)
+        select(table.id, table.campaign, table.user_key, table.state, table.reason, table.resends)
         .where(*is_to_signal(tx))
         .order_by(table.decided_at)
+        .limit(limit)
+    )
+    return (await tx.execute(statement)).mappings().all()
+
+
+async def find_moved(tx: Transaction, limit: int) -> Sequence[RowMapping]:
+    """Return follow-ups whose waits operators moved in the store and whose workflows do not know yet, oldest first."""
+    table = follow_ups.c
+    statement = (
+        select(table.id, table.campaign, table.user_key, table.next_at, table.resends, table.moved_at)
+        .where(tx.in_workspace(follow_ups), table.moved_at.is_not(None), table.started_at.is_not(None))
+        .order_by(table.moved_at)
         .limit(limit)
     )
     return (await tx.execute(statement)).mappings().all()
@@ -91,6 +104,12 @@ async def mark_signalled(tx: Transaction, ids: Sequence[str]) -> None:
     await _mark(tx, ids, "signalled_at")
 
 
+async def mark_moves_signalled(tx: Transaction, ids: Sequence[str], moved_until: datetime) -> None:
+    """Mark that the workflows of follow-ups know the moves up to an instant (UTC); a later move is signalled again."""
+    where = follow_ups.c.moved_at <= moved_until
+    await _mark(tx, ids, "moved_at", null(), where)
+
+
 async def mark_launches_signalled(tx: Transaction, versions: Mapping[str, int]) -> None:
     """Mark that the workflows of launches run, and know the orders up to these versions of the catalogue."""
     now = await database_now(tx)
@@ -100,14 +119,17 @@ async def mark_launches_signalled(tx: Transaction, versions: Mapping[str, int]) 
         await tx.execute(update(launches).where(*where).values(told_in=version, started_at=started))
 
 
-async def _mark(tx: Transaction, ids: Sequence[str], column: str) -> None:
-    now = await database_now(tx)
+async def _mark(
+    tx: Transaction, ids: Sequence[str], column: str, value: Any = None, *more: ColumnElement[bool]
+) -> None:
+    """Give a column a value, by default the present time."""
+    value = await database_now(tx) if value is None else value
     for start in range(0, len(ids), _IDS_PER_STATEMENT):
         page = ids[start : start + _IDS_PER_STATEMENT]
-        where = (tx.in_workspace(follow_ups), follow_ups.c.id.in_(page))
+        where = (tx.in_workspace(follow_ups), follow_ups.c.id.in_(page), *more)
         if tx.dialect == "postgresql":
             # The users are not locked here: a row that another transaction holds is left to the next sweep.
             free = select(follow_ups.c.id).where(*where).with_for_update(skip_locked=True)
             page = list((await tx.execute(free)).scalars())
             where = (tx.in_workspace(follow_ups), follow_ups.c.id.in_(page))
-        await tx.execute(update(follow_ups).where(*where).values({column: now}))
+        await tx.execute(update(follow_ups).where(*where).values({column: value}))

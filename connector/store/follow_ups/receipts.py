@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, delete, func, select, update
 
 from connector.rules.model.follow_up import FollowUp
+from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.effects import KeepAssignment
 from connector.rules.targeting.assignment import Assignment
 from connector.store.engine.bulk import in_set, insert_rows, upsert_rows
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import assignments, receipts
+from connector.store.tables import assignments, deliveries, follow_ups, receipts
 
 ReceiptKey = tuple[str, str, str]
 """(campaign, user key, key)."""
@@ -46,6 +47,30 @@ async def save_receipts(tx: Transaction, received: Mapping[ReceiptKey, datetime]
     ]
     if rows:
         await tx.execute(upsert_rows(tx, receipts, rows, ["received_at"], newest_by="received_at"))
+
+
+async def withdraw_receipt(tx: Transaction, follow_up: FollowUp, at: datetime) -> None:
+    """Forget that a message was received at an instant (UTC), because it was not sent (W1, T1).
+
+    What remains is the last message that went out before it, or may have, under the same key. A newer receipt stays.
+    """
+    campaign, user_key, key = receipt_key(follow_up)
+    table, sent, its = receipts.c, deliveries.c, follow_ups.c
+    same_follow_up = and_(its.workspace == sent.workspace, its.id == sent.follow_up_id)
+    earlier = (
+        select(func.max(sent.claimed_at))
+        .join(follow_ups, same_follow_up)
+        .where(tx.in_workspace(deliveries), sent.user_key == user_key, sent.campaign == campaign, its.key == key)
+        .where(sent.state.in_((DeliveryState.SENT.value, DeliveryState.UNKNOWN.value)))
+    )
+    before = (await tx.execute(earlier)).scalar_one()
+    where = (
+        tx.in_workspace(receipts),
+        table.campaign == campaign, table.user_key == user_key, table.key == key, table.received_at == at,
+    )  # fmt: skip
+    await tx.execute(
+        delete(receipts).where(*where) if before is None else update(receipts).where(*where).values(received_at=before)
+    )
 
 
 async def load_assignments(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import RowMapping, select, tuple_, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
+from connector.rules.sending.deliveries import newest_by_channel
 from connector.rules.sending.recovering import CompletedWorkflow, end_as_completed
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction, clock
@@ -32,7 +33,7 @@ async def find_started(
     """
     table = follow_ups.c
     statement = (
-        select(table.id, table.campaign, table.user_key, table.next_at, table.state, table.dispatched_at)
+        select(table.id, table.campaign, table.user_key, table.next_at, table.state, table.dispatched_at, table.resends)
         .where(
             tx.in_workspace(follow_ups),
             table.state.in_(OPEN_STATES),
@@ -70,7 +71,7 @@ async def end_completed(tx: Transaction, completed: Mapping[str, CompletedWorkfl
     by_follow_up = await load_deliveries_by_follow_up(tx, [row["id"] for row in rows])
     recoveries = []
     for row in rows:
-        stored = {record.channel: record for record in by_follow_up.get(row["id"], [])}
+        stored = newest_by_channel(by_follow_up.get(row["id"], ()))
         recoveries.append(end_as_completed(follow_up_from_row(row), stored, completed[row["id"]], now))
     await write_deliveries(tx, [written for one in recoveries for written in one.deliveries])
     await save_receipts(tx, {receipt_key(one.follow_up): one.received_at for one in recoveries if one.received_at})

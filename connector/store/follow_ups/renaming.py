@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import String, and_, bindparam, literal, or_, select, update
+from sqlalchemy import String, and_, bindparam, func, or_, select, update
 
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.transaction import Transaction
@@ -36,7 +36,8 @@ async def rename_erased(tx: Transaction, ids: Collection[str]) -> None:
     rows = [{"old": id, "new": uuid4().hex[: len(id)]} for id in sorted(ids)]
     message, table, new = deliveries.c, follow_ups.c, bindparam("new", type_=String())
     of_old = (tx.in_workspace(deliveries), message.follow_up_id == bindparam("old"))
-    named = {"id": new + literal(".") + message.channel, "follow_up_id": new}
+    suffix = func.substr(message.id, func.length(message.follow_up_id) + 1)  # the channel, and the number of a resend
+    named = {"id": new + suffix, "follow_up_id": new}
     await tx.execute(update(deliveries).where(*of_old).values(named), rows)
     where = (tx.in_workspace(follow_ups), table.id == bindparam("old"))
     await tx.execute(update(follow_ups).where(*where).values(id=new, key=new), rows)

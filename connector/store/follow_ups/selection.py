@@ -34,7 +34,10 @@ from connector.store.engine.transaction import Transaction, clock
 from connector.store.tables import Instant, follow_ups
 
 OVERDUE = "overdue"
-"""The pseudo-state of open follow-ups whose time has passed."""
+"""The pseudo-state of open follow-ups whose time has passed. Those of a launch take turns, and are never overdue."""
+
+OPEN = "open"
+"""The pseudo-state of follow-ups that have not ended."""
 
 _STORED = tuple(state for state in State if state is not State.REFUSED)
 _WITH_REASON = tuple(state for state in _STORED if state not in (*OPEN_STATES, State.SENT))
@@ -45,7 +48,8 @@ class FollowUpFilter:
     """Which follow-ups to select; None leaves a criterion out.
 
     Args:
-        state: a `State`; `overdue`: open, and the time that it waits for has passed.
+        state: a `State`; `open`: waiting, held or sending; `overdue`: open, not of a launch, and the time that it waits
+            for has passed.
         channel: one of the channels that the follow-up sends on, or sent on.
         since: ended at this instant or later; if open, waiting until then or later. UTC.
         until: ended, or waiting, until before this instant. UTC.
@@ -95,6 +99,8 @@ def is_after(at: ColumnElement[Any], id: Column[Any], position: Position, *, asc
 
 
 def _states_of(wanted: FollowUpFilter) -> Sequence[State]:
+    if wanted.state == OPEN:
+        return OPEN_STATES
     if wanted.state is not None:
         return [State(wanted.state)]
     return _STORED if wanted.reason is None else _WITH_REASON
@@ -109,7 +115,8 @@ def _page_of(
     criteria = _criteria(tx, wanted, _time_of(state, is_open=is_overdue))
     statement = select(at.label("at"), table.id.label("id")).where(tx.in_workspace(follow_ups), *criteria)
     if is_overdue:
-        statement = statement.where(_is_open(), table.next_at <= clock(tx))
+        # Those of a launch are marked as signalled when they are inserted.
+        statement = statement.where(_is_open(), table.next_at <= clock(tx), table.signalled_at.is_(None))
     elif state is not None:
         statement = statement.where(table.state == state.value)
     if after is not None:

@@ -12,6 +12,9 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import decisions, deliveries, follow_ups
 
+_MAX_EXAMINED = 1000
+"""Enough to name a problem, and bounded for probes that are called every few seconds."""
+
 
 @dataclass(frozen=True)
 class Count:
@@ -32,6 +35,20 @@ async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list
         parts.append(part if campaign is None else part.where(table.c.campaign == campaign))
     rows = await tx.execute(union_all(*parts))
     return sorted((Count(*row) for row in rows), key=lambda count: (count.campaign, count.state, count.reason or ""))
+
+
+async def count_unknown_results(tx: Transaction) -> int:
+    """Count, of the newest thousand follow-ups that failed, those of which it is unknown whether they were sent."""
+    table = follow_ups.c
+    newest = (
+        select(table.reason)
+        .where(tx.in_workspace(follow_ups), table.state == State.FAILED.value)
+        .order_by(table.triggered_at.desc())
+        .limit(_MAX_EXAMINED)
+        .subquery()
+    )
+    unknown = select(func.count()).select_from(newest).where(newest.c.reason == Reason.SEND_UNKNOWN.value)
+    return int((await tx.execute(unknown)).scalar_one())
 
 
 async def count_template_faults(tx: Transaction, campaign: str, limit: int = 20) -> list[tuple[str, int]]:

@@ -40,7 +40,8 @@ class FollowUpListing:
 
     `channels` are those on which a message went out, and `tried` the messages that are tried again (W6). If the user
     was erased, `user` is None, `trigger` is `erased`, and `key` is the row's own id, or '' of a refusal.
-    `is_launched` is true for a follow-up of a launch, which has no workflow of its own. A refusal has neither `id`,
+    `is_launched` is true for a follow-up of a launch, which has no workflow of its own, and
+    `resends` is how often one was sent again. A refusal has neither `id`,
     `due_at`, `next_at` nor `exception`. A late exception is its own `exception`, and has the `trigger` and
     `due_at` of the follow-up that had been sent.
     """
@@ -59,6 +60,7 @@ class FollowUpListing:
     reason: str | None
     exception: str | None
     decided_at: datetime | None
+    resends: int
     channels: tuple[str, ...] = ()
     tried: tuple[DeliveryRecord, ...] = ()
 
@@ -133,7 +135,7 @@ async def _list_decisions(tx: Transaction, wanted: FollowUpFilter, limit: int, a
 
 
 def _columns_of(table: Table) -> Select[Any]:
-    """Return the query for the fields of `FollowUpListing` up to `decided_at`."""
+    """Return the query for the fields of `FollowUpListing` up to `resends`."""
     is_decisions = table is decisions
     t = table.c.t if is_decisions else table.c.triggered_at
     user = (
@@ -158,6 +160,7 @@ def _columns_of(table: Table) -> Select[Any]:
         table.c.reason,
         case((table.c.state == NOTED, table.c.interaction_id)) if is_decisions else table.c.exception_id,
         table.c.decided_at,
+        literal(0) if is_decisions else table.c.resends,
     )
 
 

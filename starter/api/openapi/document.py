@@ -16,11 +16,15 @@ from starter.api.access.key_schemes import describe_scopes
 from starter.api.openapi import examples, responses
 from starter.api.openapi.views import ErrorView
 from starter.api.requests.options import (
+    BulkOptions,
     ClickOptions,
     InboxActionOptions,
     NoOptions,
     OrderOptions,
+    PostponeOptions,
     PublishOptions,
+    ResendOptions,
+    ResolveOptions,
     TapOptions,
 )
 
@@ -79,6 +83,10 @@ def _schemas() -> dict[str, Any]:
         InboxActionOptions,
         ClickOptions,
         TapOptions,
+        ResolveOptions,
+        ResendOptions,
+        BulkOptions,
+        PostponeOptions,
     )
     # Validation schemas: fields with defaults are optional in responses.
     answered = [model for model in (ErrorView, *examples.answer_models()) if model is not User]

@@ -17,6 +17,7 @@ from connector.store.engine.outages import StoreUnavailable
 from connector.store.users.users import UserErased
 from connector.temporal.client import TemporalUnavailable
 from connector.temporal.codec import PayloadUnreadable
+from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
 from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
 from starter.api.requests.metrics import store_unavailable
 
@@ -110,6 +111,8 @@ _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     RegistryUnavailable: lambda error: unavailable("registry_unavailable", str(error)),
     UserErased: lambda error: ApiError(410, "erased", str(error)),
     OrderRefused: _refused,
+    FollowUpUnknown: lambda error: ApiError(404, "not_found", str(error)),
+    OperationRefused: lambda error: ApiError(409, "refused", str(error)),
     DefinitionError: lambda error: _invalid(error.faults),
     RequestValidationError: _invalid_parameter,
 }

@@ -45,7 +45,8 @@ async def list_follow_ups(
 ) -> dict[str, Any]:
     """List follow-ups, newest trigger first; `state=refused` lists refused triggers instead, `noted` late exceptions.
 
-    All parameters must hold. `state=overdue` lists open follow-ups whose time has passed, the longest overdue first.
+    All parameters must hold. `state=overdue` lists open follow-ups whose time has passed, the longest overdue first;
+    messages of a launch take turns, and are not among them.
     `user` is any id of a user, or the `user_key`, by which alone an erased user is found. `since` and `until` (which is
     excluded) are about when a follow-up ended or, if it is open, until when it waits.
 

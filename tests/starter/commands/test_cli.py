@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from connector.app.preflight import listen
+from connector.app.version import program_version
 from connector.store.engine.database import Database
 from connector.store.tables import interactions
 from starter.cli import COMMANDS, run_command
@@ -277,3 +278,8 @@ def test_wrong_settings(
     assert not name.startswith("SMTP_") or f"CONNECTOR_{name}: " in err
     assert "secret" not in err
     assert ("nonsense" in err) == ("nonsense" in value)
+
+
+def test_the_version(connector: Connector) -> None:
+    """`--version` prints that of the installed package, which the API's description has too."""
+    assert connector("--version") == (0, f"connector {program_version()}\n", "")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.names import follow_up_id
 from connector.store.engine.database import Database
 from tests.support.api import NOWHERE, Connector
 from tests.support.builders import ABANDONED, ORIGINAL, buy, push
@@ -53,5 +54,6 @@ async def test_ended_and_waiting(connector: Connector, data: Path, sqlite_databa
     assert code == 1
     assert NOWHERE in err
     await installation.ingest(buy("b1", 1))
-    code, _, err = await asyncio.to_thread(connector, verb, row.id, *WORDS[verb])
+    workflow_id = follow_up_id("default", row.campaign, row.user_key, row.id)
+    code, _, err = await asyncio.to_thread(connector, verb, workflow_id, *WORDS[verb])
     assert (code, err) == (1, "it has ended: excepted (exception)\n")

@@ -1,0 +1,124 @@
+"""`connector resolve` and `connector resend`: settle messages whose result is unknown, and send failed ones again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from connector.rules.model.values import ChannelName, format_instant
+from connector.rules.sending.operating import in_words
+from starter.commands.actor import command_line_actor
+from starter.commands.bulk import DryRunOption, YesOption, run_bulk
+from starter.commands.filter_options import CampaignOption, ReasonFilterOption, SinceOption, UserOption, parse_criteria
+from starter.commands.options import DataOption, JsonOption, check_reason
+from starter.commands.session import open_session
+from starter.commands.store_session import run
+from starter.operations.bulk import BulkAction
+from starter.operations.repair import ResendResult, Settled, resend_one, view_resend, view_settled
+from starter.operations.repair import resolve as resolve_message
+from starter.terminal import print_json, print_result
+
+ChannelOption = Annotated[
+    ChannelName | None, typer.Option(help="The message's channel, if the follow-up has several messages.")
+]
+
+
+def resolve(
+    follow_up: Annotated[str, typer.Argument(metavar="FOLLOW_UP", help="Its id.", show_default=False)],
+    sent: Annotated[
+        bool | None, typer.Option("--sent/--not-sent", help="What the provider says of it.", show_default=False)
+    ] = None,
+    note: Annotated[
+        str | None, typer.Option(help="How you know, for the audit trail: kept for good, so do not name users.")
+    ] = None,
+    channel: ChannelOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Settle a message whose result is unknown (`send_unknown`): it was sent, or it was not.
+
+    Ask the provider by the delivery's id, which is the follow-up's id, a dot and the channel. A message that was sent
+    counts as received; one that was not can be sent again with `connector resend`.
+
+    Examples:
+
+      connector resolve 3f1c0a9e5b7d4826a1c4e0b2d9 --sent --note "in the provider's log"
+
+      connector resolve 3f1c0a9e5b7d4826a1c4e0b2d9 --not-sent --channel push --note "the provider has no such message"
+    """
+    check_reason(note, option="--note")
+    if sent is None:
+        raise typer.BadParameter("say --sent or --not-sent")
+    if not note:
+        raise typer.BadParameter("say how you know, with --note")
+    settled = run(_resolve(data, follow_up, channel, sent, note))
+    if as_json:
+        return print_json(view_settled(settled))
+    before = "" if settled.changed else "; it was settled so before, and nothing has changed"
+    state = in_words(settled.follow_up.state, settled.follow_up.reason)
+    print_result(f"{follow_up}: {settled.channel} was {'sent' if sent else 'not sent'}: {state}{before}")
+    return None
+
+
+def resend(
+    follow_up: Annotated[
+        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its id; or select many.", show_default=False)
+    ] = None,
+    channel: ChannelOption = None,
+    campaign: CampaignOption = None,
+    user: UserOption = None,
+    reason: ReasonFilterOption = None,
+    since: SinceOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    note: Annotated[str | None, typer.Option(help="Why, for the audit trail: do not name users.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send messages again that failed (`send_failed`): of one follow-up, or of all that match.
+
+    The rules of the due time apply as of now: what consent, a frequency cap or a closed window forbids stays as it is,
+    with the reason. Each is a new message for its provider, and goes out once, however often this is repeated.
+
+    Examples:
+
+      connector resend 3f1c0a9e5b7d4826a1c4e0b2d9
+
+      connector resend --campaign cart-reminder --since 2026-03-02T00:00:00Z --dry-run
+
+      connector resend --campaign cart-reminder --since 2026-03-02T00:00:00Z --note "the account works again"
+    """
+    check_reason(note, option="--note")
+    criteria = parse_criteria(None, campaign, user, reason, channel, since, None)
+    selects = [one for one in (campaign, user, reason, since) if one is not None]
+    if (follow_up is None) != bool(selects):
+        raise typer.BadParameter("give either the id of a follow-up, or --campaign or --user")
+    if follow_up is None:
+        return run_bulk(BulkAction("resend", criteria, note=note), data, as_json, dry_run=dry_run, yes=yes)
+    result = run(_resend(data, follow_up, channel, note, dry_run))
+    if as_json:
+        return print_json(view_resend(result, dry_run=dry_run))
+    return print_result(f"{follow_up}: {_describe(result, dry_run)}")
+
+
+def _describe(result: ResendResult, dry_run: bool) -> str:
+    if result.outcome == "unchanged":
+        return "is being sent again already"
+    held = f", held until {format_instant(result.held_until)}" if result.held_until is not None else ""
+    return f"{'would be' if dry_run else 'is'} sent again on {', '.join(result.channels)}{held}"
+
+
+async def _resolve(data: Path | None, follow_up: str, channel: str | None, sent: bool, note: str) -> Settled:
+    async with open_session(data) as context:
+        return await resolve_message(
+            context, command_line_actor(), follow_up, was_sent=sent, channel=channel, note=note
+        )
+
+
+async def _resend(
+    data: Path | None, follow_up: str, channel: str | None, note: str | None, dry_run: bool
+) -> ResendResult:
+    async with open_session(data) as context:
+        return await resend_one(context, command_line_actor(), follow_up, channel=channel, note=note, dry_run=dry_run)

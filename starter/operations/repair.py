@@ -1,0 +1,252 @@
+"""Settle messages whose result is unknown, and send messages again that failed: load → decide → apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from connector.app.context import AppContext
+from connector.app.store_context import StoreContext
+from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.model.audit import Act, Actor, AuditAction
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import Interaction
+from connector.rules.model.reasons import Reason
+from connector.rules.model.values import format_instant
+from connector.rules.sending.deliveries import DeliveryRecord, build_receive_interaction, receive_id
+from connector.rules.sending.resending import Resend, ResendRefused, decide_resend
+from connector.rules.sending.resolving import Resolution, decide_resolution
+from connector.store.audit import record_audit
+from connector.store.catalogue.current import with_current_catalogue
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.follow_ups.deliveries import load_deliveries, save_resolution
+from connector.store.follow_ups.follow_ups import load_follow_ups_by_id, load_locked, update_follow_ups
+from connector.store.follow_ups.receipts import receipt_key, save_receipts, withdraw_receipt
+from connector.store.follow_ups.resends import load_resend_facts, save_resends
+from connector.store.users.log import is_logged
+from connector.store.users.users import load_users
+from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The result of settling a message. `changed` is false if it was settled so before."""
+
+    follow_up: FollowUp
+    channel: str
+    changed: bool
+
+
+@dataclass(frozen=True)
+class ResendResult:
+    """What becomes of one follow-up that was to be sent again.
+
+    Args:
+        outcome: `resent`: it waits again; `unchanged`: it does so already; `refused`: it stays as it is, because of
+            `why`, and of `reason` if a rule refuses it.
+        channels: those on which it is sent again.
+        held_until: a rule holds it until then, UTC; None: it goes at once.
+    """
+
+    id: str
+    campaign: str
+    outcome: Literal["resent", "unchanged", "refused"]
+    why: str | None = None
+    reason: Reason | None = None
+    channels: tuple[str, ...] = ()
+    held_until: datetime | None = None
+
+
+async def resolve(
+    context: AppContext, actor: Actor, follow_up_id: str, *, was_sent: bool, channel: str | None, note: str
+) -> Settled:
+    """Settle a message whose result is unknown: it was sent, or it was not and may be sent again (guarantee 4).
+
+    A message that was sent makes its `receive_*` interaction, at its dispatch. One that was not is no receipt any more.
+
+    Raises:
+        FollowUpUnknown: there is no follow-up with this id.
+        OperationRefused: its result is known, and it is another one; or a channel must be named.
+        StoreUnavailable: nothing was changed.
+    """
+
+    async def act(tx: Transaction, catalogue: Catalogue) -> tuple[Settled, bool]:
+        follow_up = (await load_locked(tx, [follow_up_id])).get(follow_up_id)
+        if follow_up is None:
+            raise _unknown(follow_up_id)
+        deliveries = await load_deliveries(tx, follow_up_id)
+        decided = decide_resolution(follow_up, deliveries, channel, was_sent=was_sent, now=tx.now)
+        if isinstance(decided, str):
+            raise OperationRefused(decided)
+        if decided.follow_up is None:
+            return Settled(follow_up, decided.delivery.channel, changed=False), False
+        begun = await _apply_resolution(tx, catalogue, context, decided, decided.follow_up, was_sent=was_sent)
+        details = {"campaign": follow_up.campaign, "channel": decided.delivery.channel, "sent": was_sent}
+        await record_audit(tx, actor, Act(AuditAction.RESOLVE, follow_up.user_key, details, note))
+        return Settled(decided.follow_up, decided.delivery.channel, changed=True), begun
+
+    settled, begun = await with_current_catalogue(context.database, context.cache, context.workspace, act)
+    if begun:
+        context.outbox.nudge()
+    return settled
+
+
+async def resend(
+    context: AppContext, actor: Actor, ids: Sequence[str], *, channel: str | None = None, note: str | None = None
+) -> list[ResendResult]:
+    """Send the failed messages of follow-ups again, in one transaction; the result of each, in their order.
+
+    Each is judged by the due-time list as of now; what a rule forbids stays as it is. What does not exist is left out.
+
+    Raises:
+        StoreUnavailable: nothing was changed.
+    """
+
+    async def act(tx: Transaction, catalogue: Catalogue) -> list[ResendResult]:
+        found = await load_locked(tx, set(ids))
+        decided = await _decide_resends(tx, catalogue, _in_order(ids, found), channel, tx.now)
+        resent = [one for _, one in decided if isinstance(one, Resend) and one.deliveries]
+        await save_resends(tx, resent)
+        acts = [
+            Act(
+                AuditAction.RESEND,
+                one.follow_up.user_key,
+                {"campaign": one.follow_up.campaign, "channels": [delivery.channel for delivery in one.deliveries]},
+                note,
+            )
+            for one in resent
+        ]
+        await record_audit(tx, actor, *acts)
+        return [_result_of(follow_up, one) for follow_up, one in decided]
+
+    results = await with_current_catalogue(context.database, context.cache, context.workspace, act)
+    if any(result.outcome == "resent" for result in results):
+        context.outbox.nudge()
+    return results
+
+
+async def preview_resend(
+    context: StoreContext, ids: Sequence[str], *, channel: str | None = None
+) -> list[ResendResult]:
+    """Return what `resend` would do now, and change nothing."""
+    catalogue = await context.cache.at_least(context.database)
+    async with context.database.read(context.workspace) as tx:
+        found = await load_follow_ups_by_id(tx, set(ids))
+        decided = await _decide_resends(tx, catalogue, _in_order(ids, found), channel, await database_now(tx))
+    return [_result_of(follow_up, one) for follow_up, one in decided]
+
+
+async def resend_one(
+    context: AppContext, actor: Actor, follow_up_id: str, *, channel: str | None, note: str | None, dry_run: bool
+) -> ResendResult:
+    """Send the failed messages of one follow-up again, or say what that would do.
+
+    Raises:
+        FollowUpUnknown: there is no follow-up with this id.
+        OperationRefused: it has no message that failed, or a rule forbids it now; nothing was changed.
+    """
+    if dry_run:
+        results = await preview_resend(context, [follow_up_id], channel=channel)
+    else:
+        results = await resend(context, actor, [follow_up_id], channel=channel, note=note)
+    if not results:
+        raise _unknown(follow_up_id)
+    if results[0].outcome == "refused":
+        raise OperationRefused(results[0].why)
+    return results[0]
+
+
+def view_settled(settled: Settled) -> dict[str, Any]:
+    """Return a settled message as JSON values."""
+    follow_up = settled.follow_up
+    return {
+        "id": follow_up.id,
+        "channel": settled.channel,
+        "changed": settled.changed,
+        "state": follow_up.state.value,
+        "reason": follow_up.reason,
+    }
+
+
+def view_resend(result: ResendResult, *, dry_run: bool) -> dict[str, Any]:
+    """Return a resend that was not refused as JSON values."""
+    return {
+        "id": result.id,
+        "outcome": result.outcome,
+        "channels": list(result.channels),
+        "held_until": format_instant(result.held_until),
+        "dry_run": dry_run,
+    }
+
+
+async def _apply_resolution(
+    tx: Transaction,
+    catalogue: Catalogue,
+    context: AppContext,
+    decided: Resolution,
+    follow_up: FollowUp,
+    *,
+    was_sent: bool,
+) -> bool:
+    """Save a settled message and its follow-up; return whether its interaction began or ended other follow-ups."""
+    delivery = decided.delivery
+    dispatched_at = delivery.claimed_at or tx.now
+    await save_resolution(tx, delivery)
+    await update_follow_ups(tx, [follow_up])
+    if not was_sent:
+        await withdraw_receipt(tx, follow_up, dispatched_at)
+        return False
+    await save_receipts(tx, {receipt_key(follow_up): dispatched_at})
+    item = await _receive_interaction(tx, context, delivery, dispatched_at)
+    if item is None:
+        return False
+    return (await context.intake.ingest_in_transaction(tx, catalogue, [item], anonymous={item.user})).changed
+
+
+async def _receive_interaction(
+    tx: Transaction, context: StoreContext, delivery: DeliveryRecord, at: datetime
+) -> Interaction | None:
+    """Return the interaction of receiving the message; None if it is logged, or older than the log, or has no user."""
+    is_too_old = tx.now - at >= context.settings.retention
+    if is_too_old or await is_logged(tx, delivery.user_key, receive_id(delivery.id)):
+        return None
+    stored = (await load_users(tx, [delivery.user_key])).get(delivery.user_key)
+    if stored is None:
+        return None
+    return build_receive_interaction(delivery.id, delivery.channel, delivery.campaign, stored.user.id, at)
+
+
+async def _decide_resends(
+    tx: Transaction, catalogue: Catalogue, meant: Sequence[FollowUp], channel: str | None, now: datetime
+) -> list[tuple[FollowUp, Resend | ResendRefused]]:
+    """Decide about follow-ups one after the other: of one key, only the first can wait again."""
+    decided: list[tuple[FollowUp, Resend | ResendRefused]] = []
+    taken: set[tuple[str, str, str]] = set()
+    for facts in await load_resend_facts(tx, catalogue, meant, now):
+        follow_up = facts.follow_up
+        one = decide_resend(facts, channel, catalogue, now)
+        if isinstance(one, Resend) and one.deliveries:
+            if receipt_key(follow_up) in taken:
+                why = "another follow-up of this campaign, user and key is sent again before it"
+                one = ResendRefused(why, Reason.ALREADY_WAITING)
+            taken.add(receipt_key(follow_up))
+        decided.append((follow_up, one))
+    return decided
+
+
+def _in_order(ids: Sequence[str], found: dict[str, FollowUp]) -> list[FollowUp]:
+    return [found[id] for id in dict.fromkeys(ids) if id in found]
+
+
+def _result_of(follow_up: FollowUp, decided: Resend | ResendRefused) -> ResendResult:
+    if isinstance(decided, ResendRefused):
+        return ResendResult(follow_up.id, follow_up.campaign, "refused", decided.why, decided.reason)
+    channels = tuple(delivery.channel for delivery in decided.deliveries)
+    outcome: Literal["resent", "unchanged"] = "resent" if channels else "unchanged"
+    return ResendResult(follow_up.id, follow_up.campaign, outcome, channels=channels, held_until=decided.held_until)
+
+
+def _unknown(follow_up_id: str) -> FollowUpUnknown:
+    return FollowUpUnknown(f"there is no follow-up {follow_up_id!r}; `connector follow-ups` lists them")

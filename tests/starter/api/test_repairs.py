@@ -1,0 +1,77 @@
+"""`/v1/follow-ups/…/resolve` and `resend`, and actions on many: the answers of each, and what they refuse."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from connector.app.context import AppContext
+from connector.channels.protocol import OutcomeUnknown
+from tests.support.builders import ABANDONED, push
+from tests.support.installation import Installation
+from tests.support.repair_desk import RepairDesk
+
+URL = "/v1/follow-ups"
+
+
+@pytest.fixture
+async def desk(context: AppContext) -> RepairDesk:
+    """One follow-up whose push may have gone out, and two that wait."""
+    desk = RepairDesk(Installation(context.database))
+    await desk.open(ABANDONED)
+    await desk.attempt("push", OutcomeUnknown("timeout"))
+    await desk.installation.ingest(push("e2", 1, "v"), push("e3", 2, "w"))
+    return desk
+
+
+async def test_settle_and_send_again(desk: RepairDesk, api: httpx.AsyncClient) -> None:
+    """Guarantee 4: 409 while it is unknown; settled as not sent it is sent again; repeated, nothing changes."""
+    id = (await desk.row()).id
+    refused = await api.post(f"{URL}/{id}/resend")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "refused")
+    asked = {"sent": False, "note": "they have no such message"}
+    settled = [(await api.post(f"{URL}/{id}/resolve", json=asked)).json() for _ in range(2)]
+    expected = {"id": id, "channel": "push", "state": "failed", "reason": "send_failed"}
+    assert settled == [{**expected, "changed": True}, {**expected, "changed": False}]
+    assert (await api.post(f"{URL}/{id}/resolve", json={**asked, "sent": True})).status_code == 409
+    answers = [(await api.post(f"{URL}/{id}/resend", json={"dry_run": one})).json() for one in (True, False, False)]
+    assert [one["outcome"] for one in answers] == ["resent", "resent", "unchanged"]
+    assert [one["dry_run"] for one in answers] == [True, False, False]
+    listed = (await api.get(URL, params={"user": "u"})).json()["follow_ups"]
+    assert (listed[0]["state"], listed[0]["workflow_id"].endswith(f"/{id}.2")) == ("waiting", True)
+
+
+async def test_many_page_by_page(desk: RepairDesk, api: httpx.AsyncClient) -> None:
+    """Each request is a page; the cursor belongs to its action; a dry run changes nothing."""
+    asked = {"campaign": "f", "limit": 1}
+    pages = [(await api.post(f"{URL}/cancel", json={**asked, "dry_run": True})).json()]
+    while pages[-1]["has_more"]:
+        pages.append((await api.post(f"{URL}/cancel", json={**asked, "after": pages[-1]["next"]})).json())
+    assert [len(page["done"]) for page in pages] == [1, 1]
+    moved = await api.post(f"{URL}/postpone", json={**asked, "by": "2 hours", "after": pages[0]["next"]})
+    assert (moved.status_code, "cursor" in moved.json()["error"]["message"]) == (422, True)
+    again = (await api.post(f"{URL}/cancel", json={"campaign": "f"})).json()
+    assert (len(again["done"]), again["has_more"]) == (1, False)
+    assert (await api.post(f"{URL}/resend", json={"campaign": "f"})).json()["done"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "words"),
+    [
+        ("nobody/resolve", {"sent": True, "note": "n"}, 404, "no follow-up 'nobody'"),
+        ("nobody/resend", {}, 404, "no follow-up 'nobody'"),
+        ("nobody/resolve", {"sent": True}, 422, "note"),
+        ("nobody/resolve", {"sent": "yes", "note": "n"}, 422, "sent"),
+        ("cancel", {}, 422, "name the campaign or the user"),
+        ("cancel", {"campaign": "f", "stat": "held"}, 422, "stat"),
+        ("send-now", {"campaign": "f", "state": "failed"}, 422, "has ended"),
+        ("postpone", {"campaign": "f"}, 422, "either until or by"),
+        ("postpone", {"campaign": "f", "until": "2026-01-01T00:00:00Z"}, 422, "has passed"),
+        ("resend", {"campaign": "f", "state": "waiting"}, 422, "only what failed"),
+        ("resend", {"campaign": "f", "limit": 501}, 422, "limit"),
+    ],
+)
+async def test_refused_requests(api: httpx.AsyncClient, path: str, body: Any, status: int, words: str) -> None:
+    """The status, and a sentence that names what is wrong."""
+    answer = await api.post(f"{URL}/{path}", json=body)
+    assert (answer.status_code, words in answer.json()["error"]["message"]) == (status, True), answer.text

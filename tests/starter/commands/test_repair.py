@@ -1,0 +1,76 @@
+"""`connector resolve` and `resend`, and actions by filter: what they print, and with which exit code they end."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector.channels.protocol import OutcomeUnknown
+from connector.store.engine.database import Database
+from tests.support.api import Connector
+from tests.support.builders import ABANDONED, push
+from tests.support.installation import Installation
+from tests.support.repair_desk import RepairDesk
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["resolve"],
+        ["resolve", "f", "--note", "n"],
+        ["resolve", "f", "--sent"],
+        ["resolve", "f", "--sent", "--note", "x" * 201],
+        ["resend"],
+        ["resend", "f", "--campaign", "c"],
+        ["cancel", "f", "--campaign", "c"],
+        ["cancel", "f", "--dry-run"],
+        ["postpone", "--campaign", "c"],
+        ["send-now", "--since", "yesterday", "--campaign", "c"],
+    ],
+)
+def test_wrong_words(connector: Connector, words: list[str]) -> None:
+    """Exit code 2, with the fault on standard error and nothing on standard output."""
+    code, out, err = connector(*words)
+    assert (code, out) == (2, "")
+    assert err
+
+
+async def test_repair_at_the_command_line(connector: Connector, data: Path, sqlite_database: Database) -> None:
+    """Settled, refused in one sentence, previewed, sent again, cancelled by filter: over the store alone."""
+    desk = RepairDesk(Installation(sqlite_database))
+    await desk.open(ABANDONED)
+    await desk.attempt("push", OutcomeUnknown("timeout"))
+    await desk.installation.ingest(push("e2", 1, "v"))
+    id = (await desk.row()).id
+
+    async def run(*words: str) -> tuple[int, str, str]:
+        return await asyncio.to_thread(connector, *words)
+
+    code, out, err = await run("resend", id)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert f"connector resolve {id} --not-sent" in err
+    note = ("--note", "they have no such message")
+    assert await run("resolve", id, "--not-sent", *note) == (0, f"{id}: push was not sent: failed (send_failed)\n", "")
+    assert "nothing has changed" in (await run("resolve", id, "--not-sent", *note))[1]
+    assert (await run("resolve", id, "--sent", *note))[0] == 1
+    assert (await run("resend", id, "--dry-run"))[1] == f"{id}: would be sent again on push\n"
+    previewed = _summary(await run("resend", "--campaign", "f", "--dry-run", "--json"))
+    assert (previewed["done"], previewed["sample"], previewed["dry_run"]) == (1, [id], True)
+    assert (await run("resend", id))[1] == f"{id}: is sent again on push\n"
+    assert (await run("resend", id))[1] == f"{id}: is being sent again already\n"
+    cancelled = _summary(await run("cancel", "--campaign", "f", "--yes", "--note", "wrong price", "--json"))
+    assert (cancelled["done"], cancelled["refused"]) == (2, {})
+    assert (await run("cancel", "--campaign", "f"))[1] == "0 cancelled\n"
+    assert {row.reason for row in await desk.installation.rows()} == {"cancelled_by_operator"}
+    code, out, err = await run("cancel", "--campaign", "f", "--state", "sent")
+    assert (code, out) == (1, "")
+    assert "has ended" in err
+
+
+def _summary(result: tuple[int, str, str]) -> dict[str, Any]:
+    code, out, _ = result
+    assert code == 0
+    summary: dict[str, Any] = json.loads(out)
+    return summary
