@@ -90,8 +90,11 @@ async def test_a_fresh_namespace(sqlite_database: Database, fresh_namespace: Cli
             stopped.set()
             await running
     assert await outbox.flush() == 0
-    events = [line["event"] for line in logged if line["event"].startswith("outbox_")]
-    assert events == ["outbox_rests", "outbox_continues"]
+    rests = [line["status"] for line in logged if line["event"] == "outbox_rests"]
+    # A few, not one for each of 120 rows and sweeps: the parts of the server learn of a new namespace one by one.
+    assert 1 <= len(rests) <= 4
+    assert set(rests) <= {"INVALID_ARGUMENT", "NOT_FOUND"}
+    assert "outbox_continues" in {line["event"] for line in logged}
 
 
 async def test_a_rest_ends_when_another_process_has_started_everything(
