@@ -220,8 +220,8 @@ class Production:
             await mark_signalled(tx, [one["id"] for one in to_signal])
             await mark_launches_signalled(tx, {one["launch_id"]: one["changed_in"] for one in launches})
         self._ended |= {one["id"] for one in to_signal}
-        for one in sorted(to_start, key=lambda one: (one["due_at"], one["campaign"])):
-            self._wait(one["due_at"], one["id"], one["campaign"], tuple(one["channels"]))
+        for one in sorted(to_start, key=lambda one: (one["next_at"], one["campaign"])):
+            self._wait(one["next_at"], one["id"], one["campaign"], tuple(one["channels"]))
         for one in launches:
             page = LaunchPage(workspace=self._workspace, launch_id=one["launch_id"], campaign=one["campaign"])
             self._pages.setdefault(page.launch_id, page)
