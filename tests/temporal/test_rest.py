@@ -82,7 +82,7 @@ async def test_a_fresh_namespace(sqlite_database: Database, fresh_namespace: Cli
     assert await outbox.flush() == 0
     events = [line["event"] for line in logged if line["log_level"] != "info"]
     assert events.count("outbox_rests") == 1
-    assert set(events) <= {"outbox_rests", "outbox_failed"}
+    assert set(events) <= {"outbox_rests", "outbox_failed", "outbox_call_failed"}
 
 
 async def is_ok(probe: Probe, name: CheckName) -> bool:
