@@ -81,7 +81,8 @@ async def test_a_fresh_namespace(sqlite_database: Database, fresh_namespace: Cli
             await running
     assert await outbox.flush() == 0
     events = [line["event"] for line in logged if line["log_level"] != "info"]
-    assert events.count("outbox_rests") == 1
+    causes = [line["status"] for line in logged if line["event"] == "outbox_rests"]
+    assert len(causes) == len(set(causes)), "once per cause: at first the server may not know the namespace"
     assert set(events) <= {"outbox_rests", "outbox_failed", "outbox_call_failed"}
 
 
