@@ -44,6 +44,7 @@ BEGIN, END = "<!-- begin: situations -->\n", "<!-- end: situations -->"
 PASSWORD = "s3cret-password"
 HBA = "local all all trust\nhostssl all tls 127.0.0.1/32 scram-sha-256\nhost all app,owner 127.0.0.1/32 scram-sha-256\n"
 PATIENCE_SECONDS = 240
+_NAMES = {"api": "API", "worker": "worker"}
 _LEFT_OUT = ("timestamp", "logger", "delivery")
 """Facts of a log line that are others each time, or that are not of interest."""
 TRIGGER = [{"interaction": "receive_push", "campaign": "o"}]
@@ -164,7 +165,9 @@ class Stage:
                 entry = json.loads(line)
                 if entry["event"] in events:
                     facts = {name: value for name, value in entry.items() if value and name not in _LEFT_OUT}
-                    said.rows.append((f"log of the {program}", f"`{json.dumps(facts, ensure_ascii=False)}`"))
+                    said.rows.append(
+                        (f"log of the {_NAMES[program]}", f"`` {json.dumps(facts, ensure_ascii=False)} ``")
+                    )
         if metrics:
             async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
                 page = (await client.get(f"http://127.0.0.1:{self.worker_port}/metrics")).text
