@@ -126,8 +126,11 @@ class Outbox:
             to_start: Sequence[RowMapping] = []
             launches: Sequence[RowMapping] = []
             if self._rest.is_over:
+                min_age = min_age if self.refusal is None else None
                 to_start = await find_to_start(tx, patient or limit, min_age=min_age, due_within=due_within)
                 launches = await find_launches_to_signal(tx, limit)
+                if not to_start and not launches:
+                    self._rest.end()  # another process has started what was refused here
         if not to_start and not to_signal and not moved and not launches:
             return 0
         client = await get_client(self._client)
