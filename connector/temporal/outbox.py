@@ -155,8 +155,7 @@ class Outbox:
             async with self._database.write(self._workspace) as tx:
                 await mark(tx, ids)
 
-        name = "start" if call is _start_follow_up else "signal"
-        page = Page(rows, lambda row: _count_call(name, call(client, self._workspace, row)), mark_group)
+        page = Page(rows, lambda row: _count_call(_CALL_NAMES[call], call(client, self._workspace, row)), mark_group)
         await page.process()
         if page.failure is not None and not page.done:
             raise page.failure
@@ -290,3 +289,7 @@ async def _signal(client: Client, workflow_id: str, name: str, *arguments: objec
 
 def _lacks_namespace(error: RPCError) -> bool:
     return any(detail.type_url.endswith(".NamespaceNotFoundFailure") for detail in error.grpc_status.details)
+
+
+_CALL_NAMES: dict[_Call, str] = {_start_follow_up: "start", _signal_follow_up: "signal", _signal_move: "move"}
+"""The label of each call in the metrics."""
