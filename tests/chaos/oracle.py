@@ -1,6 +1,6 @@
 """The oracle: `simulate` over what the store recorded, with every message claimed and its result recorded when it was.
 
-Faults delay claims, lose results and close workflows; whether that was right is judged elsewhere. Given these facts of
+Faults delay claims, lose results and close workflows; `verdict` says whether that was right. Given these facts of
 each follow-up, its outcome must be what `simulate` decides: which interaction triggered or cancelled it, what was
 refused and why, and what went out. In `simulate` a claim has its result at once; here it has it when production
 recorded it, because until then the message is being sent, and a further trigger is refused as `already_waiting`.
