@@ -20,6 +20,7 @@ from activities.publish import Publisher
 from activities.record import ExceptionSignalReporter, Recorder
 from activities.send import Sender
 from connector import names
+from connector.app.cleanup import DailyCleanup
 from connector.app.configuration import read_settings
 from connector.app.context import AppContext, open_context
 from connector.app.event_loop import run_service
@@ -92,6 +93,7 @@ async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client 
                 group.create_task(_run_until(stopped, worker))
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
+            group.create_task(DailyCleanup(context.database, context.cache, context.settings).run(stopped))
             group.create_task(watch_checks(context.probe.read, stopped))
             _log.info(
                 "worker_started",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench import (
     accepting,
+    cleaning,
     commands,
     draining,
     ingesting,
@@ -44,6 +45,7 @@ MEASUREMENTS = {
     "latency": Measurement("from trigger to the provider's call, without a delay", latency.measure),
     "stopping": Measurement("time of a stop while thousands are due", stopping.measure),
     "late": Measurement("one late item and a long log", late_items.measure),
+    "cleaning": Measurement("ingest while a million old rows are deleted", cleaning.measure),
     "simulating": Measurement("time of simulate", simulating.measure, frozenset({"sqlite"})),
     "sizing": Measurement("bytes per row and per history", sizing.measure, frozenset({"postgresql"})),
     "commands": Measurement("how long commands take to start", commands.measure),

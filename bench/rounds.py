@@ -38,6 +38,8 @@ class Sizes:
     latencies: int = 120
     backlog: int = 3000
     logged: int = 30_000
+    old_rows: int = 1_000_000
+    paced: int = 300
     late_items: int = 15
     simulated_items: int = 100_000
     simulated_campaigns: int = 100
@@ -48,7 +50,8 @@ class Sizes:
 QUICK = Sizes(
     min_rounds=1, max_rounds=1, warm_ups=2, starts=20, accepted=100, drains=20, messages=20, batches=1,
     many_campaigns=100, many_waiting=40, latencies=5, backlog=20, logged=200, late_items=2, simulated_items=1000,
-    simulated_campaigns=10, command_starts=1, sized=50,
+    simulated_campaigns=10, command_starts=1, sized=50, old_rows=1000,
+    paced=5,
 )  # fmt: skip
 
 

@@ -117,6 +117,11 @@ LOCK_WAITS = Histogram(
     ["lock"],
     buckets=_SECONDS,
 )
+CLEANUP_ROWS = Counter(
+    "connector_cleanup_rows",
+    "Rows that this process's cleanup deleted, by table; those of dropped partitions are estimates.",
+    ["table"],
+)
 OUTAGES = Counter(
     "connector_database_outages", "Transactions that failed because the database could not be used.", ["outage"]
 )

@@ -68,6 +68,8 @@ COMMANDS = {
         "key with `read`.",
         "reports": "List events from providers that match no campaign and user, with the reason; recipients are not "
         "shown.",
+        "cleanup": "Delete what is past its use, as a worker does every day: old interactions, decisions and ended "
+        "follow-ups.",
         "audit": "List who did what, from where, when and why, newest first: orders, drafts, keys, joins, erasures.",
         "keys": "Create, list, rotate and revoke keys for the HTTP API.",
     },

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 _AGAIN_SECONDS = 300.0
 _MAX_KINDS = 500
@@ -13,20 +14,10 @@ _EVENT_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _VARIABLE_PART = re.compile(r"\d| \(|['\"]")
 _PER_ROW = frozenset({"send_is_tried_again"})
 """Events at INFO that are logged for every row to which they happen."""
-_FACTS_OF_KIND = (
-    "address",
-    "campaign",
-    "card",
-    "channel",
-    "check",
-    "code",
-    "error",
-    "fault",
-    "provider",
-    "reason",
-    "status",
-)
-"""The facts of an event that make it another fault; others, such as a delivery, make it another row of the same."""
+_FACTS_OF_ROWS = frozenset({"delivery", "follow_up", "launch", "request_id", "trace_id", "user_key", "workflow_id"})
+"""The facts that make an event another row of the same fault, as numbers do; other texts make it another fault."""
+_ADDED_FACTS = frozenset({"event", "level", "logger", "timestamp"})
+_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | _ADDED_FACTS
 
 _Kind = tuple[object, ...]
 
@@ -70,12 +61,15 @@ class RepeatedLines(logging.Filter):
 
 def _kind_of(record: logging.LogRecord) -> _Kind | None:
     """Return what makes two records the same fault; None: the record is logged whatever came before."""
-    facts = record.msg if isinstance(record.msg, dict) else vars(record)
-    event = str(facts["event"] if isinstance(record.msg, dict) else record.msg)
+    structured: dict[str, Any] | None = record.msg if isinstance(record.msg, dict) else None
+    event = str(record.msg if structured is None else structured["event"])
     if is_event_name(event):
         if record.levelno != logging.WARNING and event not in _PER_ROW:
             return None
-        return record.name, event, *(str(facts.get(name)) for name in _FACTS_OF_KIND)
+        facts = vars(record) if structured is None else structured
+        added = _OF_EVERY_RECORD if structured is None else _ADDED_FACTS
+        names = sorted(facts.keys() - added - _FACTS_OF_ROWS)
+        return record.name, event, *((name, facts[name]) for name in names if isinstance(facts[name], str))
     error = record.exc_info[0] if record.exc_info else None
     return record.name, record.levelno, _VARIABLE_PART.split(event, maxsplit=1)[0], error
 

@@ -35,6 +35,7 @@ class CheckName(StrEnum):
     PROVIDERS = "providers"
     SENDS = "sends"
     RESULTS = "results"
+    CLEANUP = "cleanup"
     AGREEMENT = "agreement"
     """Made by `connector doctor` alone: it reads more than a probe may."""
 
@@ -262,6 +263,14 @@ def check_results(facts: InstallationFacts) -> Check:
     )
 
 
+def check_cleanup(facts: InstallationFacts) -> Check:
+    """Check that a cleanup has succeeded within two days."""
+    if check_database(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.CLEANUP, CheckName.DATABASE)
+    fault = facts.database.cleanup_fault
+    return Check(CheckName.CLEANUP) if fault is None else _failed(CheckName.CLEANUP, Impact.NOTICE, fault)
+
+
 CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_database,
     check_writable,
@@ -275,6 +284,7 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_providers,
     check_sends,
     check_results,
+    check_cleanup,
 )
 
 

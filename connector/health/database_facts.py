@@ -15,6 +15,7 @@ from connector.rules.model.campaigns import Campaign
 from connector.store import tables
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import read_head
+from connector.store.cleanup.runs import find_cleanup_fault, load_cleanup_state
 from connector.store.engine.database import Database
 from connector.store.engine.outages import ADVICE, Outage, StoreUnavailable
 from connector.store.engine.revision import find_revision_fault, read_oldest_program, read_revisions
@@ -64,6 +65,7 @@ class DatabaseProbe:
             lacking = await _find_lacking(tx) if self._database.dialect == "postgresql" else ()
             retried = await find_retried_channels(tx)
             unknown_results = await count_unknown_results(tx)
+            cleanup_fault = find_cleanup_fault(await load_cleanup_state(tx))
         refusal = Outage.READ_ONLY if is_read_only else self._database.health.refuses_writes
         return DatabaseFacts(
             outage=refusal,
@@ -74,6 +76,7 @@ class DatabaseProbe:
             retried=retried,
             unknown_results=unknown_results,
             channels=await self._load_channels(version),
+            cleanup_fault=cleanup_fault,
         )
 
     async def _load_channels(self, version: int) -> Mapping[str, Sequence[str]] | None:

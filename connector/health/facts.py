@@ -26,6 +26,7 @@ class DatabaseFacts:
         retried: the (channel, fault) pairs of messages that are due and tried again (W6).
         unknown_results: how many follow-ups failed because it is unknown whether their message was sent.
         channels: the live campaigns by each channel that they use; None: not known.
+        cleanup_fault: why what is past its use is not deleted, and the way out, in one sentence; None: it is.
     """
 
     outage: Outage | None = None
@@ -37,6 +38,7 @@ class DatabaseFacts:
     retried: Sequence[tuple[str, str]] = ()
     unknown_results: int = 0
     channels: Mapping[str, Sequence[str]] | None = None
+    cleanup_fault: str | None = None
 
 
 @dataclass(frozen=True)

@@ -44,10 +44,14 @@ LoggedItems = Mapping[str, list[LogEntry]]
 
 
 class BatchEvaluation:
-    """The evaluation of one batch within its transaction, in a fixed number of statements."""
+    """The evaluation of one batch within its transaction, in a fixed number of statements.
 
-    def __init__(self, tx: Transaction, catalogue: Catalogue) -> None:
-        self._tx, self._catalogue = tx, catalogue
+    Args:
+        horizon: from when on (UTC) received items count.
+    """
+
+    def __init__(self, tx: Transaction, catalogue: Catalogue, horizon: datetime) -> None:
+        self._tx, self._catalogue, self._horizon = tx, catalogue, horizon
         self._evaluator = Evaluator(catalogue, tx.now)
 
     async def run(self, logged: LoggedItems) -> bool:
@@ -157,7 +161,7 @@ class BatchEvaluation:
         }
         if not wanted:
             return {}
-        overtaken = await load_overtaken(self._tx, wanted)
+        overtaken = await load_overtaken(self._tx, wanted, self._horizon)
         return {
             key: replace(states[key], refused=replace(states[key].refused, overtaken=overtaken[key])) for key in wanted
         }

@@ -18,7 +18,15 @@ from connector.ingest.evaluation import BatchEvaluation
 from connector.ingest.parsing import IngestRequest, ParsedItem, UnreadableItem, read_item, settle_arrival
 from connector.metrics import INGESTS, ITEMS_INGESTED
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.interactions import Interaction, Item, LogEntry, create_log_entry, dispatch_of, is_too_old
+from connector.rules.model.interactions import (
+    Interaction,
+    Item,
+    LogEntry,
+    create_log_entry,
+    dispatch_of,
+    is_too_old,
+    log_horizon,
+)
 from connector.rules.model.users import ERASED_FAULT
 from connector.rules.results.conversions import count_conversions, log_needed_since, log_topics_needed
 from connector.rules.targeting.deduplication import Engagement, engagement_of, is_duplicate
@@ -168,6 +176,7 @@ class _BatchIngest:
         spans: Mapping[str, tracing.Context] = {},
     ) -> None:
         self._tx, self._catalogue, self._anonymous, self._spans = tx, catalogue, anonymous, spans
+        self._horizon = log_horizon(tx.now, retention)
         items = [settle_arrival(item, tx.now) for item in items]
         self._results = check_items(items, catalogue, tx.now, retention)
         self._new: dict[int, Item] = {
@@ -193,7 +202,7 @@ class _BatchIngest:
         with tracing.on_behalf_of(
             {self._user_keys[user]: span for user, span in self._spans.items() if user in self._user_keys}
         ):
-            changed = await BatchEvaluation(self._tx, self._catalogue).run(logged)
+            changed = await BatchEvaluation(self._tx, self._catalogue, self._horizon).run(logged)
         return IngestResult(self._results, changed, faults)
 
     def _refuse_erased(self) -> None:
@@ -212,11 +221,13 @@ class _BatchIngest:
         pushes = {position: dispatch for position, item in self._new.items() if (dispatch := dispatch_of(item))}
         if pushes:
             keys = {self._user_keys[self._new[position].user] for position in pushes}
-            reported.dispatches |= await load_seen_dispatches(self._tx, keys, {name for _, name in pushes.values()})
+            names = {name for _, name in pushes.values()}
+            reported.dispatches |= await load_seen_dispatches(self._tx, keys, names, self._horizon)
         engagements = _engagements(self._new, self._tx.now)
         if engagements:
             keys = {self._user_keys[self._new[position].user] for position in engagements}
-            for user_key, engagement in await load_engagements(self._tx, keys, engagements.values()):
+            found = await load_engagements(self._tx, keys, engagements.values(), self._horizon)
+            for user_key, engagement in found:
                 reported.engagements.setdefault(user_key, []).append(engagement)
         return reported
 
@@ -236,7 +247,7 @@ class _BatchIngest:
         """Log items, and return the entries of those that were not logged yet."""
         numbers = await draw_arrival_numbers(self._tx, len(items))
         entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=True)]
-        new = await insert_new_entries(self._tx, entries, self._user_keys)
+        new = await insert_new_entries(self._tx, entries, self._user_keys, self._horizon)
         return [entry for entry in entries if (self._user_keys[entry.item.user], entry.id) in new]
 
     async def _merge_changes_of_new(self, changes_by_item: Mapping[int, Changes]) -> None:
@@ -251,7 +262,8 @@ class _BatchIngest:
             return
         conversions: list[Interaction] = []
         topics = {topic for key in since for topic in log_topics_needed(logged[key], self._catalogue)}
-        for key, past in (await load_items(self._tx, since, topics=topics)).items():
+        logs = await load_items(self._tx, since, topics=topics, horizon=self._horizon)
+        for key, past in logs.items():
             conversions += count_conversions(logged[key], past, self._catalogue, logged[key][0].item.user)
         for entry in await self._log(conversions) if conversions else ():
             logged[self._user_keys[entry.item.user]].append(entry)

@@ -64,7 +64,9 @@ class Settings(Section):
         ge=4,
     )
     retention: Annotated[Duration, between(timedelta(days=1))] = setting(
-        timedelta(days=90), "the age beyond which reported interactions are refused as `stale`"
+        timedelta(days=90),
+        "for how long interactions are kept; older ones are refused as `stale`, and what else is kept as long is in "
+        "[operations](operations.md#retention-and-cleanup)",
     )
     erasure_secret: Annotated[SecretStr, Field(min_length=32)] | None = setting(
         None,

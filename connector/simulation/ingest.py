@@ -41,6 +41,7 @@ class SimulatedIngest:
             return
         item = ensure_id(item)
         user = self._world.store.load_user(item.user)
+        self._world.prune(user)
         self._seq += 1
         logged = create_log_entry(item, self._seq, now)
         if is_too_old(item, now, self._world.retention):
@@ -63,8 +64,12 @@ class SimulatedIngest:
     def _is_repeated(self, user: SimulatedUser, logged: LogEntry) -> bool:
         """Return whether the item has a known id (M6) or reports a known push dispatch (M3), open, click or receipt."""
         world = self._world
-        if not world.store.is_new(user.id, logged.id, world.clock.toordinal(), world.retention.days):
+        seen = world.store.last_seen(user.id, logged.id)
+        if seen is not None and seen >= world.horizon.toordinal():
             return True
+        if seen is not None:
+            user.forget_trigger(logged.id)
+        world.store.remember(user.id, logged.id, world.clock.toordinal())
         engagement = engagement_of(logged.item, logged.t)
         if engagement is not None and is_duplicate(engagement, _engagements_near(engagement, user.log)):
             return True
@@ -72,7 +77,7 @@ class SimulatedIngest:
         if dispatch is None:
             return False
         is_known = dispatch in user.dispatches
-        user.dispatches[dispatch] = world.clock
+        user.dispatches.setdefault(dispatch, world.clock)
         return is_known
 
     def _reject(self, user: SimulatedUser, logged: LogEntry, reason: Reason) -> None:
@@ -84,7 +89,6 @@ class SimulatedIngest:
                 self._world.outcomes.rejected(user, refusal, self._world.clock)
 
     def _log(self, user: SimulatedUser, logged: LogEntry) -> None:
-        user.prune(self._world.clock, self._world.retention)
         user.log.append(logged)
         item = logged.item
         if isinstance(item, Interaction) and passes_robot_filter(item, self._world.catalogue.workspace.robots):
@@ -107,12 +111,7 @@ class SimulatedIngest:
         if needs := evaluator.log_needed(state, [logged]):
             log, refused = UserLog(user.log, spans=None), user.refused(needs.first)
             state = replace(state, log=log, history=user.log, generations=user.generations(), refused=refused)
-        changes = evaluator.evaluate(state, [logged])
-        if not needs and any(isinstance(one, NewFollowUp) and one.follow_up.id in user.follow_ups for one in changes):
-            # The id was used before, longer ago than the retention (M6): the earlier outcome stays.
-            self._world.outcomes.keep(user, logged.id)
-            changes = evaluator.evaluate(replace(state, generations=user.generations()), [logged])
-        return changes
+        return evaluator.evaluate(state, [logged])
 
     def _apply(self, user: SimulatedUser, change: Change) -> None:
         world, outcomes = self._world, self._world.outcomes
@@ -138,7 +137,9 @@ class SimulatedIngest:
         """Ingest the conversions that the item makes (C1)."""
         since = log_needed_since([logged], self._world.catalogue)
         if since is not None:
-            for conversion in count_conversions([logged], user.log_since(since), self._world.catalogue, user.id):
+            for conversion in count_conversions(
+                [logged], user.log_since(since, self._world.horizon), self._world.catalogue, user.id
+            ):
                 self.ingest(conversion)
 
 

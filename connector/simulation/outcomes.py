@@ -36,10 +36,6 @@ class Outcomes:
         """Remove the line of a trigger that was refused or superseded, and begins a follow-up after all (T5)."""
         self._remove(user, _trigger_key(follow_up))
 
-    def keep(self, user: SimulatedUser, trigger_id: str) -> None:
-        """Keep the lines of a trigger as they are, whatever a later one with the same id does."""
-        user.lines = {trigger: line for trigger, line in user.lines.items() if trigger[2] != trigger_id}
-
     def ended(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Report that a follow-up has ended, in place of an earlier end; launches are not reported."""
         if is_launched(follow_up):

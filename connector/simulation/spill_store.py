@@ -61,22 +61,19 @@ class SpillStore:
         """Delete the file."""
         self._file.close()
 
-    def is_new(self, user: str, id: str, day: int, retention_days: int) -> bool:
-        """Return whether a user's interaction id was not seen within the retention, and remember it (M6).
-
-        Args:
-            day: the ordinal of the day on which it arrives; days never go back.
-        """
+    def last_seen(self, user: str, id: str) -> int | None:
+        """Return the ordinal of the day on which a user's interaction id was remembered; None if it never was (M6)."""
         seen_on = self._new_ids.get((user, id))
         if seen_on is None and self._has_spilled_ids:
             row = self._file.execute("SELECT day FROM seen WHERE user = ? AND id = ?", (user, id)).fetchone()
             seen_on = row[0] if row else None
-        if seen_on is not None and seen_on >= day - retention_days:
-            return False
+        return seen_on
+
+    def remember(self, user: str, id: str, day: int) -> None:
+        """Remember a user's interaction id, and the ordinal of the day on which it arrives; days never go back."""
         self._new_ids[user, id] = day
         if len(self._new_ids) >= self._max_ids:
             self._spill_ids()
-        return True
 
     def load_user(self, id: str) -> SimulatedUser:
         """Return the state of a user; a new one if there is none."""

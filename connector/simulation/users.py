@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from connector.rules.catalogue.look_backs import LookBacks, is_kept
 from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.users import User
+from connector.rules.model.values import EARLIEST
 from connector.rules.sending.deliveries import Delivery, ended_rest, with_rest
 from connector.rules.targeting.assignment import Assignment
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
@@ -19,9 +21,6 @@ from connector.rules.triggering.overtaken import RefusedTriggers, last_overtaken
 
 TriggerKey = tuple[str, str, str]
 """(follow-on, key, trigger id): one decision is reported for each."""
-
-_PRUNE_ABOVE = 64
-"""The number of entries above which old ones are removed."""
 
 
 @dataclass
@@ -38,6 +37,7 @@ class SimulatedUser:
         dispatches: when a push was reported, by (campaign, dispatch).
         refusals: the newest refusal of each trigger.
         lines: the positions of the lines that report decisions, so that they can be removed.
+        horizon: the one at which old entries were removed last.
     """
 
     profile: User
@@ -54,6 +54,7 @@ class SimulatedUser:
     dispatches: dict[tuple[str, str], datetime] = field(default_factory=dict)
     refusals: dict[TriggerKey, Refusal] = field(default_factory=dict)
     lines: dict[TriggerKey, int] = field(default_factory=dict)
+    horizon: datetime = EARLIEST
 
     @property
     def id(self) -> str:
@@ -109,22 +110,28 @@ class SimulatedUser:
             return RefusedTriggers(reasons)
         return RefusedTriggers(reasons, last_overtaken(self.refusals.values(), self.follow_ups.values(), first))
 
-    def log_since(self, since: datetime | None) -> list[LogEntry]:
-        """Return the log from an instant on; None: all of it."""
-        return self.log if since is None else [entry for entry in self.log if entry.t >= since]
+    def log_since(self, since: datetime, horizon: datetime) -> list[LogEntry]:
+        """Return the log from an instant on, without items that were received before the horizon."""
+        return [entry for entry in self.log if entry.t >= since and entry.received_at >= horizon]
 
-    def prune(self, now: datetime, retention: timedelta) -> None:
-        """Remove entries that are past the log's retention and that no rule can need."""
-        if len(self.log) > _PRUNE_ABOVE and self.log[0].received_at < now - retention:
-            self.log = [entry for entry in self.log if entry.t >= now - retention]
-        if len(self.sends) > _PRUNE_ABOVE:
-            self.sends = [send for send in self.sends if send.at > now - MAX_CAP_LOOKBACK]
-        if len(self.dispatches) > _PRUNE_ABOVE:
-            self.dispatches = {push: at for push, at in self.dispatches.items() if at >= now - retention}
-        if len(self.refusals) > _PRUNE_ABOVE:
-            self.refusals = {trigger: one for trigger, one in self.refusals.items() if one.logged.t >= now - retention}
-        if len(self.follow_ups) > _PRUNE_ABOVE:
-            self._prune_follow_ups(now - retention)
+    def prune(self, now: datetime, horizon: datetime, looked_back: LookBacks) -> None:
+        """Remove entries from before the horizon that no rule can need, once a day: the horizon moves by days.
+
+        In production they may still be in the store, but do not count.
+        """
+        if horizon <= self.horizon:
+            return
+        self.horizon = horizon
+        self.log = [entry for entry in self.log if is_kept(entry, horizon, looked_back)]
+        self.sends = [send for send in self.sends if send.at > now - MAX_CAP_LOOKBACK]
+        self.dispatches = {push: at for push, at in self.dispatches.items() if at >= horizon}
+        self.refusals = {trigger: one for trigger, one in self.refusals.items() if one.logged.t >= horizon}
+        self._prune_follow_ups(horizon)
+
+    def forget_trigger(self, trigger_id: str) -> None:
+        """Forget what was decided about an item from before the horizon whose id is used again (M6)."""
+        self.refusals = {trigger: one for trigger, one in self.refusals.items() if trigger[2] != trigger_id}
+        self.lines = {trigger: line for trigger, line in self.lines.items() if trigger[2] != trigger_id}
 
     def _prune_follow_ups(self, before: datetime) -> None:
         for name in list(self.ended):

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connector.rules.catalogue.catalogue import Catalogue
+from connector.rules.catalogue.look_backs import LookBacks, look_backs
 from connector.rules.model.conditions import InteractionCondition
 from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import log_horizon
 from connector.rules.model.values import EARLIEST
 from connector.rules.targeting.matching import Topic, is_narrowed, matches, passes_robot_filter, topic_of_condition
 from connector.simulation import sort_keys
@@ -46,6 +48,7 @@ class World:
     _open: dict[str, dict[str, tuple[str, SortKey]]] = field(default_factory=dict)
     _begun: dict[str, SortKey] = field(default_factory=dict)
     _scheduled: int = 0
+    _looked_back: tuple[Catalogue, LookBacks] | None = None
 
     def __post_init__(self) -> None:
         self.outcomes = Outcomes(self.store)
@@ -58,6 +61,17 @@ class World:
     @sort_key.setter
     def sort_key(self, sort_key: SortKey) -> None:
         self.outcomes.sort_key = sort_key
+
+    @property
+    def horizon(self) -> datetime:
+        """From when on received items count, UTC."""
+        return log_horizon(self.clock, self.retention)
+
+    def prune(self, user: SimulatedUser) -> None:
+        """Remove from a user's state what no rule can need any more."""
+        if self._looked_back is None or self._looked_back[0] is not self.catalogue:
+            self._looked_back = self.catalogue, look_backs(self.catalogue)
+        user.prune(self.clock, self.horizon, self._looked_back[1])
 
     def warn_once(self, warning: str) -> None:
         """Warn, unless the same warning was given before."""

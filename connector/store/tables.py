@@ -216,6 +216,18 @@ user_joins = Table(
     Index("user_joins_id", "workspace", "id"),
     comment="Which ids were joined into which users, by whom, and until when.",
 )
+cleanups = Table(
+    "cleanups",
+    metadata,
+    _key("workspace"),
+    Column("holder", String(64)),
+    Column("leased_until", Instant),
+    Column("began_at", Instant),
+    Column("succeeded_at", Instant),
+    Column("fault", Text),
+    Column("deleted", Json, nullable=False),
+    comment="Who deletes what is past its use, and when a run last came to its end.",
+)
 interactions = Table(
     "interactions",
     metadata,
@@ -239,7 +251,7 @@ interactions = Table(
     Index("interactions_on_target", "workspace", "target", "topic"),
     Index("interactions_received", "workspace", "received_at"),
     postgresql_partition_by="RANGE (day)",
-    comment="The log. day is the UTC date of occurred_at; on PostgreSQL the table is partitioned by it.",
+    comment="The log. day is the UTC date of t; on PostgreSQL the table is partitioned by it.",
 )
 follow_ups = Table(
     "follow_ups",
@@ -373,7 +385,8 @@ decisions = Table(
     Column("decided_at", Instant, nullable=False),
     Index("decisions_of_user", "workspace", "user_key", "t"),
     Index("decisions_of_state", "workspace", "state", "t", "seq", "campaign", "reason"),
-    comment="Refusals at the trigger, and late exceptions that were noted.",
+    postgresql_partition_by="RANGE (decided_at)",
+    comment="Refusals at the trigger, and late exceptions that were noted; on PostgreSQL partitioned by their day.",
 )
 launches = Table(
     "launches",
@@ -418,6 +431,7 @@ inbox = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Index("inbox_of_user", "workspace", "user_key", "expires_at"),
+    Index("inbox_expiring", "workspace", "expires_at"),
     comment="In-app messages and cards as they were rendered for one user; id is made of the delivery's.",
 )
 inbox_marks = Table(

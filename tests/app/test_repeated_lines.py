@@ -38,6 +38,18 @@ def test_row_of_the_same_fault_is_left_out(logged: io.StringIO) -> None:
     assert (events.count("send_is_tried_again"), events.count("channel_broke"), events.count("request")) == (1, 3, 3)
 
 
+def test_other_faults_of_one_name_are_logged(logged: io.StringIO) -> None:
+    """What tells two faults apart is any text but the name of a row: the check, the process, what a command says."""
+    for _ in range(2):
+        structlog.get_logger("health").warning("check_failed", check="worker", note="start one")
+        structlog.get_logger("health").warning("check_failed", check="outbox", note="start one")
+        for process in ("api", "worker"):
+            structlog.get_logger("dev").warning("process_ended", process=process, exit_code=1)
+        for text in ("no provider for sms", "no user is in the audience"):
+            logging.getLogger("command").warning("command_warning", extra={"text": text})
+    assert len(lines(logged)) == 6
+
+
 def test_library_that_repeats_itself(logged: io.StringIO) -> None:
     """A line of the SDK's core per poller and attempt is one line; another error's is another."""
     core = logging.getLogger("temporalio.core")

@@ -11,6 +11,7 @@ from random import Random  # noqa: TID251 - the seed names the campaign; no rule
 
 from sqlalchemy import func, select
 
+from connector.store.engine.database import StoreUnavailable
 from connector.store.follow_ups.outbox import find_to_signal, find_to_start
 from connector.store.tables import follow_ups
 from tests.chaos.faults import Faults
@@ -116,11 +117,15 @@ async def _be_quiet(system: System, seconds: float, say: Callable[[str], None]) 
 
 
 async def _unfinished(system: System) -> int:
-    async with system.database.read(WORKSPACE) as tx:
-        is_open = follow_ups.c.state.in_(("waiting", "held", "sending"))
-        found = select(func.count()).select_from(follow_ups).where(tx.in_workspace(follow_ups), is_open)
-        still_open: int = (await tx.execute(found)).scalar_one()
-        return still_open + len(await find_to_start(tx, 1)) + len(await find_to_signal(tx, 1))
+    """Return how much is left; something, if the database has only just come back."""
+    is_open = follow_ups.c.state.in_(("waiting", "held", "sending"))
+    found = select(func.count()).select_from(follow_ups)
+    try:
+        async with system.database.read(WORKSPACE) as tx:
+            still_open: int = (await tx.execute(found.where(tx.in_workspace(follow_ups), is_open))).scalar_one()
+            return still_open + len(await find_to_start(tx, 1)) + len(await find_to_signal(tx, 1))
+    except StoreUnavailable:
+        return 1
 
 
 def _report(records: Records, verdict: Verdict, faults: Faults, load: Load, system: System, seconds: float) -> Report:

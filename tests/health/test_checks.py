@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,11 +23,14 @@ from connector.health.facts import (
     TemporalFacts,
 )
 from connector.health.readiness import Readiness
+from connector.store.cleanup.runs import CleanupState, find_cleanup_fault
 from connector.store.engine.outages import ADVICE, Outage
 from tests.support.api import Clock
 from tests.support.repository import ROOT
 
 NEWEST = "0016"
+_NOW = datetime(2026, 3, 10, tzinfo=UTC)
+OLD_DATA = find_cleanup_fault(CleanupState(None, None, None, _NOW - timedelta(days=3), "locks", {}, _NOW))
 EXPECTED = {"CampaignId": "Keyword", "DueAt": "Datetime"}
 
 
@@ -138,6 +142,7 @@ def test_everything_is_ok() -> None:
         (with_database(retried=[("email", "no_provider")]), "providers", "no provider for email", "ready", "ready"),
         (with_database(retried=[("sms", "http_503")]), "sends", "sms (http_503)", "ready", "ready"),
         (with_database(unknown_results=2), "results", "of 2 follow-ups were sent", "ready", "ready"),
+        (with_database(cleanup_fault=OLD_DATA), "cleanup", "run `connector cleanup`", "ready", "ready"),
     ],
 )
 def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: str, api: str, worker: str) -> None:
@@ -158,7 +163,7 @@ def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: s
 @pytest.mark.parametrize(
     ("facts", "unknown"),
     [
-        (down(Outage.UNREACHABLE), {"database_writable", "tables", "providers", "sends", "results"}),
+        (down(Outage.UNREACHABLE), {"database_writable", "tables", "providers", "sends", "results", "cleanup"}),
         (NO_TEMPORAL, {"namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
         (with_temporal(search_attributes=None), {"search_attributes"}),
         (with_temporal(reported=None), {"workflow_tasks"}),
@@ -171,6 +176,20 @@ def test_what_cannot_be_checked_is_unknown(facts: InstallationFacts, unknown: se
         facts = replace(facts, database=replace(facts.database, channels=None))
     found = run_checks(facts)
     assert {check.name.value for check in found if check.status is CheckStatus.UNKNOWN} == unknown
+
+
+@pytest.mark.parametrize(
+    ("hours", "fault", "is_wrong"),
+    [(None, None, False), (None, "locks", True), (47, "locks", False), (49, "locks", True), (49, None, True)],
+)
+def test_a_cleanup_that_does_not_succeed_for_two_days_is_a_fault(
+    hours: int | None, fault: str | None, is_wrong: bool
+) -> None:
+    """A failed run alone is repeated, and a first one that goes on is no fault."""
+    succeeded_at = None if hours is None else _NOW - timedelta(hours=hours)
+    state = CleanupState("w", None, _NOW, succeeded_at, fault, {}, _NOW)
+    assert (find_cleanup_fault(state) is not None) == is_wrong
+    assert find_cleanup_fault(None) is None
 
 
 def test_a_poller_without_a_provider_that_has_stopped_does_not_count() -> None:

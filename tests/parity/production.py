@@ -48,7 +48,7 @@ from connector.store.tables import Instant
 from connector.store.users.descriptions import merge_user
 from connector.wire import LaunchPage, Order, SendRequest, StoppedWindow
 from tests.parity.outcomes import Outcomes, printed_object
-from tests.parity.stored import load_outcomes
+from tests.parity.stored import StoredRows, load_outcomes
 from tests.parity.story import Story
 
 CHANNELS = ("email", "sms", "push", "webhook", "in_app_message", "content_card", "news_feed_card")
@@ -114,6 +114,7 @@ class Production:
         self._in_progress: dict[str, set[str]] = {}
         self._pages: dict[str, LaunchPage] = {}
         self._unlogged: list[dict[str, Any]] = []
+        self._deleted: StoredRows = {}
 
     async def play(self, story: Story) -> Outcomes:
         """Play a story to its end, or to the first order that is refused."""
@@ -134,7 +135,7 @@ class Production:
                 if error.type != "OrderRefused":
                     raise
                 refused = list(error.details[0])
-        return await load_outcomes(self._database, self._workspace, self._unlogged, refused)
+        return await load_outcomes(self._database, self._workspace, self._unlogged, refused, self._deleted)
 
     async def _run_to(self, until: datetime | None) -> None:
         while self._timers and (until is None or self._timers[0].at <= until):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
+
+import pytest
 
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.errors import OrderRefused
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import LogEntry
+from connector.rules.sending.deliveries import Delivery
 from connector.rules.sending.launching import is_launched
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.playing import play_step
@@ -17,9 +24,32 @@ from tests.parity.outcomes import MadeIds, Outcomes, object_row, rounded, row
 from tests.parity.story import Story
 
 
+@dataclass
+class Pruned:
+    """What a user's state had before it was pruned, which is compared nevertheless."""
+
+    log: dict[tuple[str, int], LogEntry] = field(default_factory=dict)
+    follow_ups: dict[str, FollowUp] = field(default_factory=dict)
+    messages: dict[str, dict[str, Delivery]] = field(default_factory=dict)
+
+    def add(self, user: SimulatedUser) -> None:
+        """Remember the user's present state."""
+        self.log |= {(entry.id, entry.seq): entry for entry in user.log}
+        self.follow_ups |= user.follow_ups
+        self.messages |= user.messages
+
+
 def simulate(story: Story) -> Outcomes:
     """Play a story to its end, or to the first order that is refused, as the command does."""
-    with SpillStore() as spill:
+    pruned: defaultdict[str, Pruned] = defaultdict(Pruned)
+    prune = SimulatedUser.prune
+
+    def recording(user: SimulatedUser, *arguments: Any) -> None:
+        pruned[user.id].add(user)
+        prune(user, *arguments)
+
+    with SpillStore() as spill, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SimulatedUser, "prune", recording)
         simulation = Simulation(Catalogue(), spill, lambda _: None)
         simulation.apply(*story.parsed)
         refused: list[str] = []
@@ -31,16 +61,29 @@ def simulate(story: Story) -> Outcomes:
         except OrderRefused as refusal:
             refused = list(refusal.problems)
         simulation.report_waiting()
-        return collect_outcomes(simulation, [spill.load_user(id) for id in spill.user_ids()], refused)
+        users = [spill.load_user(id) for id in spill.user_ids()]
+        return collect_outcomes(simulation, users, refused, pruned)
 
 
-def collect_outcomes(simulation: Simulation, users: Sequence[SimulatedUser], refused: list[str]) -> Outcomes:
-    """Return what a simulation came to, with these users."""
-    made = MadeIds({user.id: user.log for user in users})
+def collect_outcomes(
+    simulation: Simulation,
+    users: Sequence[SimulatedUser],
+    refused: list[str],
+    pruned: Mapping[str, Pruned] | None = None,
+) -> Outcomes:
+    """Return what a simulation came to, with these users.
+
+    Args:
+        pruned: what the users had before it was pruned; None: nothing was.
+    """
+    states = {user.id: (pruned or {}).get(user.id, Pruned()) for user in users}
+    for user in users:
+        states[user.id].add(user)
+    made = MadeIds({user: state.log.values() for user, state in states.items()})
     printed = [json.loads(line) for line in simulation.lines()]
     return Outcomes(
         objects=Counter(object_row(one, made) for one in printed),
-        deliveries=Counter(chain.from_iterable(_deliveries(user, made) for user in users)),
+        deliveries=Counter(chain.from_iterable(_deliveries(user, state, made) for user, state in states.items())),
         receipts=Counter(
             row(campaign=campaign, user=user.id, key=key, received_at=rounded(at))
             for user in users
@@ -51,13 +94,13 @@ def collect_outcomes(simulation: Simulation, users: Sequence[SimulatedUser], ref
     )
 
 
-def _deliveries(user: SimulatedUser, made: MadeIds) -> Iterable[tuple[tuple[str, object], ...]]:
-    for name, messages in user.messages.items():
-        follow_up = user.follow_ups[name]
+def _deliveries(user: str, state: Pruned, made: MadeIds) -> Iterable[tuple[tuple[str, object], ...]]:
+    for name, messages in state.messages.items():
+        follow_up = state.follow_ups[name]
         for message in messages.values():
             yield row(
                 campaign=follow_up.campaign,
-                user=user.id,
+                user=user,
                 trigger="(launch)" if is_launched(follow_up) else made.name(follow_up.trigger.id),
                 key=follow_up.key,
                 channel=message.channel,

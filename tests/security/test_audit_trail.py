@@ -75,6 +75,7 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
     "send-now": ("FOLLOW_UP", "send_now"),
     "cancel": ("ANOTHER_ONE", "cancel"),
     "reports": ("--retry", "retry_reports"),
+    "cleanup": ("", "clean_up"),
     "keys create": ("--name shop --scope ingest", "create_key"),
     "keys rotate": ("KEY", "rotate_key"),
     "keys revoke": ("KEY", "revoke_key"),

@@ -41,7 +41,7 @@ async def _ask(tx: Transaction) -> None:
     await find_erased(tx, ["a"], [("email", "ada@shop.test")])
     await find_holders(tx, "email", ["ada@shop.test"])
     await find_holders(tx, "sms", ["+491701"])
-    await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)])
+    await load_engagements(tx, ["k"], [Engagement("open_email", "f", ("delivery", "d1.email"), "ses", NOW)], NOW)
     await mark_applied(tx, [identify_event(UNMATCHED_EVENTS[0][0])], NOW)
     await apply_statements(tx, {"k": []}, NOW)
     await save_faults(tx, {"d1.email": "ses_bounced"})

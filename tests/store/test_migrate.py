@@ -33,7 +33,7 @@ def _differences(connection: Connection) -> list[object]:
 
 
 def _is_ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
-    return not (kind == "table" and name is not None and name.startswith("interactions_"))
+    return not (kind == "table" and name is not None and name.startswith(("interactions_", "decisions_")))
 
 
 async def test_migrated_tables_are_those_of_the_metadata(database: Database) -> None:

@@ -157,7 +157,7 @@ class PostgreSQL:
             return connection.info.server_version
 
     def _wait(self) -> int:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 return self._execute("SELECT 1")

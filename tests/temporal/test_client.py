@@ -134,6 +134,7 @@ async def test_wait_ends_when_the_namespace_exists(
     """A worker waits for a wrong namespace as for a server that is away, and the log names it."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", environment.client.service_client.config.target_host)
     monkeypatch.setenv("TEMPORAL_NAMESPACE", "nobodys")
+    monkeypatch.setattr(client_module, "_CONNECT_TIMEOUT_SECONDS", 60.0)
     with capture_logs() as logged:
         waiting = asyncio.create_task(TemporalLink().wait_for_client())
         try:

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from temporalio.api.enums.v1 import IndexedValueType, WorkflowTaskFailedCause
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.testing import WorkflowEnvironment
 
 from connector.temporal.client import REASON, SEARCH_ATTRIBUTES, register_search_attributes
 from connector.wire import FollowUpResult, SendOutcome
 from tests.support.polling import until
-from tests.support.temporal_server import open_environment
+from tests.support.temporal_server import open_namespace
 from tests.support.workflow_harness import FakeActivities, WorkflowHarness
 
 DROPPED = SendOutcome(outcome="dropped", state="dropped", reason="no_consent")
+SECONDS = 120.0
 EARLIER = {
     key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES if key is not REASON
 }
 
 
-async def test_workflows_end_once_the_attribute_is_registered() -> None:
+async def test_workflows_end_once_the_attribute_is_registered(environment: WorkflowEnvironment) -> None:
     """The message is decided once; the last task fails with the cause, and is repeated until `setup` has run."""
-    told = FakeActivities(push=[DROPPED])
-    async with await open_environment() as environment:
-        request = AddSearchAttributesRequest(namespace=environment.client.namespace, search_attributes=EARLIER)
-        await environment.client.operator_service.add_search_attributes(request)
-        async with WorkflowHarness(environment, told).workers() as harness:
-            handle = await harness.follow_up()
-            await until(lambda: _lacks_attribute(handle), "a task that fails for want of the attribute")
-            assert await register_search_attributes(environment.client) == [REASON.name]
-            assert await handle.result() == FollowUpResult(state="dropped", reason="no_consent")
+    client, told = await open_namespace(environment), FakeActivities(push=[DROPPED])
+    await until(lambda: _register(client), "the attributes of the earlier version")
+    async with WorkflowHarness(environment, told, client).workers() as harness:
+        handle = await harness.follow_up()
+        await until(lambda: _lacks_attribute(handle), "a task that fails for want of the attribute", seconds=SECONDS)
+        assert await register_search_attributes(client) == [REASON.name]
+        assert await asyncio.wait_for(handle.result(), SECONDS) == FollowUpResult(state="dropped", reason="no_consent")
     assert len(told.sent) == 1
+
+
+async def _register(client: Client) -> bool:
+    """Register the attributes of the earlier version, once the server knows the namespace."""
+    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=EARLIER)
+    with suppress(RPCError):
+        await client.operator_service.add_search_attributes(request)
+        return True
+    return False
 
 
 async def _lacks_attribute(handle: WorkflowHandle[Any, Any]) -> bool:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from structlog.testing import capture_logs
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
@@ -24,6 +21,7 @@ from tests.support.api import Clock
 from tests.support.builders import ABANDONED, ORIGINAL, push
 from tests.support.installation import Installation
 from tests.support.polling import until
+from tests.support.temporal_server import open_namespace
 
 REFUSED = RPCError("no mapping defined for search attribute", RPCStatusCode.INVALID_ARGUMENT, b"")
 
@@ -50,10 +48,7 @@ def test_rest_doubles_up_to_half_a_minute() -> None:
 @pytest.fixture
 async def fresh_namespace(environment: WorkflowEnvironment) -> Client:
     """A client of a namespace without search attributes."""
-    name = f"fresh-{uuid4().hex[:8]}"
-    request = RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
-    await environment.client.workflow_service.register_namespace(request)
-    return Client(**{**environment.client.config(), "namespace": name})  # type: ignore[arg-type]
+    return await open_namespace(environment)
 
 
 async def test_a_fresh_namespace(sqlite_database: Database, fresh_namespace: Client) -> None:

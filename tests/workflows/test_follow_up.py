@@ -77,8 +77,9 @@ async def test_end_that_meets_the_timer_counts(environment: WorkflowEnvironment)
     harness = WorkflowHarness(environment, told)
     async with harness.workers():
         with environment.with_time_skipping_disabled():
-            handle = await harness.follow_up(delay=timedelta(seconds=1.5))
+            handle = await harness.follow_up(delay=timedelta(days=1))
         await until_event(handle, "TIMER_STARTED")
+    await environment.fast_forward(handle, timedelta(days=1))
     await until_event(handle, "TIMER_FIRED")
     await handle.signal(names.ENDED, EXCEPTED)
     async with harness.workers():

@@ -47,6 +47,7 @@ class AuditAction(StrEnum):
     CHANGE_CONSENT = "change_consent"
     ERASE_USER = "erase_user"
     RETRY_REPORTS = "retry_reports"
+    CLEAN_UP = "clean_up"
 
 
 @dataclass(frozen=True, slots=True)

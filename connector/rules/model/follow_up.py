@@ -128,13 +128,18 @@ class FollowUp:
         return is_before(t, self.ended_at) if self.is_settled else t < self.ended_at
 
 
-def follow_up_id_of(campaign: str, user_key: str, key: str, trigger_id: str, generation: int) -> str:
+def follow_up_id_of(
+    campaign: str, user_key: str, key: str, trigger_id: str, generation: int, *, received_at: datetime | None = None
+) -> str:
     """Return a stable id: evaluating the trigger again gives the same follow-up.
 
-    `generation` counts the follow-ups that the trigger has begun before.
+    Args:
+        generation: how many follow-ups the trigger has begun before.
+        received_at: when the trigger arrived; None: a launch. An item's id that is used again beyond the log's
+            retention is another item (M6), whose workflow and messages must not have the ids of the first one's.
     """
     # Without objects, this text is the canonical one.
-    text = to_json(["follow-up", campaign, user_key, key, trigger_id, generation])
+    text = to_json(["follow-up", campaign, user_key, key, trigger_id, generation, received_at])
     return hashlib.sha256(text).hexdigest()[:26]
 
 

@@ -221,6 +221,15 @@ def is_too_old(item: Item, now: datetime, retention: timedelta) -> bool:
     return item.occurred_at < now - retention
 
 
+def log_horizon(now: datetime, retention: timedelta) -> datetime:
+    """Return from when on (UTC) received items count, as of `now`: the midnight before the retention begins.
+
+    Rules look no further back, whether or not older items have been deleted yet; only an audience may (`look_backs`).
+    Whole days, because the log is kept by the day.
+    """
+    return (now.astimezone(UTC) - retention).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def dispatch_of(item: Item) -> tuple[str, str] | None:
     """Return the (campaign, dispatch) of a `receive_push`: reports with the same one are one interaction (M3)."""
     if not isinstance(item, Interaction) or item.type is not InteractionType.RECEIVE_PUSH:

@@ -67,10 +67,10 @@ def last_overtaken(
     """
     last: dict[tuple[str, str], LogEntry] = {}
     begun = [follow_up for follow_up in follow_ups if follow_up.trigger.t <= until]
-    own = {(follow_up.campaign, follow_up.key, follow_up.trigger.id) for follow_up in begun}
+    own = {(follow_up.campaign, follow_up.key, follow_up.trigger.id, follow_up.trigger.t) for follow_up in begun}
     for refusal in refusals:
         place, logged = (refusal.campaign, refusal.key), refusal.logged
-        if refusal.reason is not Reason.SUPERSEDED or logged.t > until or (*place, logged.id) in own:
+        if refusal.reason is not Reason.SUPERSEDED or logged.t > until or (*place, logged.id, logged.t) in own:
             continue
         if place not in last or _place(last[place]) < _place(logged):
             last[place] = logged

@@ -78,7 +78,13 @@ def upsert_rows(
 
 
 def insert_rows(
-    tx: Transaction, table: Table, rows: Sequence[Row], *, shared: Row = _NOTHING, known_by: Sequence[str] = ()
+    tx: Transaction,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    shared: Row = _NOTHING,
+    known_by: Sequence[str] = (),
+    known_since: tuple[str, datetime] | None = None,
 ) -> Insert:
     """Return the INSERT of these rows, in their order, to which the caller may add what it does on conflict.
 
@@ -86,11 +92,14 @@ def insert_rows(
         rows: at least one, all with the same names; columns that are named nowhere take their default.
         shared: the values that all rows have in common: they travel once, and the database reads them once.
         known_by: columns; a row is left out if the workspace has one already with the same values of all of them.
+        known_since: a column with an instant, and from when on (UTC) such a row counts; None: always.
     """
     types = {name: table.c[name].type for name in rows[0]}
     common = [literal(value, table.c[name].type).label(name) for name, value in shared.items()]
     batch, known = as_table(tx, types, rows), table.alias()
     same = [known.c[name] == batch.c[name] for name in known_by]
+    if known_since is not None:
+        same.append(known.c[known_since[0]] >= known_since[1])
     is_new = ~exists().where(tx.in_workspace(known), *same) if known_by else true()
     inserted = select(*batch.c, *common).where(is_new)
     return insert_into(tx, table).from_select([*types, *shared], inserted, include_defaults=False)

@@ -65,8 +65,12 @@ async def replace_reasons(tx: Transaction, revised: Sequence[tuple[str, Refusal]
     await tx.execute(update(decisions).where(is_refusal, is_same).values(reason=new.c.reason, decided_at=now))
 
 
-async def load_overtaken(tx: Transaction, wanted: Mapping[str, WaitedAt]) -> dict[str, dict[tuple[str, str], LogEntry]]:
+async def load_overtaken(
+    tx: Transaction, wanted: Mapping[str, WaitedAt], horizon: datetime
+) -> dict[str, dict[tuple[str, str], LogEntry]]:
     """Load by user key the overtaken triggers that waited at an instant, by (follow-on, key), in one statement.
+
+    Triggers from before the horizon (UTC) do not count, even if they have not been deleted yet.
 
     `last_overtaken` is the rule; this leaves out what follow-ups show that ended before that instant. At most one entry
     of each key is loaded, whatever the length of the log.
@@ -79,33 +83,34 @@ async def load_overtaken(tx: Transaction, wanted: Mapping[str, WaitedAt]) -> dic
     ]
     types = {"user_key": decisions.c.user_key.type, "campaign": decisions.c.campaign.type, "until": decisions.c.t.type}
     if rows:
-        for row in (await tx.execute(_last_overtaken(tx, as_table(tx, types, rows)))).mappings():
+        for row in (await tx.execute(_last_overtaken(tx, as_table(tx, types, rows), horizon))).mappings():
             overtaken[row["user_key"]][row["campaign"], row["key"]] = entry_from_row(row)
     return overtaken
 
 
-def _last_overtaken(tx: Transaction, wanted: FromClause) -> Select[Any]:
+def _last_overtaken(tx: Transaction, wanted: FromClause, horizon: datetime) -> Select[Any]:
     """Return the query for the last overtaken trigger of each key that no follow-up of the key began after."""
     last_begun = _last_begun(tx, wanted)
-    overtaken = _overtaken(tx, wanted, last_begun)
+    overtaken = _overtaken(tx, wanted, last_begun, horizon)
     return select(interactions, overtaken.c.campaign, overtaken.c.key).join(
         overtaken,
         and_(
             tx.in_workspace(interactions),
             interactions.c.user_key == overtaken.c.user_key,
             interactions.c.id == overtaken.c.interaction_id,
+            interactions.c.received_at >= horizon,
             overtaken.c.place == 1,
         ),
     )
 
 
-def _overtaken(tx: Transaction, wanted: FromClause, last_begun: Subquery) -> Subquery:
+def _overtaken(tx: Transaction, wanted: FromClause, last_begun: Subquery, horizon: datetime) -> Subquery:
     refused, own = decisions.c, follow_ups.alias()
     is_wanted = and_(
         tx.in_workspace(decisions),
         refused.user_key == wanted.c.user_key,
         refused.campaign == wanted.c.campaign,
-        refused.t <= wanted.c.until,
+        refused.t.between(horizon, wanted.c.until),
         refused.state == State.REFUSED.value,
         refused.reason == Reason.SUPERSEDED.value,
     )
@@ -113,6 +118,7 @@ def _overtaken(tx: Transaction, wanted: FromClause, last_begun: Subquery) -> Sub
         tx.in_workspace(own),
         _is_same(own, decisions, *_OF_KEY),
         own.c.trigger_id == refused.interaction_id,
+        own.c.triggered_at == refused.t,
     )
     latest_first = func.row_number().over(
         partition_by=[refused[name] for name in _OF_KEY], order_by=[refused.t.desc(), refused.seq.desc()]

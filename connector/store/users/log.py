@@ -33,7 +33,7 @@ WantedTypes = Mapping[LoggedType, datetime | None]
 
 
 async def insert_new_entries(
-    tx: Transaction, entries: Sequence[LogEntry], user_keys: Mapping[str, str]
+    tx: Transaction, entries: Sequence[LogEntry], user_keys: Mapping[str, str], horizon: datetime
 ) -> set[tuple[str, str]]:
     """Insert the entries that are not logged yet, in one statement, and return the (user key, id) that were new (M6).
 
@@ -43,12 +43,14 @@ async def insert_new_entries(
         entries: those of one batch, which were received at the same moment; of users whose rows are locked, no two of
             one user with the same id.
         user_keys: the surrogate keys by the external ids that the items carry.
+        horizon: what was received before that (UTC) does not count, even if it has not been deleted yet.
     """
     if not entries:
         return set()
     rows = [_row(entry, user_keys[entry.item.user]) for entry in entries]
     shared = {"workspace": tx.workspace, "received_at": entries[0].received_at}
-    insert = insert_rows(tx, interactions, rows, shared=shared, known_by=["user_key", "id"])
+    known_since = "received_at", horizon
+    insert = insert_rows(tx, interactions, rows, shared=shared, known_by=["user_key", "id"], known_since=known_since)
     statement = insert.on_conflict_do_nothing().returning(interactions.c.user_key, interactions.c.id)
     return {(user_key, id) for user_key, id in await tx.execute(statement)}
 
@@ -65,12 +67,17 @@ async def draw_arrival_numbers(tx: Transaction, count: int) -> list[int]:
 
 
 async def load_items(
-    tx: Transaction, since: Mapping[str, datetime | None], *, topics: Collection[str] | None = None
+    tx: Transaction,
+    since: Mapping[str, datetime | None],
+    *,
+    topics: Collection[str] | None = None,
+    horizon: datetime = _BEGINNING,
 ) -> dict[str, list[LogEntry]]:
     """Load users' log entries from an instant on (UTC; None: all that are kept), by user key, in event order.
 
     Args:
         topics: the types and event names to load; None: all.
+        horizon: items that were received before that (UTC) are left out.
     """
     by_user: dict[str, list[LogEntry]] = {user_key: [] for user_key in since}
     if not since:
@@ -81,7 +88,8 @@ async def load_items(
     statement = (
         select(interactions)
         .join(users, and_(table.user_key == users.c.user_key, table.t >= users.c.since))
-        .where(tx.in_workspace(interactions), true() if topics is None else in_set(tx, table.topic, topics))
+        .where(tx.in_workspace(interactions), table.received_at >= horizon)
+        .where(true() if topics is None else in_set(tx, table.topic, topics))
         .order_by(table.t, table.seq)
     )
     for row in (await tx.execute(statement)).mappings():
@@ -143,9 +151,13 @@ def _spans(wanted: WantedTypes, entries: Sequence[LogEntry], limit: int | None) 
 
 
 async def load_seen_dispatches(
-    tx: Transaction, user_keys: Collection[str], dispatches: Collection[str]
+    tx: Transaction, user_keys: Collection[str], dispatches: Collection[str], horizon: datetime
 ) -> set[tuple[str, str, str]]:
-    """Return which of these dispatches users' devices reported already, as (user key, campaign, dispatch) (M3)."""
+    """Return which of these dispatches users' devices reported, as (user key, campaign, dispatch) (M3).
+
+    Args:
+        horizon: reports that were received before that (UTC) do not count.
+    """
     table = interactions.c
     dispatch = table.properties["dispatch"].as_string()
     statement = select(table.user_key, table.target, dispatch).where(
@@ -153,21 +165,24 @@ async def load_seen_dispatches(
         in_set(tx, table.user_key, user_keys),
         table.topic == InteractionType.RECEIVE_PUSH.value,
         in_set(tx, dispatch, dispatches),
+        table.received_at >= horizon,
     )
     return {(user_key, target, name) for user_key, target, name in await tx.execute(statement)}
 
 
 async def load_engagements(
-    tx: Transaction, user_keys: Collection[str], engagements: Collection[Engagement]
+    tx: Transaction, user_keys: Collection[str], engagements: Collection[Engagement], horizon: datetime
 ) -> list[tuple[str, Engagement]]:
     """Load engagements of the same messages from users' logs, each with its user key, in one statement.
 
-    Those are loaded that are near enough in time to be duplicates of the given engagements.
+    Those are loaded that are near enough in time to be duplicates of the given engagements, and were received since
+    the horizon.
     """
     table = interactions.c
     statement = select(table.user_key, table.topic, table.target, table.properties, table.t).where(
         tx.in_workspace(interactions),
         in_set(tx, table.user_key, user_keys),
+        table.received_at >= horizon,
         table.t >= min(engagement.t - engagement.tolerance for engagement in engagements),
         table.t <= max(engagement.t + engagement.tolerance for engagement in engagements),
         table.topic.in_([kind.value for kind in ENGAGEMENT_KINDS]),
@@ -260,7 +275,7 @@ def _message_ids(engagements: Collection[Engagement], name: str) -> set[str]:
 
 def _row(entry: LogEntry, user_key: str) -> dict[str, Any]:
     return {
-        "day": entry.item.occurred_at.astimezone(UTC).date(),
+        "day": entry.t.astimezone(UTC).date(),
         "id": entry.id,
         "seq": entry.seq,
         "user_key": user_key,

@@ -1,0 +1,44 @@
+"""Until when each kind of row is needed, as instants: the decision that all deletions share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connector.rules.catalogue.look_backs import LookBacks
+from connector.rules.model.interactions import log_horizon
+from connector.rules.timing.caps import MAX_CAP_LOOKBACK
+
+
+@dataclass(frozen=True)
+class Horizons:
+    """From when on rows are kept, UTC, as of one moment.
+
+    Args:
+        log: items, decisions, and follow-ups that sent nothing.
+        sent: follow-ups that sent something, with their deliveries: links in messages, unsubscriptions and providers'
+            late events lead to them.
+        looked_back: the items that audiences look back to beyond the log's horizon.
+    """
+
+    log: datetime
+    sent: datetime
+    looked_back: LookBacks
+
+
+@dataclass(frozen=True)
+class Kept:
+    """For how long rows are kept.
+
+    Args:
+        retention: of the log.
+        links: for how long links in messages are valid.
+    """
+
+    retention: timedelta
+    links: timedelta
+
+    def horizons(self, now: datetime, looked_back: LookBacks) -> Horizons:
+        """Return the horizons as of `now` (UTC)."""
+        longest = max(self.retention, self.links, MAX_CAP_LOOKBACK) + timedelta(days=1)
+        return Horizons(log_horizon(now, self.retention), log_horizon(now, longest), looked_back)
