@@ -128,7 +128,7 @@ OUTAGES = Counter(
 
 OUTBOX_CALLS = Counter(
     "connector_outbox_calls",
-    "Calls of the outbox to Temporal: start, signal or launch; by gRPC status (OK if it succeeded).",
+    "Calls of the outbox to Temporal: start, signal, move or launch; by gRPC status (OK if it succeeded).",
     ["call", "status"],
 )
 LAUNCH_STEPS = Counter("connector_launch_steps", "Steps of launches that this process took, by phase.", ["phase"])

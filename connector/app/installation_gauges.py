@@ -93,7 +93,10 @@ GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("state",),
     ),
     "connector_follow_ups_overdue_age_seconds": ("How long the oldest of them has been due.", ("state",)),
-    "connector_outbox_backlog": ("Rows that the outbox has to start, signal or launch, at most 100,000.", ("call",)),
+    "connector_outbox_backlog": (
+        "Rows that the outbox has to start, signal, move or launch; at most 100,000.",
+        ("call",),
+    ),
     "connector_outbox_backlog_age_seconds": ("How long the oldest of them has waited.", ("call",)),
     "connector_launches": (
         "Launches that have begun and not ended: gathering their audience, sending, waiting for a time, or paused.",

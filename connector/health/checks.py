@@ -88,7 +88,9 @@ def check_database(facts: InstallationFacts) -> Check:
     found = facts.database
     if found.outage is None or found.outage in WRITE_REFUSALS:
         return Check(CheckName.DATABASE)
-    return _failed(CheckName.DATABASE, Impact.INGEST, f"the database is {found.outage}: {found.advice}", found.detail)
+    return _failed(
+        CheckName.DATABASE, Impact.INGEST, f"the database cannot be used ({found.outage}): {found.advice}", found.detail
+    )
 
 
 def check_writable(facts: InstallationFacts) -> Check:
@@ -161,6 +163,8 @@ def check_outbox(facts: InstallationFacts) -> Check:
     if facts.outbox is None:
         unknown = "it is known to running workers and APIs only: see their `/readyz`"
         return Check(CheckName.OUTBOX, CheckStatus.UNKNOWN, unknown)
+    if facts.temporal.problem is not None:
+        return _unknown(CheckName.OUTBOX, CheckName.TEMPORAL)
     if facts.outbox.refusal is None:
         return Check(CheckName.OUTBOX)
     return _failed(
@@ -182,15 +186,15 @@ def check_worker(facts: InstallationFacts) -> Check:
         return Check(CheckName.WORKER)
     if builds := sorted({poller.build_id or "" for queue in idle for poller in queue.pollers if _is_recent(poller)}):
         return _failed(CheckName.WORKER, Impact.SENDS, _describe_routing(facts.temporal, builds))
-    if len(idle) == len(queues):
-        ages = [poller.seconds_ago for queue in queues for poller in queue.pollers]
+    ages = [poller.seconds_ago for queue in idle for poller in queue.pollers]
+    if ages or len(idle) == len(queues):  # Temporal lists for minutes who has polled: workers stopped, or none ran
         last = f"the last poll was {min(ages):.0f} s ago" if ages else "none has polled lately"
         problem = (
             f"no worker polls ({last}): start `connector worker` with the same TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE "
             "and CONNECTOR_WORKSPACE"
         )
     else:
-        named = ", ".join(f"{queue.name} ({queue.kind})" for queue in idle)
+        named = ", ".join(f"{queue.name} ({queue.kind})" for queue in idle[:3]) + (" …" if len(idle) > 3 else "")
         problem = f"no worker polls {named}: restart the workers with this version of the program"
     return _failed(CheckName.WORKER, Impact.SENDS, problem)
 
@@ -205,8 +209,8 @@ def check_workflow_tasks(facts: InstallationFacts) -> Check:
     return _failed(
         CheckName.WORKFLOW_TASKS,
         Impact.DELAY,
-        f"the workflow tasks of {reported.count} workflow{'s' * (reported.count > 1)} fail, and they wait: look for "
-        "workflow_task_failed in the workers' logs, deploy a fixed worker; "
+        f"the workflow tasks of {reported.count} workflow{'s' * (reported.count > 1)} fail, and they wait: find "
+        "`Failed handling activation` in the workers' logs and deploy a fixed worker; "
         "`temporal workflow list -q 'TemporalReportedProblems IS NOT NULL'` lists them",
         reported.workflow_id and f"one of them: {reported.workflow_id}",
     )

@@ -126,8 +126,11 @@ class Outbox:
             to_start: Sequence[RowMapping] = []
             launches: Sequence[RowMapping] = []
             if self._rest.is_over:
+                min_age = min_age if self.refusal is None else None
                 to_start = await find_to_start(tx, patient or limit, min_age=min_age, due_within=due_within)
                 launches = await find_launches_to_signal(tx, limit)
+                if not to_start and not launches:
+                    self._rest.end()  # another process has started what was refused here
         if not to_start and not to_signal and not moved and not launches:
             return 0
         client = await get_client(self._client)
@@ -152,8 +155,7 @@ class Outbox:
             async with self._database.write(self._workspace) as tx:
                 await mark(tx, ids)
 
-        name = "start" if call is _start_follow_up else "signal"
-        page = Page(rows, lambda row: _count_call(name, call(client, self._workspace, row)), mark_group)
+        page = Page(rows, lambda row: _count_call(_CALL_NAMES[call], call(client, self._workspace, row)), mark_group)
         await page.process()
         if page.failure is not None and not page.done:
             raise page.failure
@@ -287,3 +289,7 @@ async def _signal(client: Client, workflow_id: str, name: str, *arguments: objec
 
 def _lacks_namespace(error: RPCError) -> bool:
     return any(detail.type_url.endswith(".NamespaceNotFoundFailure") for detail in error.grpc_status.details)
+
+
+_CALL_NAMES: dict[_Call, str] = {_start_follow_up: "start", _signal_follow_up: "signal", _signal_move: "move"}
+"""The label of each call in the metrics."""

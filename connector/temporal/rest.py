@@ -45,10 +45,10 @@ class Rest:
 
     def begin(self, error: RPCError) -> None:
         """Rest, twice as long as the last time if nothing was started since."""
-        refusal = f"{error.status.name}: {error.message}"
-        if refusal != self.refusal:
+        # Only the status tells one cause from another: the message names any one of several missing attributes.
+        if self.refusal is None or not self.refusal.startswith(f"{error.status.name}: "):
             _log.error("outbox_rests", status=error.status.name, reason=error.message, note=_NOTE)
-        self.refusal = refusal
+        self.refusal = f"{error.status.name}: {error.message}"
         self._seconds = min(2 * self._seconds or _FIRST_SECONDS, _MAX_SECONDS)
         self._until = self._clock() + self._seconds
 

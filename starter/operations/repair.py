@@ -21,6 +21,7 @@ from connector.rules.sending.resolving import Resolution, decide_resolution
 from connector.store.audit import record_audit
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.transaction import Transaction, database_now
+from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.deliveries import load_deliveries, save_resolution
 from connector.store.follow_ups.follow_ups import load_follow_ups_by_id, load_locked, update_follow_ups
 from connector.store.follow_ups.receipts import receipt_key, save_receipts, withdraw_receipt
@@ -83,6 +84,8 @@ async def resolve(
         if decided.follow_up is None:
             return Settled(follow_up, decided.delivery.channel, changed=False), False
         begun = await _apply_resolution(tx, catalogue, context, decided, decided.follow_up, was_sent=was_sent)
+        if follow_up.is_open:
+            count_ended(tx, [decided.follow_up])
         details = {"campaign": follow_up.campaign, "channel": decided.delivery.channel, "sent": was_sent}
         await record_audit(tx, actor, Act(AuditAction.RESOLVE, follow_up.user_key, details, note))
         return Settled(decided.follow_up, decided.delivery.channel, changed=True), begun

@@ -15,7 +15,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from connector.store.engine.failures import Failure, Place, describe_failure, find_outage
-from connector.store.engine.outages import Outage
+from connector.store.engine.outages import ADVICE, Outage
+from connector.store.engine.postgresql_connection import SilentServer
 from connector.store.engine.refusals import find_refusal
 
 PLACE = Place.of(make_url("postgresql://app:s3cret@db.example:5433/shop"))
@@ -223,6 +224,13 @@ def test_errors_of_statements() -> None:
     assert denied.detail == "db.example:5433/shop: permission denied for schema public (SQLSTATE 42501)"
     full = describe(errors.DiskFull("no space left"), "INSERT")
     assert (full.outage, full.sqlstate, full.is_permanent) == (Outage.DISK_FULL, "53100", False)
+
+
+def test_a_connection_that_we_closed_is_no_refusal() -> None:
+    """A server that falls silent, in a statement or in a commit, has one way out, and so is one line of the log."""
+    for statement in ("SELECT 1", None):
+        silent = describe(SilentServer("the server did not answer before the deadline"), statement)
+        assert (silent.outage, silent.advice) == (Outage.SILENT, ADVICE[Outage.SILENT])
 
 
 @pytest.mark.parametrize(

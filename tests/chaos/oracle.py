@@ -86,14 +86,19 @@ class _Oracle:
         heapq.heapify(self._events)
         while True:
             due_at = self._world.next_at()
-            if self._events and (due_at is None or self._events[0].at < due_at):
+            if self._events and (due_at is None or self._comes_first(self._events[0].at, due_at)):
                 event = heapq.heappop(self._events)
-                self.simulation.run_to(event.at)
+                if event.at > self._world.clock:
+                    self.simulation.run_to(event.at)
                 event.act()
             elif due_at is not None:
                 self.simulation.run_to(due_at)
             else:
                 return
+
+    def _comes_first(self, at: datetime, due_at: datetime) -> bool:
+        """Return whether an event comes before what is due; of one request, nothing is due before all was evaluated."""
+        return at < due_at or at <= self._world.clock
 
     def _recorded_events(self) -> Iterator[_Event]:
         for entry in self._records.reported:

@@ -12,6 +12,8 @@ from tests.chaos.records import Records, Row
 
 _LATE = timedelta(seconds=5)
 _NEAR = timedelta(seconds=2)
+_ATTEMPT = timedelta(seconds=40)
+"""The longest attempt: the database's deadline for the claim, the provider's 20 seconds, and the database's again."""
 
 
 @dataclass
@@ -114,8 +116,9 @@ def _judge_unknown(
 
 
 def _fault_at(delivery: Row, intervals: Sequence[Interval]) -> str | None:
-    """Return the kind of a fault between the claim and its result."""
-    first, last = delivery["claimed_at"] - _NEAR, delivery["decided_at"] + _NEAR
+    """Return the kind of a fault between the claim and its result, whose time the store has as the attempt's start."""
+    first = delivery["claimed_at"] - _NEAR
+    last = max(delivery["decided_at"], delivery["claimed_at"] + _ATTEMPT) + _NEAR
     return next((one.kind for one in intervals if one.began_at <= last and one.ended_at >= first), None)
 
 

@@ -123,6 +123,7 @@ def test_everything_is_ok() -> None:
         (with_builds("2", polling="1"), "worker", "--deployment-name d --build-id 1`", "degraded", "not_ready"),
         (with_builds("2", polling=None), "worker", "--deployment-name d --unversioned`", "degraded", "not_ready"),
         (with_builds(None, polling="1"), "worker", "only to workers without a build id", "degraded", "not_ready"),
+        (with_temporal(queues=[queue(3), queue(75, name="q2")]), "worker", "75 s ago", "degraded", "not_ready"),
         (with_temporal(queues=[queue()]), "worker", "start `connector worker`", "degraded", "not_ready"),
         (with_temporal(queues=[queue(3), queue(name="q2")]), "worker", "polls q2 (activity)", "degraded", "not_ready"),
         (
@@ -164,7 +165,7 @@ def test_each_problem_is_named_once(facts: InstallationFacts, name: str, part: s
     ("facts", "unknown"),
     [
         (down(Outage.UNREACHABLE), {"database_writable", "tables", "providers", "sends", "results", "cleanup"}),
-        (NO_TEMPORAL, {"namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
+        (NO_TEMPORAL, {"outbox", "namespace", "search_attributes", "worker", "workflow_tasks", "providers"}),
         (with_temporal(search_attributes=None), {"search_attributes"}),
         (with_temporal(reported=None), {"workflow_tasks"}),
         (replace(GOOD, outbox=None), {"outbox"}),

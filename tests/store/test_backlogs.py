@@ -1,4 +1,4 @@
-"""What waits although its time has come: counted by index, on both databases, in six statements."""
+"""What waits although its time has come: counted by index, on both databases, in seven statements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from tests.support.statements import listening_to
 
 W = "default"
 HOUR = timedelta(hours=1)
-INDEXES = ("follow_ups_by_time", "follow_ups_to_start", "follow_ups_to_signal", "follow_ups_of_campaign")
+INDEXES = (
+    "follow_ups_by_time",
+    "follow_ups_to_start",
+    "follow_ups_to_signal",
+    "follow_ups_moved",
+    "follow_ups_of_campaign",
+)
 
 
 def row(now: datetime, name: str, *, due: timedelta, state: str = "waiting", **more: Any) -> dict[str, Any]:
@@ -25,7 +31,7 @@ def row(now: datetime, name: str, *, due: timedelta, state: str = "waiting", **m
         "workspace": W, "id": name, "campaign": "f", "revision": 1, "window_id": 1, "user_key": name, "key": "",
         "trigger_id": name, "trigger": {}, "triggered_at": now - 9 * HOUR, "due_at": now + due, "next_at": now + due,
         "channels": ["push"], "state": state, "created_at": now - 2 * HOUR, "started_at": now - HOUR,
-        "ended_outside": False, "signalled_at": None, "decided_at": None, **more,
+        "ended_outside": False, "signalled_at": None, "decided_at": None, "moved_at": None, **more,
     }  # fmt: skip
 
 
@@ -48,7 +54,7 @@ async def fill(database: Database) -> None:
             row(now, "later", due=-HOUR),
             row(now, "claimed", due=-HOUR, state="sending"),
             row(now, "in time", due=timedelta(seconds=-30)),
-            row(now, "held", due=HOUR, state="held"),
+            row(now, "held", due=HOUR, state="held", moved_at=now - HOUR),
             row(now, "sent", due=-HOUR, state="sent", decided_at=now),
             row(now, "new", due=HOUR, started_at=None),
             row(now, "ended", due=HOUR, state="excepted", ended_outside=True, decided_at=now - HOUR),
@@ -83,7 +89,7 @@ async def test_what_waits_too_long(database: Database) -> None:
         }
 
     assert ages(found.overdue) == {"waiting": (2, 2), "held": (0, None), "sending": (1, 1)}
-    assert ages(found.outbox) == {"start": (1, 2), "signal": (1, 1), "launch": (1, 3)}
+    assert ages(found.outbox) == {"start": (1, 2), "signal": (1, 1), "move": (1, 1), "launch": (1, 3)}
     assert {one.campaign: (one.is_gathering, one.is_paused, one.waiting, one.due) for one in found.launches} == {
         "big": (False, False, 2, 1),
         "new": (True, False, 0, 0),
@@ -94,14 +100,14 @@ async def test_what_waits_too_long(database: Database) -> None:
 async def test_an_empty_store(database: Database) -> None:
     """Nothing waits, which is not the same as not knowing."""
     found, _ = await read(database)
-    assert [*found.overdue.values(), *found.outbox.values()] == [Backlog()] * 6
+    assert [*found.overdue.values(), *found.outbox.values()] == [Backlog()] * 7
     assert found.launches == []
 
 
 async def test_no_statement_scans_on_sqlite(sqlite_database: Database) -> None:
     """Every statement finds its follow-ups by an index that has only those; the few launches are read by workspace."""
     _, asked = await read(sqlite_database)
-    assert len(asked) == 6
+    assert len(asked) == 7
     async with sqlite_database.read(W) as tx:
         with sqlite_database.count_statements() as outbox:
             await find_to_start(tx, 10)
@@ -126,4 +132,4 @@ async def test_postgresql_uses_the_same_indexes(postgresql_database: Database) -
             for statement, parameters in asked
         ]
     assert [plan for plan in plans if "Seq Scan on follow_ups" in plan] == []
-    assert {index for index in INDEXES for plan in plans if index in plan} >= set(INDEXES[:3])
+    assert {index for index in INDEXES for plan in plans if index in plan} >= set(INDEXES[:4])

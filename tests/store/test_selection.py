@@ -20,7 +20,7 @@ from tests.support.statements import listening_to
 W = "default"
 NUMBER = 600
 STATES = ("waiting", "held", "sending", "sent", "excepted", "dropped", "control", "failed")
-LISTED = (None, *STATES, "overdue", "refused", "noted")
+LISTED = (None, *STATES, "open", "overdue", "refused", "noted")
 REASONS = {"excepted": "exception", "dropped": "stale", "control": "control_group", "failed": "send_failed"}
 BASE = datetime(2026, 3, 2, 12, tzinfo=UTC)
 AFTER = Position(BASE + timedelta(seconds=30), "1")

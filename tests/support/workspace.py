@@ -138,5 +138,5 @@ async def working(environment: WorkflowEnvironment, settings: Settings) -> Async
         yield
     finally:
         stopped.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await running

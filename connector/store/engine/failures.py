@@ -111,7 +111,8 @@ def describe_failure(error: BaseException, outage: Outage, place: Place) -> Fail
     words = "no answer before the deadline" if isinstance(cause, TimeoutError) else primary or str(cause)
     reason = place.hide_secrets(_in_one_line(words) or type(cause).__name__)
     sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
-    if isinstance(error, DBAPIError) and sqlstate is None and _is_of_connecting(error):
+    is_named = isinstance(getattr(cause, "outage", None), Outage)  # by our own connection, such as `SilentServer`
+    if isinstance(error, DBAPIError) and sqlstate is None and not is_named and _is_of_connecting(error):
         refusal = find_refusal(str(cause))
         return Failure(outage, refusal.advice, place, reason, refusal.sqlstate, refusal.is_permanent)
     return Failure(outage, ADVICE[outage], place, reason, sqlstate, outage is Outage.DENIED)

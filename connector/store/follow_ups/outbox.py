@@ -70,12 +70,18 @@ async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     return (await tx.execute(statement)).mappings().all()
 
 
+def is_moved(tx: Transaction) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition that a follow-up's workflow does not know to when an operator moved its wait."""
+    table = follow_ups.c
+    return tx.in_workspace(follow_ups), table.moved_at.is_not(None), table.started_at.is_not(None)
+
+
 async def find_moved(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Return follow-ups whose waits operators moved in the store and whose workflows do not know yet, oldest first."""
     table = follow_ups.c
     statement = (
         select(table.id, table.campaign, table.user_key, table.next_at, table.resends, table.moved_at)
-        .where(tx.in_workspace(follow_ups), table.moved_at.is_not(None), table.started_at.is_not(None))
+        .where(*is_moved(tx))
         .order_by(table.moved_at)
         .limit(limit)
     )

@@ -17,6 +17,7 @@ from connector.rules.sending.effects import WriteDelivery
 from connector.rules.sending.resending import Resend, ResendFacts
 from connector.store.engine.bulk import as_table
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.counting import count_begun
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, write_deliveries
 from connector.store.follow_ups.follow_ups import load_follow_ups
 from connector.store.follow_ups.recipients import load_recipients
@@ -80,6 +81,7 @@ async def save_resends(tx: Transaction, resent: Sequence[Resend]) -> None:
     values: dict[str, Any] = {name: new[name] for name in _REOPENED if name != "id"}
     values |= dict.fromkeys(_EMPTIED, null()) | {"ended_outside": False}
     await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
+    count_begun(tx, (one.follow_up.campaign for one in begun))
     await write_deliveries(
         tx, [WriteDelivery(one.follow_up, delivery, attempt=0) for one in begun for delivery in one.deliveries]
     )

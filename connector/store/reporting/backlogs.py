@@ -14,7 +14,7 @@ from sqlalchemy import Select, and_, func, literal, select
 
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.transaction import Transaction, clock, database_now
-from connector.store.follow_ups.outbox import is_to_signal, is_to_start
+from connector.store.follow_ups.outbox import is_moved, is_to_signal, is_to_start
 from connector.store.tables import entries, follow_ups, launches
 
 OVERDUE_AFTER = timedelta(minutes=1)
@@ -53,7 +53,7 @@ class LaunchWork:
 class Backlogs:
     """Everything that waits, as of `now`, the database's clock (UTC).
 
-    `overdue` is by the state of the follow-ups, `outbox` by the outbox's call: start, signal and launch.
+    `overdue` is by the state of the follow-ups, `outbox` by the outbox's call: start, signal, move and launch.
     """
 
     now: datetime
@@ -63,9 +63,14 @@ class Backlogs:
 
 
 async def load_backlogs(tx: Transaction) -> Backlogs:
-    """Load everything that waits, in six statements."""
+    """Load everything that waits, in seven statements."""
     now = await database_now(tx)
-    outbox = {"start": _to_start(tx), "signal": _to_signal(tx), "launch": _launches_to_signal(tx)}
+    outbox = {
+        "start": _to_start(tx),
+        "signal": _to_signal(tx),
+        "move": _moved(tx),
+        "launch": _launches_to_signal(tx),
+    }
     return Backlogs(
         now=now,
         overdue=await _load_overdue(tx),
@@ -101,6 +106,11 @@ def _to_start(tx: Transaction) -> Select[*tuple[Any, ...]]:
 def _to_signal(tx: Transaction) -> Select[*tuple[Any, ...]]:
     table = follow_ups.c
     return _count(select(table.decided_at.label("at")).where(*is_to_signal(tx)).order_by(table.decided_at))
+
+
+def _moved(tx: Transaction) -> Select[*tuple[Any, ...]]:
+    table = follow_ups.c
+    return _count(select(table.moved_at.label("at")).where(*is_moved(tx)).order_by(table.moved_at))
 
 
 def _launches_to_signal(tx: Transaction) -> Select[*tuple[Any, ...]]:

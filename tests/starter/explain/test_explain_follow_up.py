@@ -115,6 +115,7 @@ def test_wrong_words(connector: Connector, words: list[str]) -> None:
     [
         ("follow-up/default/cart/k/f1", ("default", "f1")),
         ("follow-up/default/a/b/k/f1", ("default", "f1")),
+        ("follow-up/default/cart/k/f1.2", ("default", "f1")),  # sent again
         ("f1", (None, "f1")),
         ("launch/default/cart/l", (None, "launch/default/cart/l")),
         ("follow-up/f1", (None, "follow-up/f1")),
