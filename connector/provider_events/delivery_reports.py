@@ -10,9 +10,9 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction
 from connector.rules.provider_events.delivery_reports import (
-    UNSETTLED,
     DeliveryReport,
     decide_report,
+    may_be_settled,
 )
 from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, build_receive_interaction, receive_id
 from connector.store.engine.transaction import Transaction
@@ -34,7 +34,9 @@ async def apply_delivery_report(
     message = await _lock_message(tx, report)
     if message is None or (message.claimed_at is not None and message.claimed_at < tx.now - retention):
         return False
-    follow_up = await load_follow_up(tx, message.follow_up_id) if message.state in UNSETTLED else None
+    if message.state is DeliveryState.FAILED and may_be_settled(message) and await _was_resent(tx, message):
+        return False
+    follow_up = await load_follow_up(tx, message.follow_up_id) if may_be_settled(message) else None
     is_received = await _is_received(tx, message) if report.arrived or report.fault else False
     is_open = follow_up is not None and follow_up.is_open
     changes = decide_report(message, report, follow_up_is_open=is_open, is_received=is_received, now=tx.now)
@@ -60,6 +62,11 @@ async def _lock_message(tx: Transaction, report: DeliveryReport) -> DeliveryReco
     await lock_user(tx, message.user_key)
     message = await load_delivery(tx, report.delivery_id)
     return message if message is not None and report.is_about(message) else None
+
+
+async def _was_resent(tx: Transaction, message: DeliveryRecord) -> bool:
+    """Return whether a newer delivery of the message's channel decides what becomes of its follow-up."""
+    return (await load_deliveries(tx, message.follow_up_id))[message.channel].id != message.id
 
 
 async def _is_received(tx: Transaction, message: DeliveryRecord) -> bool:

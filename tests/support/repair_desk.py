@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +12,14 @@ from temporalio.testing import ActivityEnvironment
 from activities.send import Sender
 from connector.app.context import AppContext, build_context
 from connector.channels.protocol import Accepted
+from connector.provider_events.delivery_reports import apply_delivery_report
+from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.users import User
+from connector.rules.provider_events.delivery_reports import DeliveryReport
 from connector.settings.application import Settings
+from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, receipts
 from connector.store.users.descriptions import save_user
 from connector.wire import SendOutcome, SendRequest
@@ -76,6 +81,15 @@ class RepairDesk:
         """Send the only follow-up again."""
         [result] = await resend(self.context, OPERATOR, [(await self.row()).id], channel=channel)
         return result
+
+    async def report(self, channel: str) -> None:
+        """Let the provider report that the first message of the only follow-up arrived."""
+        report = DeliveryReport(f"{(await self.row()).id}.{channel}", None, arrived=True)
+
+        async def apply(tx: Transaction, catalogue: Catalogue) -> bool:
+            return await apply_delivery_report(tx, catalogue, self.context.intake, report, retention=timedelta(days=90))
+
+        await with_current_catalogue(self.context.database, self.context.cache, "default", apply)
 
     async def act(
         self, verb: Any, *, to: Any = None, limit: int = 500, after: str | None = None, **criteria: Any

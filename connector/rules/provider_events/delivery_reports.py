@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
+from connector.rules.sending.resolving import NOT_SENT
 
 UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
 """States of a message that a report may settle."""
+
+
+def may_be_settled(message: DeliveryRecord) -> bool:
+    """Return whether a report may settle a message; what an operator settled as not sent, it corrects."""
+    return message.state in UNSETTLED or _is_not_sent_by_operator(message)
+
+
+def _is_not_sent_by_operator(message: DeliveryRecord) -> bool:
+    return message.state is DeliveryState.FAILED and message.fault == NOT_SENT
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,10 @@ def decide_report(
         is_received: whether the log has the message's `receive_*` interaction.
         now: the time of receipt, UTC.
     """
-    is_accepted = message.state in (DeliveryState.CLAIMED, DeliveryState.UNKNOWN) or (
-        message.state is DeliveryState.OPEN and follow_up_is_open
+    is_accepted = (
+        message.state in (DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
+        or (message.state is DeliveryState.OPEN and follow_up_is_open)
+        or _is_not_sent_by_operator(message)
     )
     dispatched_at = message.claimed_at or (now if is_accepted else None)
     is_sent = is_accepted or message.state is DeliveryState.SENT
