@@ -12,9 +12,10 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from connector.health import probe as probe_module
-from connector.health.checks import CheckName, CheckStatus, is_polled
+from connector.health.checks import CheckName, CheckStatus
 from connector.health.database_facts import channels_in_use
 from connector.health.facts import NO_PROVIDER, TemporalFacts
+from connector.health.polling import is_polled
 from connector.health.probe import Probe
 from connector.health.readiness import Readiness
 from connector.health.temporal_facts import load_temporal_facts
