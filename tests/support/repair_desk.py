@@ -12,9 +12,14 @@ from temporalio.testing import ActivityEnvironment
 from activities.send import Sender
 from connector.app.context import AppContext, build_context
 from connector.channels.protocol import Accepted
+from connector.provider_events.delivery_reports import apply_delivery_report
+from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.users import User
+from connector.rules.provider_events.delivery_reports import DeliveryReport
 from connector.settings.application import Settings
+from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, receipts
 from connector.store.users.descriptions import save_user
 from connector.wire import SendOutcome, SendRequest
@@ -71,6 +76,16 @@ class RepairDesk:
         row = await self.row()
         sent = verdict == "sent"
         return await resolve(self.context, OPERATOR, row.id, was_sent=sent, channel=channel, note=note)
+
+    async def report(self, channel: str) -> None:
+        """Report, as its provider, that the first message of the only follow-up on this channel arrived."""
+        report = DeliveryReport(f"{(await self.row()).id}.{channel}", None, arrived=True)
+
+        async def act(tx: Transaction, catalogue: Catalogue) -> bool:
+            intake, retention = self.context.intake, self.context.settings.retention
+            return await apply_delivery_report(tx, catalogue, intake, report, retention=retention)
+
+        await with_current_catalogue(self.context.database, self.context.cache, "default", act)
 
     async def resend(self, channel: str | None = None) -> ResendResult:
         """Send the only follow-up again."""

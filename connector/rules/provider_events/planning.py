@@ -22,7 +22,7 @@ from connector.rules.provider_events.attribution import (
     attribute,
 )
 from connector.rules.provider_events.classification import Visit
-from connector.rules.provider_events.delivery_reports import UNSETTLED, DeliveryReport
+from connector.rules.provider_events.delivery_reports import DeliveryReport, may_be_settled
 from connector.rules.provider_events.effects import (
     UNDELIVERED,
     EventEffect,
@@ -247,7 +247,7 @@ def _users_of(event: _MatchedEvent, lookup: AttributionLookup) -> frozenset[str]
 def _report_of(event: _MatchedEvent) -> DeliveryReport | None:
     """Return the report, if the event may settle a message, or a text has arrived (M4)."""
     delivery, kind, is_sms = event.delivery, event.event.happened, event.event.channel == "sms"
-    if delivery is None or kind is EventKind.OTHER or not (delivery.state in UNSETTLED or _is_arrival(event)):
+    if delivery is None or kind is EventKind.OTHER or not (may_be_settled(delivery) or _is_arrival(event)):
         return None
     has_failed = is_sms and kind in UNDELIVERED
     arrived = False if has_failed else (_is_arrival(event) or not is_sms or None)

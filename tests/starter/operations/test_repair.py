@@ -68,6 +68,29 @@ async def test_unknown_message_that_was_not_sent(desk: RepairDesk) -> None:
     assert await desk.messages() == [("push", "failed"), ("push.2", "sent")]
 
 
+async def test_report_on_a_message_that_an_operator_called_not_sent(desk: RepairDesk) -> None:
+    """Guarantee 4: its provider knows better. It is sent and received, and it does not go out a second time."""
+    await desk.open(ONE)
+    await desk.lose("push")
+    await desk.resolve("not_sent")
+    await desk.report("push")
+    assert await desk.installation.outcomes() == [("e1", "sent", None)]
+    assert (await desk.messages(), await desk.received()) == ([("push", "sent")], [DISPATCHED])
+    assert (await desk.resend()).outcome == "refused"
+
+
+async def test_report_on_a_message_that_is_sent_again(desk: RepairDesk) -> None:
+    """Guarantee 4: the report does not touch the message that was sent again, whose own result counts."""
+    await desk.open(ONE)
+    await desk.lose("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    await desk.report("push")
+    await desk.attempt("push", when=now())
+    assert await desk.messages() == [("push", "failed"), ("push.2", "sent")]
+    assert await desk.installation.outcomes() == [("e1", "sent", None)]
+
+
 async def test_receipt_of_an_earlier_channel_stays(desk: RepairDesk) -> None:
     """W1: push went out, email is settled as not sent: the follow-up is sent, and received when push was."""
     await desk.open(TWO)
