@@ -37,7 +37,7 @@ lint: $(STAMP) ## check style, types and the direction of imports
 bench: $(STAMP) ## measure against bare baselines (make bench ARGS=--quick for a first look)
 	@$(BIN)/python -m bench.run $(ARGS)
 
-pages: $(STAMP) ## write the generated parts of the documents anew
+pages: $(STAMP) ## regenerate the generated parts of the documents
 	@$(BIN)/python -m tests.support.settings_page
 	@$(BIN)/python -m connector.app.log_events > docs/logs.md
 	@$(BIN)/python -m tests.support.metrics_docs
@@ -45,7 +45,7 @@ pages: $(STAMP) ## write the generated parts of the documents anew
 image: $(STAMP) ## execute the steps of deploy/Dockerfile as an unprivileged user, and start what they make
 	@$(BIN)/python -m tests.support.image_check $(ARGS)
 
-robots: $(STAMP) ## write the list of robots' user agents anew, from the newest public lists
+robots: $(STAMP) ## regenerate the list of robots' user agents from the newest public lists
 	@$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/robots crawler-user-agents crawlerdetect
 	@PYTHONPATH=$(VENV)/robots $(BIN)/python -m tests.support.robots_list
 

@@ -133,7 +133,7 @@ def test_campaigns_in_the_documents_are_definitions(document: str) -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """docs/settings.md is what the models generate; a line for each variable. `make pages` writes it anew."""
+    """docs/settings.md is what the models generate; a line for each variable. `make pages` regenerates it."""
     page = PAGE.read_text()
     assert generate_page(page) == page
     assert all(f"\n| `{one.variable}` |" in page for one in list_settings(Settings))

@@ -143,7 +143,7 @@ of Python's warnings and of crashes. Other commands write their notes and errors
 
 A fault has one line per kind in five minutes, not one per row: `left_out` says how many were not logged since the last.
 
-With [tracing](observability.md), `trace_id` leads from a line to its trace.
+With [tracing](tracing.md), `trace_id` leads from a line to its trace.
 
 Logs have no personal data: users appear by `user_key`, and an error by its type and its place in the code (`error`,
 `cause`, `at`), because its text may quote values; `pretty` shows the text, for development. `client` of

@@ -1,1 +1,1 @@
-"""The health of an installation: facts that are gathered with deadlines, and pure decisions about them."""
+"""The health of an installation: facts that are loaded within deadlines, and pure decisions about them."""

@@ -25,12 +25,12 @@ async def check_agreement(
             return _unknown(f"it cannot be checked because of `{needed}`")
     try:
         async with asyncio.timeout(timeout_seconds):
-            return judge_agreement(await compare(database, workspace, await link.client()))
+            return decide_agreement(await compare(database, workspace, await link.client()))
     except (TimeoutError, StoreUnavailable, TemporalUnavailable, RPCError):
         return _unknown(f"the comparison did not end within {timeout_seconds:g} seconds")
 
 
-def judge_agreement(found: Differences) -> Check:
+def decide_agreement(found: Differences) -> Check:
     """Return whether the two agree, and if not, how they differ and what mends that."""
     if found.count == 0:
         return Check(CheckName.AGREEMENT)

@@ -6,18 +6,15 @@ because `/readyz` needs no key; these are in `detail`, which logs and `connector
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from connector.health.facts import NO_PROVIDER, InstallationFacts, Poller, TaskQueueFacts, TemporalFacts
+from connector.health.facts import InstallationFacts
+from connector.health.polling import describe_unpolled, lacks_provider
 from connector.store.engine.outages import WRITE_REFUSALS
 from connector.store.engine.revision import find_revision_fault
 from connector.temporal.search_attributes import describe_missing, describe_wrong_types
-
-POLL_SECONDS = 60.0
-"""A worker polls if its last poll is not older. Temporal answers a poll after a minute at the latest, and the next
-follows at once."""
 
 
 class CheckName(StrEnum):
@@ -178,25 +175,10 @@ def check_outbox(facts: InstallationFacts) -> Check:
 
 def check_worker(facts: InstallationFacts) -> Check:
     """Check that a worker polls each task queue, and that Temporal gives tasks to its build."""
-    queues = facts.temporal.queues
-    if queues is None:
+    if facts.temporal.queues is None:
         return _unknown(CheckName.WORKER, CheckName.TEMPORAL)
-    idle = [queue for queue in queues if not is_polled(queue, facts.temporal.builds)]
-    if not idle:
-        return Check(CheckName.WORKER)
-    if builds := sorted({poller.build_id or "" for queue in idle for poller in queue.pollers if _is_recent(poller)}):
-        return _failed(CheckName.WORKER, Impact.SENDS, _describe_routing(facts.temporal, builds))
-    ages = [poller.seconds_ago for queue in idle for poller in queue.pollers]
-    if ages or len(idle) == len(queues):  # Temporal lists for minutes who has polled: workers stopped, or none ran
-        last = f"the last poll was {min(ages):.0f} s ago" if ages else "none has polled lately"
-        problem = (
-            f"no worker polls ({last}): start `connector worker` with the same TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE "
-            "and CONNECTOR_WORKSPACE"
-        )
-    else:
-        named = ", ".join(f"{queue.name} ({queue.kind})" for queue in idle[:3]) + (" …" if len(idle) > 3 else "")
-        problem = f"no worker polls {named}: restart the workers with this version of the program"
-    return _failed(CheckName.WORKER, Impact.SENDS, problem)
+    problem = describe_unpolled(facts.temporal, facts.temporal.queues)
+    return Check(CheckName.WORKER) if problem is None else _failed(CheckName.WORKER, Impact.SENDS, problem)
 
 
 def check_workflow_tasks(facts: InstallationFacts) -> Check:
@@ -222,7 +204,7 @@ def check_providers(facts: InstallationFacts) -> Check:
     if channels is None:
         return _unknown(name, _what_hides_rows(facts))
     lacking = {channel for channel, fault in facts.database.retried if fault == "no_provider"}
-    lacking |= {queue.channel for queue in queues or () if queue.channel and _lacks_provider(queue)}
+    lacking |= {queue.channel for queue in queues or () if queue.channel and lacks_provider(queue)}
     lacking &= set(channels)
     if lacking:
         named = ", ".join(sorted(lacking))
@@ -294,34 +276,6 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
 
 def _what_hides_rows(facts: InstallationFacts) -> CheckName:
     return CheckName.TABLES if check_database(facts).status is CheckStatus.OK else CheckName.DATABASE
-
-
-def is_polled(queue: TaskQueueFacts, builds: Collection[str | None] = (None,)) -> bool:
-    """Return whether a worker of one of these builds polls the queue, by its last poll."""
-    return any(_is_recent(poller) and poller.build_id in builds for poller in queue.pollers)
-
-
-def _is_recent(poller: Poller) -> bool:
-    return poller.seconds_ago <= POLL_SECONDS
-
-
-def _describe_routing(temporal: TemporalFacts, polling: Sequence[str]) -> str:
-    """Describe workers that poll and get no tasks, because of the build that is current; '' has no build id."""
-    command = f"temporal worker deployment set-current-version --deployment-name {temporal.deployment}"
-    target = f"--build-id {polling[-1]}" if polling[-1] else "--unversioned"
-    return (
-        f"only workers {_name_builds(polling)} poll, and Temporal gives tasks only to workers "
-        f"{_name_builds(temporal.builds)}, so that everything waits: `{command} {target}`, or start such workers "
-        "(CONNECTOR_BUILD_ID)"
-    )
-
-
-def _name_builds(builds: Iterable[str | None]) -> str:
-    return " and ".join(sorted(f"of build {build}" if build else "without a build id" for build in builds))
-
-
-def _lacks_provider(queue: TaskQueueFacts) -> bool:
-    return any(poller.identity.endswith(NO_PROVIDER) and poller.seconds_ago <= POLL_SECONDS for poller in queue.pollers)
 
 
 def _failed(name: CheckName, impact: Impact, problem: str, detail: str | None = None) -> Check:

@@ -1,4 +1,4 @@
-"""Gathers the facts about the database, in one short transaction."""
+"""The facts about the database, loaded in one short transaction."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TRANSACTION_SECONDS = 1.5
 
 
 class DatabaseProbe:
-    """Gathers the facts of one process's database.
+    """Loads the facts of one process's database.
 
     Args:
         cache: the catalogue of the process, which says what live campaigns use.
@@ -42,7 +42,7 @@ class DatabaseProbe:
         self._database, self._cache, self._workspace = database, cache, workspace
         self._channels: tuple[int, Mapping[str, Sequence[str]]] | None = None
 
-    async def gather(self, timeout_seconds: float) -> DatabaseFacts:
+    async def load(self, timeout_seconds: float) -> DatabaseFacts:
         """Return the facts; an outage is a fact. Raises nothing that an outage causes."""
         try:
             async with asyncio.timeout(timeout_seconds):

@@ -1,4 +1,4 @@
-"""Gathers the facts of an installation for any number of probes: one gathering at a time, the slow facts seldom."""
+"""The readiness of an installation for any number of probes, which share one load of the facts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connector.health.checks import CheckName
 from connector.health.database_facts import DatabaseProbe
 from connector.health.facts import DatabaseFacts, InstallationFacts, OutboxFacts, TemporalFacts
 from connector.health.readiness import Readiness
-from connector.health.temporal_facts import gather_temporal_facts
+from connector.health.temporal_facts import load_temporal_facts
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.store.engine.revision import NEWEST_REVISION
@@ -51,20 +51,20 @@ class Probe:
         self._kept_until = 0.0
 
     async def read(self) -> Readiness:
-        """Return the readiness within about three seconds. Callers share a gathering that is under way."""
+        """Return the readiness within about three seconds. Callers share a load that is in progress."""
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._read(PROBE_SECONDS))
         return await asyncio.shield(self._running)
 
-    async def read_anew(self, timeout_seconds: float) -> Readiness:
-        """Return the readiness by facts that are gathered now, with another bound on the time."""
+    async def read_now(self, timeout_seconds: float) -> Readiness:
+        """Return the readiness by facts that are loaded now, within another deadline."""
         self._kept = None
         return await self._read(timeout_seconds)
 
     async def _read(self, timeout_seconds: float) -> Readiness:
         is_kept = self._kept is not None and self._clock() < self._kept_until
         database, temporal = await asyncio.gather(
-            self._database.gather(timeout_seconds), self._gather_temporal(timeout_seconds, is_kept=is_kept)
+            self._database.load(timeout_seconds), self._load_temporal(timeout_seconds, is_kept=is_kept)
         )
         outbox = OutboxFacts(self._refusal()) if self._refusal is not None else None
         facts = InstallationFacts(database, temporal, EXPECTED_ATTRIBUTES, NEWEST_REVISION, outbox)
@@ -75,9 +75,9 @@ class Probe:
             self._kept_until = self._clock() + (_KEEP_SECONDS if is_good else _KEEP_PROBLEMS_SECONDS)
         return readiness
 
-    async def _gather_temporal(self, timeout_seconds: float, *, is_kept: bool) -> TemporalFacts:
+    async def _load_temporal(self, timeout_seconds: float, *, is_kept: bool) -> TemporalFacts:
         if self._kept is None or not is_kept:
-            self._kept = await gather_temporal_facts(self._temporal, self._workspace, timeout_seconds)
+            self._kept = await load_temporal_facts(self._temporal, self._workspace, timeout_seconds)
         return self._kept
 
 
@@ -85,7 +85,7 @@ async def examine_without_database(
     database: DatabaseFacts, temporal: TemporalLink, workspace: str, timeout_seconds: float
 ) -> Readiness:
     """Return the readiness if the facts of the database are known without opening it: its folder is missing."""
-    found = await gather_temporal_facts(temporal, workspace, timeout_seconds)
+    found = await load_temporal_facts(temporal, workspace, timeout_seconds)
     return Readiness.of(InstallationFacts(database, found, EXPECTED_ATTRIBUTES, NEWEST_REVISION))
 
 

@@ -1,4 +1,4 @@
-"""Gathers the facts about Temporal: the namespace, its search attributes, who polls, and whose tasks fail."""
+"""The facts about Temporal: the namespace, its search attributes, who polls, and whose tasks fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from connector.temporal.versions import build_of, deployment_name, find_builds_w
 _T = TypeVar("_T")
 
 
-async def gather_temporal_facts(link: TemporalLink, workspace: str, timeout_seconds: float) -> TemporalFacts:
+async def load_temporal_facts(link: TemporalLink, workspace: str, timeout_seconds: float) -> TemporalFacts:
     """Return the facts within the timeout; that Temporal does not answer is a fact."""
     try:
         async with asyncio.timeout(timeout_seconds):

@@ -34,17 +34,12 @@ async def apply_delivery_report(
     message = await _lock_message(tx, report)
     if message is None or (message.claimed_at is not None and message.claimed_at < tx.now - retention):
         return False
+    if message.state is DeliveryState.FAILED and may_be_settled(message) and await _was_resent(tx, message):
+        return False
     follow_up = await load_follow_up(tx, message.follow_up_id) if may_be_settled(message) else None
     is_received = await _is_received(tx, message) if report.arrived or report.fault else False
     is_open = follow_up is not None and follow_up.is_open
-    changes = decide_report(
-        message,
-        report,
-        follow_up_is_open=is_open,
-        is_received=is_received,
-        now=tx.now,
-        is_sent_again=message.state is DeliveryState.FAILED and await _is_sent_again(tx, message),
-    )
+    changes = decide_report(message, report, follow_up_is_open=is_open, is_received=is_received, now=tx.now)
     if changes.accepted_at is not None:
         await mark_accepted(tx, message.id, report.provider_id, claimed_at=changes.accepted_at, now=tx.now)
         if follow_up is not None:
@@ -69,12 +64,13 @@ async def _lock_message(tx: Transaction, report: DeliveryReport) -> DeliveryReco
     return message if message is not None and report.is_about(message) else None
 
 
+async def _was_resent(tx: Transaction, message: DeliveryRecord) -> bool:
+    """Return whether a newer delivery of the message's channel decides what becomes of its follow-up."""
+    return (await load_deliveries(tx, message.follow_up_id))[message.channel].id != message.id
+
+
 async def _is_received(tx: Transaction, message: DeliveryRecord) -> bool:
     return message.claimed_at is not None and await is_logged(tx, message.user_key, receive_id(message.id))
-
-
-async def _is_sent_again(tx: Transaction, message: DeliveryRecord) -> bool:
-    return (await load_deliveries(tx, message.follow_up_id))[message.channel].id != message.id
 
 
 async def _settle_follow_up(tx: Transaction, follow_up: FollowUp, message: DeliveryRecord, sent_at: datetime) -> None:

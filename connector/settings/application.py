@@ -79,7 +79,7 @@ class Settings(Section):
     )
     otlp_endpoint: OtlpEndpoint | None = setting(
         None,
-        "the collector that receives traces, see [tracing](observability.md)",
+        "the collector that receives traces, see [tracing](tracing.md)",
         form="`http://HOST:4318`",
         default_text="no traces",
         read_by="API, worker",

@@ -39,8 +39,8 @@ def setting(default: Any, description: str, **facts: Any) -> Any:
             a wrong value, because a secret is easily written in its place. The others are constraints of pydantic.
     """
     names = ("form", "default_text", "read_by", "hidden")
-    told = {name: facts.pop(name) for name in names if name in facts}
-    return Field(default=default, description=description, json_schema_extra=told, **facts)
+    extra = {name: facts.pop(name) for name in names if name in facts}
+    return Field(default=default, description=description, json_schema_extra=extra, **facts)
 
 
 class Section(BaseSettings):

@@ -39,7 +39,7 @@ class Setting:
         return is_secret(self.field.annotation)
 
     def fact(self, name: str) -> Any:
-        """Return what `setting()` was told beside the constraints; None if it was not."""
+        """Return a fact of `setting()` that is no constraint; None if it was not given."""
         facts = self.field.json_schema_extra
         return facts.get(name) if isinstance(facts, dict) else None
 

@@ -1,4 +1,4 @@
-"""User agents of known programs, from the public lists in `crawlers.txt`; `make robots` writes it anew."""
+"""User agents of known programs, from the public lists in `crawlers.txt`; `make robots` regenerates it."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ async def _examine(settings: Settings) -> Readiness:
         return replace(found, checks=[*found.checks, Check(CheckName.AGREEMENT, CheckStatus.UNKNOWN, unknown)])
     async with open_context(settings) as context:
         probe = Probe(context.database, context.cache, context.workspace, context.temporal)
-        found = await probe.read_anew(_TIMEOUT_SECONDS)
+        found = await probe.read_now(_TIMEOUT_SECONDS)
         agreement = await check_agreement(
             context.database, context.workspace, context.temporal, found, _COMPARISON_SECONDS
         )

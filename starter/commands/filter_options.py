@@ -21,9 +21,11 @@ ReasonFilterOption = Annotated[Reason | None, typer.Option("--reason", help="Onl
 ChannelOption = Annotated[ChannelName | None, typer.Option(help="Only on this channel.")]
 SinceOption = Annotated[
     str | None,
-    typer.Option(help="Ended, or if open waiting, until this time or later; with its zone, like 2026-03-02T09:00:00Z."),
+    typer.Option(
+        help="Ended since this time; if open, waiting until it or later. With its zone: 2026-03-02T09:00:00Z."
+    ),
 ]
-UntilOption = Annotated[str | None, typer.Option(help="Ended, or if open waiting, until before this time.")]
+UntilOption = Annotated[str | None, typer.Option(help="Ended before this time; if open, waiting until before it.")]
 
 
 def parse_criteria(

@@ -42,7 +42,7 @@ class Settled:
 
 @dataclass(frozen=True)
 class ResendResult:
-    """What becomes of one follow-up that was to be sent again.
+    """The result of `resend` for one follow-up.
 
     Args:
         outcome: `resent`: it waits again; `unchanged`: it does so already; `refused`: it stays as it is, because of

@@ -74,7 +74,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 
 async def test_many_scrapes_are_one_set_of_queries(sqlite_database: Database) -> None:
-    """Within ten seconds, however many come at once; then they are asked anew."""
+    """Within ten seconds, however many come at once; then they are queried again."""
     context = build_context(Settings(), sqlite_database)
     seconds = [0.0]
     context.gauges._clock = lambda: seconds[0]

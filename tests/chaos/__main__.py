@@ -1,4 +1,4 @@
-"""Run a kill campaign on PostgreSQL, and print what came of it.
+"""Run a kill campaign on PostgreSQL, and print its result.
 
 Usage: python -m tests.chaos [--minutes M] [--faults N] [--seed N] [--pause S] [--reporters N]
        [--restores] [--keep FOLDER]

@@ -19,7 +19,7 @@ from tests.chaos.load import Load, campaigns
 from tests.chaos.oracle import differences
 from tests.chaos.records import Records, load_records
 from tests.chaos.system import WORKSPACE, System, run_system
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.verdict import Verdict, evaluate
 from tests.parity.stored import load_outcomes
 
 _PROGRESS_SECONDS = 10
@@ -86,7 +86,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         produced = await load_outcomes(system.database, WORKSPACE, (), [])
         say("comparing with simulate")
         different = differences(produced, records, campaigns(system.hook))
-        verdict = judge(
+        verdict = evaluate(
             records,
             accepted=load.accepted,
             received=system.receiver.accepted,

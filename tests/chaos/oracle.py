@@ -1,6 +1,6 @@
 """The oracle: `simulate` over what the store recorded, with every message claimed and its result recorded when it was.
 
-Faults delay claims, lose results and close workflows; whether that was right is judged elsewhere. Given these facts of
+Faults delay claims, lose results and close workflows; `verdict` says whether that was right. Given these facts of
 each follow-up, its outcome must be what `simulate` decides: which interaction triggered or cancelled it, what was
 refused and why, and what went out. In `simulate` a claim has its result at once; here it has it when production
 recorded it, because until then the message is being sent, and a further trigger is refused as `already_waiting`.
@@ -86,14 +86,19 @@ class _Oracle:
         heapq.heapify(self._events)
         while True:
             due_at = self._world.next_at()
-            if self._events and (due_at is None or self._events[0].at < due_at):
+            if self._events and (due_at is None or self._comes_first(self._events[0].at, due_at)):
                 event = heapq.heappop(self._events)
-                self.simulation.run_to(event.at)
+                if event.at > self._world.clock:
+                    self.simulation.run_to(event.at)
                 event.act()
             elif due_at is not None:
                 self.simulation.run_to(due_at)
             else:
                 return
+
+    def _comes_first(self, at: datetime, due_at: datetime) -> bool:
+        """Return whether an event comes before what is due; of one request, nothing is due before all was evaluated."""
+        return at < due_at or at <= self._world.clock
 
     def _recorded_events(self) -> Iterator[_Event]:
         for entry in self._records.reported:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.faults import Interval
 from tests.chaos.records import Records
-from tests.chaos.verdict import Verdict, judge
+from tests.chaos.verdict import Verdict, evaluate
 from tests.support.builders import BASE
 
 LATER = BASE + timedelta(seconds=9)
@@ -62,7 +62,7 @@ def test_findings(case: Case) -> None:
         recorded_at={},
     )
     facts = {"accepted": (), "unanswered": (), "terminated": (), "intervals": (), "differences": (), **case.facts}
-    verdict = judge(records, received=case.received, **facts)
+    verdict = evaluate(records, received=case.received, **facts)
     assert _findings(verdict) == case.finding
     assert verdict.is_clean is (not case.finding)
 

@@ -33,7 +33,7 @@ class Verdict:
         return not (self.lost or self.twice or self.wrong)
 
 
-def judge(
+def evaluate(
     records: Records,
     *,
     accepted: Collection[str],
@@ -58,14 +58,16 @@ def judge(
     verdict.lost += [f"{id} was acknowledged and is not in the log" for id in sorted(set(accepted) - logged)]
     verdict.twice += [f"{key} was received {count} times" for key, count in received.items() if count > 1]
     for _, row in records.rows:
-        _judge_follow_up(verdict, row, records.deliveries.get(row["id"]), received, unanswered, terminated, intervals)
+        _evaluate_follow_up(
+            verdict, row, records.deliveries.get(row["id"]), received, unanswered, terminated, intervals
+        )
     known = {delivery["id"] for delivery in records.deliveries.values()}
     verdict.wrong += [f"{key} was received, and is no delivery" for key in received if key not in known]
     verdict.wrong += [f"production (-) and simulate (+) differ: {line}" for line in differences]
     return verdict
 
 
-def _judge_follow_up(
+def _evaluate_follow_up(
     verdict: Verdict,
     row: Row,
     delivery: Row | None,
@@ -84,7 +86,7 @@ def _judge_follow_up(
         if not arrived:
             verdict.lost.append(f"{name} counts as sent, and was not received")
     elif reason == "send_unknown":
-        _judge_unknown(verdict, name, delivery, arrived, unanswered, intervals)
+        _evaluate_unknown(verdict, name, delivery, arrived, unanswered, intervals)
     elif arrived:
         verdict.wrong.append(f"{name} is {state} ({reason}), and was received")
     elif reason == "cancelled_by_operator":
@@ -94,10 +96,10 @@ def _judge_follow_up(
     else:
         verdict.classes[f"{state}, {reason}"] += 1
     if delivery is not None and delivery["claimed_at"] is not None and state == "sent":
-        _judge_lateness(verdict, name, row["due_at"], delivery["claimed_at"], row["created_at"])
+        _evaluate_lateness(verdict, name, row["due_at"], delivery["claimed_at"], row["created_at"])
 
 
-def _judge_unknown(
+def _evaluate_unknown(
     verdict: Verdict,
     name: str,
     delivery: Row | None,
@@ -122,7 +124,7 @@ def _fault_at(delivery: Row, intervals: Sequence[Interval]) -> str | None:
     return next((one.kind for one in intervals if one.began_at <= last and one.ended_at >= first), None)
 
 
-def _judge_lateness(verdict: Verdict, name: str, due: datetime, claimed: datetime, created: datetime) -> None:
+def _evaluate_lateness(verdict: Verdict, name: str, due: datetime, claimed: datetime, created: datetime) -> None:
     late = claimed - max(due, created)
     if claimed < due:
         verdict.wrong.append(f"{name} was claimed {-late} before it was due")

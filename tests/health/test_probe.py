@@ -1,4 +1,4 @@
-"""The probe: one gathering however many callers, within its deadline, and Temporal's answers used again for a while."""
+"""The probe: one load however many callers, within its deadline, and Temporal's answers used again for a while."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from connector.health import probe as probe_module
-from connector.health.checks import CheckName, CheckStatus, is_polled
+from connector.health.checks import CheckName, CheckStatus
 from connector.health.database_facts import channels_in_use
 from connector.health.facts import NO_PROVIDER, TemporalFacts
+from connector.health.polling import is_polled
 from connector.health.probe import Probe
 from connector.health.readiness import Readiness
-from connector.health.temporal_facts import gather_temporal_facts
+from connector.health.temporal_facts import load_temporal_facts
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.temporal.client import TemporalLink, TemporalUnavailable
@@ -47,7 +48,7 @@ def status_of(found: Readiness, name: CheckName) -> CheckStatus:
     return next(check.status for check in found.checks if check.name is name)
 
 
-async def test_probes_share_a_gathering(sqlite_database: Database) -> None:
+async def test_probes_share_a_load(sqlite_database: Database) -> None:
     """A hundred probes at once cost what one costs; Temporal is asked again after a second, because it was away."""
     clock, link = Clock(), AwayLink()
     probe = Probe(sqlite_database, CatalogueCache(), "default", link, clock=clock)
@@ -64,7 +65,7 @@ async def test_probes_share_a_gathering(sqlite_database: Database) -> None:
 
 
 async def test_a_caller_that_goes_leaves_the_others_their_result(sqlite_database: Database) -> None:
-    """A probe whose client has hung up does not end the gathering that others wait for."""
+    """A probe whose client has hung up does not end the load that others wait for."""
     probe = Probe(sqlite_database, CatalogueCache(), "default", AwayLink())
     hasty, patient = asyncio.create_task(probe.read()), asyncio.create_task(probe.read())
     await asyncio.sleep(0)
@@ -102,7 +103,7 @@ async def test_a_worker_without_a_provider_says_so(
     link = TemporalLink(environment.client)
 
     async def polled() -> TemporalFacts | None:
-        found = await gather_temporal_facts(link, workspace.name, 30)
+        found = await load_temporal_facts(link, workspace.name, 30)
         return found if found.queues and all(is_polled(queue) for queue in found.queues) else None
 
     async with working(environment, settings):

@@ -12,7 +12,6 @@ from connector.rules.provider_events.delivery_reports import (
     decide_report,
 )
 from connector.rules.sending.deliveries import DeliveryState
-from connector.rules.sending.resolving import NOT_SENT
 from tests.support.builders import delivery_record
 
 S = DeliveryState
@@ -36,8 +35,6 @@ NOTHING = (None, None, False, None)
         ("sms", S.SENT, "twilio_30003", False, False, "twilio_30003", NOTHING),
         ("sms", S.SENT, None, False, False, "twilio_30003", (None, None, False, "twilio_30003")),
         ("sms", S.FAILED, "refused", False, False, "twilio_30003", NOTHING),
-        ("sms", S.FAILED, NOT_SENT, False, True, None, (CLAIMED, NOW, False, None)),
-        ("sms", S.FAILED, NOT_SENT, False, False, "twilio_30003", (CLAIMED, None, False, "twilio_30003")),
     ],
 )
 def test_a_report_changes(

@@ -113,12 +113,12 @@ async def test_a_missing_privilege_is_one_sentence(server: PostgreSQL, port: int
     with pytest.raises(StoreUnavailable, match="permission denied for table alembic_version"):
         async with shop.read("default") as tx:
             await tx.execute(text("SELECT version_num FROM alembic_version"))
-    found = await Probe(shop, CatalogueCache(), "default", TemporalLink()).read_anew(10)
+    found = await Probe(shop, CatalogueCache(), "default", TemporalLink()).read_now(10)
     await shop.close()
     assert found.outage is Outage.DENIED
     server.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO app", name="shop")
     shop = Database.open(f"{url}/shop")
-    found = await Probe(shop, CatalogueCache(), "default", TemporalLink()).read_anew(10)
+    found = await Probe(shop, CatalogueCache(), "default", TemporalLink()).read_now(10)
     await shop.close()
     writable = next(check for check in found.failed if check.name is CheckName.WRITABLE)
     assert "GRANT it SELECT, INSERT" in str(writable.problem)

@@ -1,4 +1,4 @@
-"""The tables of docs/metrics.md, made of the definitions: `python -m tests.support.metrics_docs` writes them anew."""
+"""The tables of docs/metrics.md, made of the definitions: `python -m tests.support.metrics_docs` regenerates them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def described() -> list[Described]:
 
 
 def render_page() -> str:
-    """Return the page as it is, with its tables written anew."""
+    """Return the page with its tables regenerated."""
     tables = {
         "installation": _table(_facts()),
         "process": _table(_defined_in(metrics)),

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -77,20 +77,19 @@ class RepairDesk:
         sent = verdict == "sent"
         return await resolve(self.context, OPERATOR, row.id, was_sent=sent, channel=channel, note=note)
 
-    async def report(self, channel: str) -> None:
-        """Report, as its provider, that the first message of the only follow-up on this channel arrived."""
-        report = DeliveryReport(f"{(await self.row()).id}.{channel}", None, arrived=True)
-
-        async def act(tx: Transaction, catalogue: Catalogue) -> bool:
-            intake, retention = self.context.intake, self.context.settings.retention
-            return await apply_delivery_report(tx, catalogue, intake, report, retention=retention)
-
-        await with_current_catalogue(self.context.database, self.context.cache, "default", act)
-
     async def resend(self, channel: str | None = None) -> ResendResult:
         """Send the only follow-up again."""
         [result] = await resend(self.context, OPERATOR, [(await self.row()).id], channel=channel)
         return result
+
+    async def report(self, channel: str) -> None:
+        """Let the provider report that the first message of the only follow-up arrived."""
+        report = DeliveryReport(f"{(await self.row()).id}.{channel}", None, arrived=True)
+
+        async def apply(tx: Transaction, catalogue: Catalogue) -> bool:
+            return await apply_delivery_report(tx, catalogue, self.context.intake, report, retention=timedelta(days=90))
+
+        await with_current_catalogue(self.context.database, self.context.cache, "default", apply)
 
     async def act(
         self, verb: Any, *, to: Any = None, limit: int = 500, after: str | None = None, **criteria: Any

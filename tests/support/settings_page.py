@@ -24,7 +24,7 @@ _HEAD = "| variable | value | default | description | read by |\n|---|---|---|--
 
 
 def generate_page(page: str) -> str:
-    """Return the page with its generated part anew."""
+    """Return the page with its generated part regenerated."""
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     return before + BEGIN + "".join(_sections()) + END + after

@@ -74,7 +74,7 @@ async def test_a_fresh_namespace(sqlite_database: Database, fresh_namespace: Cli
         running = asyncio.create_task(outbox.run(stopped))
         try:
             await until(lambda: outbox.refusal is not None)
-            failed = {check.name: check.problem for check in (await probe.read_anew(60)).failed}
+            failed = {check.name: check.problem for check in (await probe.read_now(60)).failed}
             assert {CheckName.OUTBOX, CheckName.SEARCH_ATTRIBUTES, CheckName.WORKER} <= set(failed)
             assert "CampaignId (Keyword)" in str(failed[CheckName.SEARCH_ATTRIBUTES])
             assert "run `connector setup`" in str(failed[CheckName.SEARCH_ATTRIBUTES])
@@ -113,5 +113,5 @@ async def test_a_rest_ends_when_another_process_has_started_everything(
 
 async def is_ok(probe: Probe, name: CheckName) -> bool:
     """Return whether a check is ok by facts of now."""
-    found = await probe.read_anew(60)
+    found = await probe.read_now(60)
     return any(check.name is name and check.status is CheckStatus.OK for check in found.checks)

@@ -18,7 +18,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import WorkflowEnvironment
 
 from connector import names
-from connector.health.agreement import judge_agreement
+from connector.health.agreement import decide_agreement
 from connector.ingest.intake import Intake
 from connector.rules.model.users import User
 from connector.store.catalogue.cache import CatalogueCache
@@ -200,7 +200,7 @@ async def test_an_older_store(desk: Desk) -> None:
             return found == {"a": "closed", "b": "closed", "e": "unknown"}
 
         await until(differ, "the differences of the older store")
-        check = judge_agreement(desk.found)
+        check = decide_agreement(desk.found)
         assert "2 wait although their workflows have ended, 1 are not in the database" in (check.problem or "")
         assert await desk.mend() == 2
         assert await desk.states() == {"a": "sent", "b": "excepted", "c": "waiting"}
@@ -231,7 +231,7 @@ async def test_an_older_temporal(desk: Desk) -> None:
             return {users[id]: kind for id, kind in (await desk.compare()).items()} == {"c": "lost", "a": "ended"}
 
         await until(differ, "the differences of the older Temporal")
-        check = judge_agreement(desk.found)
+        check = decide_agreement(desk.found)
         assert "1 wait without a workflow, 1 have ended although" in (check.problem or "")
         assert await desk.mend() == 1
         await desk.trigger("c")

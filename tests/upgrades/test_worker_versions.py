@@ -141,7 +141,7 @@ async def test_every_worker_of_a_process_has_the_build_id(
     probe = Probe(sqlite_database, CatalogueCache(workspace), workspace, TemporalLink(environment.client))
 
     async def complains() -> str | None:
-        [check] = [one for one in (await probe.read_anew(30.0)).checks if one.name is CheckName.WORKER]
+        [check] = [one for one in (await probe.read_now(30.0)).checks if one.name is CheckName.WORKER]
         return check.problem if "build id" in (check.problem or "") else None
 
     with capture_logs() as logs:

@@ -1,9 +1,8 @@
 """Delivery reports: what a provider's report changes of a message of ours. Repeating a report changes nothing.
 
 A report makes the `receive_*` interaction of its channel (M4). It also settles a message whose result was lost: a
-provider that reports on a message has accepted it (guarantee 4), even if an operator said that it was not sent. An
-email counts as received when it was handed to its provider, whatever happens later; a text when its carrier reports it
-delivered.
+provider that reports on a message has accepted it (guarantee 4). An email counts as received when it was handed to its
+provider, whatever happens later; a text when its carrier reports it delivered.
 """
 
 from __future__ import annotations
@@ -14,7 +13,17 @@ from datetime import datetime
 from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
 from connector.rules.sending.resolving import NOT_SENT
 
-_UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
+UNSETTLED = (DeliveryState.OPEN, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
+"""States of a message that a report may settle."""
+
+
+def may_be_settled(message: DeliveryRecord) -> bool:
+    """Return whether a report may settle a message; what an operator settled as not sent, it corrects."""
+    return message.state in UNSETTLED or _is_not_sent_by_operator(message)
+
+
+def _is_not_sent_by_operator(message: DeliveryRecord) -> bool:
+    return message.state is DeliveryState.FAILED and message.fault == NOT_SENT
 
 
 @dataclass(frozen=True)
@@ -37,15 +46,6 @@ class DeliveryReport:
         return not self.provider_id or message.provider_id in (None, self.provider_id)
 
 
-def may_be_settled(message: DeliveryRecord) -> bool:
-    """Return whether a report may settle the message: its provider knows better than an operator what was sent."""
-    return message.state in _UNSETTLED or _is_called_not_sent(message)
-
-
-def _is_called_not_sent(message: DeliveryRecord) -> bool:
-    return message.state is DeliveryState.FAILED and message.fault == NOT_SENT
-
-
 @dataclass(frozen=True)
 class ReportChanges:
     """The changes of a report.
@@ -64,13 +64,7 @@ class ReportChanges:
 
 
 def decide_report(
-    message: DeliveryRecord,
-    report: DeliveryReport,
-    *,
-    follow_up_is_open: bool,
-    is_received: bool,
-    now: datetime,
-    is_sent_again: bool = False,
+    message: DeliveryRecord, report: DeliveryReport, *, follow_up_is_open: bool, is_received: bool, now: datetime
 ) -> ReportChanges:
     """Decide what a report changes.
 
@@ -78,12 +72,11 @@ def decide_report(
         follow_up_is_open: whether the message's follow-up has not ended.
         is_received: whether the log has the message's `receive_*` interaction.
         now: the time of receipt, UTC.
-        is_sent_again: whether an operator had the message sent again, as another delivery.
     """
     is_accepted = (
         message.state in (DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
-        or (_is_called_not_sent(message) and not is_sent_again)
         or (message.state is DeliveryState.OPEN and follow_up_is_open)
+        or _is_not_sent_by_operator(message)
     )
     dispatched_at = message.claimed_at or (now if is_accepted else None)
     is_sent = is_accepted or message.state is DeliveryState.SENT

@@ -1,4 +1,4 @@
-"""Send messages again that failed: which of them may go, judged by the due-time list as of now (guarantee 4, W1 to W4).
+"""Send messages again that failed: the due-time list decides as of now which may go (guarantee 4, W1 to W4).
 
 A follow-up that is sent again waits once more, with a delivery of its own for each message, until it is claimed. So
 exceptions, stops and triggers find it as any other, and its provider does not take the message for a repetition.
@@ -89,7 +89,7 @@ def decide_resend(
     forbidden = _forbid(facts, catalogue)
     if forbidden is not None:
         return forbidden
-    return _judge(facts, found, catalogue, now)
+    return _evaluate(facts, found, catalogue, now)
 
 
 def _find_failed(facts: ResendFacts, channel: str | None) -> Sequence[str] | ResendRefused:
@@ -127,7 +127,9 @@ def _forbid(facts: ResendFacts, catalogue: Catalogue) -> ResendRefused | None:
     return ResendRefused(why, Reason.EXCEPTION)
 
 
-def _judge(facts: ResendFacts, channels: Sequence[str], catalogue: Catalogue, now: datetime) -> Resend | ResendRefused:
+def _evaluate(
+    facts: ResendFacts, channels: Sequence[str], catalogue: Catalogue, now: datetime
+) -> Resend | ResendRefused:
     """Evaluate the due-time list for each message that failed."""
     follow_up = facts.follow_up
     number = follow_up.resends + 1

@@ -1,7 +1,7 @@
 """One run of the cleanup: what is past goes, table by table, in transactions so short that ingest hardly notices.
 
-What is past is evaluated anew in each transaction, with the catalogue and the database's clock of that moment, so a run
-that was killed is simply continued by the next one.
+Each transaction decides again what is past, by the catalogue and the database's clock of that moment, so the next run
+continues one that was killed.
 """
 
 from __future__ import annotations
