@@ -24,7 +24,7 @@ from connector.store.engine.partitions import ensure_partitions
 from connector.store.tables import interactions
 
 _DAYS = 10
-"""Over so many past days the rows are spread: on PostgreSQL each has a partition."""
+"""The number of past days over which the rows are spread: on PostgreSQL each has a partition."""
 _ROWS_PER_INSERT = 5_000
 _CONNECTIONS, _ITEMS, _PAUSE_SECONDS = 4, 20, 0.1
 

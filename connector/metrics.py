@@ -1,4 +1,4 @@
-"""What every process counts and measures, for Prometheus; docs/metrics.md is made of these definitions.
+"""The metrics of every process, for Prometheus; docs/metrics.md is generated from these definitions.
 
 Names follow OpenMetrics: a base unit at the end, `_total` for counters. No label has a value from outside: a label
 whose values are many (campaigns, faults) keeps the most frequent ones (`TopValues`). The facts of the database are in

@@ -1,4 +1,4 @@
-"""What is true of the whole installation, as gauges: its checks, and what waits in the database.
+"""The gauges of the whole installation: its checks, and what waits in the database.
 
 However many scrapes come, database and Temporal are queried once in ten seconds. A database that does not answer fails
 no scrape: `connector_database_up` is 0 then, and what waits in it is left out.

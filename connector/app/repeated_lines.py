@@ -15,7 +15,7 @@ _VARIABLE_PART = re.compile(r"\d| \(|['\"]")
 _PER_ROW = frozenset({"send_is_tried_again"})
 """Events at INFO that are logged for every row to which they happen."""
 _FACTS_OF_ROWS = frozenset({"delivery", "follow_up", "launch", "request_id", "trace_id", "user_key", "workflow_id"})
-"""The facts that make an event another row of the same fault, as numbers do; other texts make it another fault."""
+"""Events that differ only in these facts, or in numbers, are one fault; any other difference makes two."""
 _ADDED_FACTS = frozenset({"event", "level", "logger", "timestamp"})
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | _ADDED_FACTS
 

@@ -17,7 +17,7 @@ _log = structlog.get_logger("tracing")
 _TIMEOUT_SECONDS = 5.0
 """The deadline of one export with its retries."""
 _PAUSE_SECONDS = 30.0
-"""After a failure spans are dropped for so long, so that a collector that is away costs no more than that."""
+"""After a failure, spans are dropped for this time, so that an unreachable collector costs no more than that."""
 
 ATTRIBUTES = frozenset(
     {

@@ -1,4 +1,4 @@
-"""Log what no code caught: exceptions of the process, of threads, tasks and finalizers, and Python's warnings.
+"""Log uncaught errors: exceptions of the process, of threads, tasks and finalizers, and Python's warnings.
 
 It needs only the standard library, because it is imported before a command knows whether it will log anything.
 """

@@ -14,9 +14,9 @@ from connector.health.checks import Check, CheckName, CheckStatus
 
 _log = structlog.get_logger("checks")
 _MIN_SECONDS = 5.0
-"""A check that fails for less is not logged: a worker that has just started has not polled yet."""
+"""A check that fails for less than this is not logged: a worker that has just started has not polled yet."""
 _PAUSES_SECONDS = (2.0, 6.0, 30.0)
-"""Between the looks of a worker; the last one repeats."""
+"""The pauses between a worker's checks; the last one repeats."""
 
 
 class CheckLog:

@@ -202,7 +202,7 @@ def check_providers(facts: InstallationFacts) -> Check:
     """Check that the workers have a provider for every channel that a live campaign uses."""
     name, channels, queues = CheckName.PROVIDERS, facts.database.channels, facts.temporal.queues
     if channels is None:
-        return _unknown(name, CheckName.DATABASE)
+        return _unknown(name, _what_hides_rows(facts))
     lacking = {channel for channel, fault in facts.database.retried if fault == "no_provider"}
     lacking |= {queue.channel for queue in queues or () if queue.channel and lacks_provider(queue)}
     lacking &= set(channels)
@@ -221,8 +221,8 @@ def check_providers(facts: InstallationFacts) -> Check:
 
 def check_sends(facts: InstallationFacts) -> Check:
     """Check that no message that is due is tried again (W6)."""
-    if check_database(facts).status is not CheckStatus.OK:
-        return _unknown(CheckName.SENDS, CheckName.DATABASE)
+    if check_tables(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.SENDS, _what_hides_rows(facts))
     if not facts.database.retried:
         return Check(CheckName.SENDS)
     faults = ", ".join(f"{channel} ({fault})" for channel, fault in facts.database.retried)
@@ -236,8 +236,8 @@ def check_sends(facts: InstallationFacts) -> Check:
 
 def check_results(facts: InstallationFacts) -> Check:
     """Check that the result of every message is known (guarantee 4)."""
-    if check_database(facts).status is not CheckStatus.OK:
-        return _unknown(CheckName.RESULTS, CheckName.DATABASE)
+    if check_tables(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.RESULTS, _what_hides_rows(facts))
     count = facts.database.unknown_results
     if not count:
         return Check(CheckName.RESULTS)
@@ -251,8 +251,8 @@ def check_results(facts: InstallationFacts) -> Check:
 
 def check_cleanup(facts: InstallationFacts) -> Check:
     """Check that a cleanup has succeeded within two days."""
-    if check_database(facts).status is not CheckStatus.OK:
-        return _unknown(CheckName.CLEANUP, CheckName.DATABASE)
+    if check_tables(facts).status is not CheckStatus.OK:
+        return _unknown(CheckName.CLEANUP, _what_hides_rows(facts))
     fault = facts.database.cleanup_fault
     return Check(CheckName.CLEANUP) if fault is None else _failed(CheckName.CLEANUP, Impact.NOTICE, fault)
 
@@ -272,6 +272,10 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_results,
     check_cleanup,
 )
+
+
+def _what_hides_rows(facts: InstallationFacts) -> CheckName:
+    return CheckName.TABLES if check_database(facts).status is CheckStatus.OK else CheckName.DATABASE
 
 
 def _failed(name: CheckName, impact: Impact, problem: str, detail: str | None = None) -> Check:

@@ -1,4 +1,4 @@
-"""What the checks decide on: the state of the database and of Temporal at one moment."""
+"""The facts that the checks decide on: the state of the database and of Temporal at one moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_PROVIDER = " (no provider)"
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """What one short transaction found.
+    """The facts about the database, as one short transaction found them.
 
     Args:
         outage: why no transaction is possible, or why writes are refused; None: the database is usable.
@@ -79,7 +79,7 @@ class ReportedProblems:
 
 @dataclass(frozen=True)
 class TemporalFacts:
-    """What Temporal answered.
+    """The facts about Temporal.
 
     Args:
         problem: why it cannot be used, and the way out; None: it answers.

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from connector.health.facts import NO_PROVIDER, Poller, TaskQueueFacts, TemporalFacts
 
 POLL_SECONDS = 60.0
-"""A worker polls if its last poll is not older. Temporal answers a poll after a minute at the latest, and the next
-follows at once."""
+"""A worker polls if its last poll is not older than this. Temporal answers a poll after a minute at the latest, and the
+next follows at once."""
 
 
 def describe_unpolled(temporal: TemporalFacts, queues: Sequence[TaskQueueFacts]) -> str | None:

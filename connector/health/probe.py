@@ -20,8 +20,8 @@ from connector.temporal.client import EXPECTED_ATTRIBUTES, TemporalLink
 PROBE_SECONDS = 3.0
 """How long database and Temporal may take, at the same time, to answer a probe."""
 _KEEP_SECONDS, _KEEP_PROBLEMS_SECONDS = 10.0, 1.0
-"""How long Temporal's answers are used again: a dozen calls. Problems are looked at again sooner, so that their end
-shows."""
+"""For how long Temporal's answers, which take a dozen calls, are reused; shorter while a check fails, so that its end
+shows soon."""
 
 
 class Probe:

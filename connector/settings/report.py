@@ -68,7 +68,7 @@ def _report(
 
 
 def _mask(setting: Setting, value: Any, dumped: dict[str, Any]) -> Any:
-    """Return the value as JSON, without secrets: pydantic masks them, and we what is in URLs."""
+    """Return the value as JSON, without secrets: pydantic masks them, and this function those in URLs."""
     if setting.variable == "CONNECTOR_DATABASE_URL" and value is not None:
         return _mask_database(value.get_secret_value())
     shown = dumped[setting.name]

@@ -113,7 +113,7 @@ class Outbox:
         """Start and signal workflows, at most `limit` of each, the oldest due first; return for how many rows.
 
         Args:
-            min_age: start only follow-ups that have been in the store for so long; None: all.
+            min_age: start only follow-ups that have been in the store for that long; None: all.
 
         Raises:
             RPCError: Temporal does not answer, or refuses every signal. StoreUnavailable: the database does not answer.

@@ -22,7 +22,7 @@ UNANSWERED = (
 )
 """After such an answer the calls for the other rows would fail too, and would only add to the load."""
 _MAX_REFUSED_CALLS = 50
-"""A sweep of which so many calls were refused, and none succeeded, leaves the rest."""
+"""After this many refused calls, and none that succeeded, a sweep leaves the other rows."""
 
 
 class Page:

@@ -19,8 +19,8 @@ REFUSALS = frozenset(
         RPCStatusCode.PERMISSION_DENIED,
     }
 )
-"""If every start is answered so, the namespace or the credentials are the cause, until somebody acts: search attributes
-are missing, for example."""
+"""If every start gets one of these answers, the cause is the namespace or the credentials, such as a missing search
+attribute, and lasts until somebody acts."""
 _FIRST_SECONDS, _MAX_SECONDS = 1.0, 30.0
 _NOTE = "`connector doctor` says what is wrong and what to type; the outbox goes on by itself within half a minute"
 

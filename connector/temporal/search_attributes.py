@@ -1,4 +1,4 @@
-"""What is said of search attributes that a namespace lacks or has with another type, and the commands that mend it."""
+"""Messages about search attributes that are missing or have another type, with the commands that correct it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run an action on many follow-ups at the command line: preview, confirmation, progress, and what was refused why."""
+"""Run an action on many follow-ups at the command line: preview, confirmation, progress, and refusals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DONE = {
 _UNCHANGED = {
     "cancel": "cancelled before",
     "send_now": "due already",
-    "postpone": "waiting at least so long already",
+    "postpone": "waiting at least that long already",
     "resend": "being sent again already",
 }
 
@@ -59,7 +59,7 @@ class BulkSummary:
 
     @property
     def total(self) -> int:
-        """The number of follow-ups that the action came to."""
+        """The number of follow-ups that were processed."""
         return self.done + self.unchanged + sum(self.refused.values())
 
 

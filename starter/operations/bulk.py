@@ -82,7 +82,7 @@ class BulkPage:
 
 
 def check_action(action: BulkAction, now: datetime) -> None:
-    """Raise DefinitionError if the action selects too much, or what it never concerns, or postpones to the past."""
+    """Raise DefinitionError if the action selects too much, a state that it never concerns, or a time in the past."""
     faults = []
     if action.criteria.campaign is None and action.criteria.user is None:
         faults.append(Fault("campaign", "name the campaign or the user: no action concerns all of a workspace"))

@@ -38,7 +38,7 @@ passed, or `noted` for late exceptions."""
 
 @dataclass(frozen=True)
 class Criteria:
-    """What a caller wants to see; None leaves a criterion out. All of them must hold; see `FollowUpFilter`.
+    """The criteria of a list; None leaves one out. All of them must hold; see `FollowUpFilter`.
 
     Args:
         user: any id of the user, or the `user_key`, by which alone an erased user is found.

@@ -69,7 +69,7 @@ async def resolve(
 
     Raises:
         FollowUpUnknown: there is no follow-up with this id.
-        OperationRefused: its result is known, and it is another one; or a channel must be named.
+        OperationRefused: its result is known and differs, or a channel must be named.
         StoreUnavailable: nothing was changed.
     """
 
@@ -101,7 +101,7 @@ async def resend(
 ) -> list[ResendResult]:
     """Send the failed messages of follow-ups again, in one transaction; the result of each, in their order.
 
-    Each is judged by the due-time list as of now; what a rule forbids stays as it is. What does not exist is left out.
+    The due-time list is evaluated for each as of now; what a rule forbids stays as it is. Unknown ids are left out.
 
     Raises:
         StoreUnavailable: nothing was changed.

@@ -1,4 +1,4 @@
-"""Guarantee 4: what an operator may say of a message, by its state, and which message is meant; actions on many.
+"""Guarantee 4: how an operator may settle a message in each state, and which message without a channel; bulk actions.
 
 Source of every row: guarantee 4 ("only a result that nobody knows becomes `send_unknown` … a later report or an
 operator settles it") and W1, M4 and X1 of the rules of behaviour. Stripe's idempotent requests are the model for
@@ -125,7 +125,7 @@ def test_which_message_is_meant(
 
 @pytest.mark.parametrize("verdict", ["sent", "not_sent"])
 def test_repetition_of_one_of_several(verdict: str) -> None:
-    """The message that was settled before is meant again, not the one whose result was known all along."""
+    """A repetition concerns the message that the operator settled, not one whose result the provider gave."""
     deliveries = {"push": delivery("push", FAILED, "send_failed"), "email": delivery("email", **BY_OPERATOR[verdict])}
     again = decide_resolution(follow_up(), deliveries, None, was_sent=verdict == "sent", now=NOW)
     assert isinstance(again, Resolution)
@@ -193,7 +193,7 @@ TRIED = [delivery("push", OPEN, fault="http_503")]
     ],
 )
 def test_action_on_one_of_many(verb: Any, state: dict[str, Any], deliveries: list[Any], to: Any, expected: Any) -> None:
-    """What is done already is left as it is (None), so that an interrupted run is continued by the same command."""
+    """An action leaves finished work as it is (None), so that the same command continues an interrupted run."""
     decided = decide_bulk_action(verb, follow_up(**state), deliveries, NOW, to=to)
     if isinstance(expected, str) and expected:
         assert isinstance(decided, str)

@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a campaign."""
+    """The result of a campaign."""
 
     verdict: Verdict
     faults: dict[str, int]
@@ -107,7 +107,7 @@ async def _report_progress(faults: Faults, load: Load, say: Callable[[str], None
 
 
 async def _be_quiet(system: System, seconds: float, say: Callable[[str], None]) -> None:
-    """Return when no follow-up is open and Temporal knows everything, or after so long: what is open then is lost."""
+    """Return when no follow-up is open and Temporal knows everything, or after `seconds`: what is open then is lost."""
     deadline = time.monotonic() + seconds
     while await _unfinished(system):
         if time.monotonic() > deadline:

@@ -26,11 +26,11 @@ from tests.chaos.system import WORKSPACE, System
 
 _MAX_AT_ONCE = 2
 _WORK_SECONDS = 2.0
-"""A process is left alone until it has started and worked for so long, so that any work is done at all."""
+"""A process is not attacked until it has worked for this time after its start, so that any work is done at all."""
 _CALM_SECONDS = 45.0
 """As long as a killed worker's attempt needs to be made again."""
 _AHEAD = timedelta(seconds=3)
-"""A workflow is terminated only so long before it is due: it is not being sent then."""
+"""A workflow is terminated only if it is due later than this: it is not being sent then."""
 
 
 @dataclass(frozen=True)

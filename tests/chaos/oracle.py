@@ -32,11 +32,11 @@ _INSTANT = timedelta(microseconds=1)
 _ATTEMPT = timedelta(seconds=30)
 _NEVER = datetime(2100, 1, 1, tzinfo=UTC)
 _ENDED_BY_OTHERS = (Reason.EXCEPTION, Reason.SUPERSEDED, Reason.STOPPED, Reason.CANCELLED_BY_OPERATOR)
-"""What ended so was never claimed: if nothing ends it in the oracle, it is sent there at last."""
+"""Follow-ups with these ends were never claimed: the oracle sends one at last unless something ends it."""
 _OVERTAKEN = (Reason.SUPERSEDED.value, Reason.ALREADY_WAITING.value)
 _OUT = (DeliveryState.SENT.value, DeliveryState.UNKNOWN.value)
 _OF_THE_MACHINE = frozenset({"decided_at", "claimed_at", "received_at"})
-"""When the system came to it depends on the faults, and so does whether a message that ended unsent was ever tried."""
+"""Facts that depend on the faults: when the system did it, and whether an unsent message was ever tried."""
 
 
 def differences(produced: Outcomes, records: Records, definitions: Sequence[Any]) -> list[str]:

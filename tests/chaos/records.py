@@ -1,4 +1,4 @@
-"""What the store recorded of a campaign: what arrived and was ordered when, and what became of each follow-up."""
+"""What the store recorded of a campaign: what arrived and was ordered when, and the outcome of each follow-up."""
 
 from __future__ import annotations
 

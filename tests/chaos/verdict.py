@@ -18,7 +18,7 @@ _ATTEMPT = timedelta(seconds=40)
 
 @dataclass
 class Verdict:
-    """What was found. `classes` counts follow-ups by what became of them; `latest` is how late the latest claim was."""
+    """The findings. `classes` counts follow-ups by outcome; `latest` is how late the latest claim was."""
 
     classes: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)

@@ -89,6 +89,18 @@ def test_everything_is_ok() -> None:
 
 
 @pytest.mark.parametrize(
+    ("facts", "because_of"),
+    [(down(Outage.UNREACHABLE), "database"), (replace(GOOD, database=DatabaseFacts(revisions=())), "tables")],
+)
+def test_what_only_the_rows_tell_is_unknown_without_them(facts: InstallationFacts, because_of: str) -> None:
+    """No check is ok that could not be made, and it names the check that keeps it."""
+    found = {check.name: check for check in Readiness.of(facts).checks}
+    hidden = [found[name] for name in (CheckName.PROVIDERS, CheckName.SENDS, CheckName.RESULTS, CheckName.CLEANUP)]
+    assert {check.status for check in hidden} == {CheckStatus.UNKNOWN}
+    assert {check.problem for check in hidden} == {f"it cannot be checked because of `{because_of}`"}
+
+
+@pytest.mark.parametrize(
     ("facts", "name", "part", "api", "worker"),
     [
         (down(Outage.UNREACHABLE), "database", "CONNECTOR_DATABASE_URL", "not_ready", "not_ready"),

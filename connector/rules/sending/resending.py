@@ -33,7 +33,7 @@ from connector.rules.triggering.exceptions import is_cancelled_by
 
 @dataclass(frozen=True)
 class ResendFacts:
-    """What is known of a follow-up that is to be sent again.
+    """The facts about a follow-up that is to be sent again.
 
     Args:
         deliveries: the newest of each channel.

@@ -19,7 +19,7 @@ SENT_DETAIL = "an operator settled it as sent"
 
 @dataclass(frozen=True)
 class Resolution:
-    """What settling a message changes.
+    """The changes when a message is settled.
 
     Args:
         delivery: the message as it is afterwards.

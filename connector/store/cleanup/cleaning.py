@@ -40,12 +40,12 @@ _T = TypeVar("_T")
 
 _FIRST_BATCH, _SMALLEST_BATCH, _LARGEST_BATCH = 100, 20, 5_000
 _TARGET_SECONDS = 0.02
-"""How long a batch shall take: on SQLite every other writer waits for it."""
+"""The target duration of a batch: on SQLite every other writer waits for it."""
 _RENEWAL_SECONDS = 20.0
 _PAUSES_SECONDS = (1.0, 5.0, 15.0)
-"""Between the attempts at a batch while the database is busy."""
+"""The pauses between attempts at a batch while the database is busy."""
 _TOO_MANY = -1
-"""Instead of how many rows were moved: more than may be moved under the lock."""
+"""Stands for the number of moved rows if there are more than may be moved under the lock."""
 
 
 class CleanupRuns(ConnectorError):
@@ -251,7 +251,7 @@ class Cleaning:
 
 
 def _next_limit(limit: int, seconds: float) -> int:
-    """Return how many rows to delete next, after so many took `seconds`: at most twice as many, at least half."""
+    """Return the size of the next batch after one of `limit` rows took `seconds`: from half to twice as many."""
     factor = min(max(_TARGET_SECONDS / max(seconds, 0.001), 0.5), 2)
     return min(max(int(limit * factor), _SMALLEST_BATCH), _LARGEST_BATCH)
 

@@ -1,4 +1,4 @@
-"""Which rows are past, table by table: the conditions that `connector.store.retention` describes in words."""
+"""The conditions that rows are past, table by table; `connector.store.retention` describes them in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Until when each kind of row is needed, as instants: the decision that all deletions share."""
+"""The horizons of the cleanup: the instants before which rows of each kind are past, the same for all deletions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connector.rules.timing.caps import MAX_CAP_LOOKBACK
 
 @dataclass(frozen=True)
 class Horizons:
-    """From when on rows are kept, UTC, as of one moment.
+    """The instants (UTC) from which rows are kept, as of one moment.
 
     Args:
         log: items, decisions, and follow-ups that sent nothing.

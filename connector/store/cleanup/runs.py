@@ -1,7 +1,7 @@
-"""Who cleans up, and when that last succeeded: one row per workspace, on both databases.
+"""The runs of the cleanup: who runs one, and when one last succeeded; one row per workspace, on both databases.
 
 The row is a lease: whoever cleans up renews it, and if that process dies, another one goes on when the lease has ended.
-Two at once would do no harm, only the work twice.
+Two processes at once would do no harm, only the work twice.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from connector.store.engine.transaction import Transaction, clock, database_now
 from connector.store.tables import cleanups
 
 LEASE = timedelta(minutes=2)
-"""How long a process may go without renewing its lease."""
+"""A lease ends unless it is renewed within this time."""
 OVERDUE = timedelta(days=2)
-"""A daily cleanup that did not succeed for so long is a fault."""
+"""If no cleanup has succeeded for longer, the check `cleanup` fails."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class CleanupState:
 def find_cleanup_fault(state: CleanupState | None) -> str | None:
     """Return what is wrong with the cleanup, and the way out, in one sentence; None: nothing.
 
-    Without any state no worker has come to it yet. A run that fails is repeated every ten minutes, so that one fault
-    alone is no news.
+    Without a state, no worker has begun a cleanup yet. One run that fails is not reported: it is repeated after ten
+    minutes.
     """
     if state is None or (state.succeeded_at is None and state.fault is None):
         return None
@@ -73,7 +73,7 @@ async def load_cleanup_state(tx: Transaction) -> CleanupState | None:
 
 
 async def take_lease(tx: Transaction, holder: str, *, unless_since: datetime | None) -> CleanupState | None:
-    """Take the lease for a new run; return None, or the state because of which no run is to begin.
+    """Take the lease for a new run; return None, or the state that forbids a new run.
 
     Args:
         unless_since: no run is needed if one succeeded since this instant (UTC); None: always one is.

@@ -35,7 +35,7 @@ MAX_SCANNED_BYTES = 64 * 2**20
 _LOCKS = "/partitions"  # a lock that is no workspace's: ids begin with a letter or a digit
 _LOCK_WAIT = "100ms"
 _PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 5.0, 5.0, 5.0, 10.0, 10.0)
-"""Between the attempts to get a lock: after the last one, the next run tries again."""
+"""The pauses between attempts to get a lock; after the last one, the next run tries again."""
 
 
 @dataclass(frozen=True)

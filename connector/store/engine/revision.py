@@ -55,8 +55,8 @@ def find_revision_fault(
 
     Args:
         revisions: the rows of `alembic_version`; None: there is no such table.
-        oldest_program: the newest revision that the oldest program knows which can work with these tables; None: only
-            programs that know the tables' own.
+        oldest_program: programs that know this revision, or a later one, can work with these tables; None: only
+            programs that know the tables' own revision can.
         newest: the revision that this program needs, the newest that it knows.
     """
     if not revisions:

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, literal, or_, select, update
 
-from connector.rules.model.reasons import OPEN_STATES, State
 from connector.rules.sending.rates import RateWindow
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.selection import is_open
 from connector.store.tables import Instant, deliveries, follow_ups, launches, users
 
 _FIELDS = ("launch_id", "campaign", "published_at", "kept_up_at", "begun_at", "cursor", "paged_at", "ended_at")
@@ -78,7 +78,7 @@ async def find_unfinished(tx: Transaction) -> Sequence[LaunchRow]:
         follow_ups.c.workspace == launches.c.workspace,
         follow_ups.c.campaign == launches.c.campaign,
         follow_ups.c.trigger_id == launches.c.launch_id,
-        _is_open(),
+        is_open(),
     )
     statement = (
         select(launches)
@@ -105,7 +105,7 @@ async def load_next_users(tx: Transaction, launch: LaunchRow, limit: int) -> lis
 async def find_waiting_users(tx: Transaction, campaign: str, user_keys: Collection[str]) -> set[str]:
     """Return those of the users who have an open follow-up of the campaign already."""
     table = follow_ups.c
-    where = (tx.in_workspace(follow_ups), table.campaign == campaign, _is_open(), in_set(tx, table.user_key, user_keys))
+    where = (tx.in_workspace(follow_ups), table.campaign == campaign, is_open(), in_set(tx, table.user_key, user_keys))
     return set((await tx.execute(select(table.user_key).where(*where))).scalars())
 
 
@@ -152,7 +152,7 @@ async def restart_waits(tx: Transaction, ids: Collection[str], kept_up_at: datet
     table = follow_ups.c
     await tx.execute(
         update(follow_ups)
-        .where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids), _is_open())
+        .where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids), is_open())
         .where(table.next_at < kept_up_at, ~_was_tried(tx))
         .values(next_at=kept_up_at)
     )
@@ -177,11 +177,6 @@ def _launch(row: RowMapping) -> LaunchRow:
     return LaunchRow(**{name: row[name] for name in _FIELDS}, minute=RateWindow(row["minute_at"], row["minute_count"]))
 
 
-def _is_open() -> ColumnElement[bool]:
-    """Return the condition of the partial index `follow_ups_one_wait`, in constants (see `engine.bulk`)."""
-    return follow_ups.c.state.in_([literal(s.value, literal_execute=True) for s in State if s in OPEN_STATES])
-
-
 def _was_tried(tx: Transaction) -> ColumnElement[bool]:
     return exists().where(tx.in_workspace(deliveries), deliveries.c.follow_up_id == follow_ups.c.id)
 
@@ -193,5 +188,5 @@ def is_open_row(tx: Transaction, launch: LaunchRow) -> tuple[ColumnElement[bool]
         tx.in_workspace(follow_ups),
         table.campaign == launch.campaign,
         table.trigger_id == launch.launch_id,
-        _is_open(),
+        is_open(),
     )

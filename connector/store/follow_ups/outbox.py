@@ -22,7 +22,7 @@ async def find_to_start(
     """Return waiting follow-ups without a workflow, the oldest due first.
 
     Args:
-        min_age: only rows that have been in the store for so long; None: all.
+        min_age: only rows that have been in the store for that long; None: all.
         due_within: only rows that are due so soon; None: all.
     """
     table = follow_ups.c

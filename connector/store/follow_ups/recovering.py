@@ -19,13 +19,13 @@ from connector.store.tables import follow_ups, launches
 from connector.store.users.users import lock_users
 
 Place = tuple[datetime, str]
-"""The place of a row in the order of what waits: (next_at, id)."""
+"""The position of a row among those that wait: (next_at, id)."""
 
 
 async def find_started(
     tx: Transaction, late: timedelta, limit: int, *, is_overdue: bool = False, after: Place | None = None
 ) -> Sequence[RowMapping]:
-    """Return open follow-ups whose workflows were started so long ago, the one that waits for the oldest time first.
+    """Return open follow-ups whose workflows were started `late` ago or earlier, ordered by the time they wait for.
 
     Args:
         is_overdue: only those whose time has passed by as much.

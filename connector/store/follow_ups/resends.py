@@ -44,7 +44,7 @@ async def load_resend_facts(
     """Load what is known of follow-ups, in their order; the number of statements grows only with their campaigns.
 
     Args:
-        now: as of when they are judged, UTC.
+        now: as of when they are evaluated, UTC.
     """
     records = await load_deliveries_by_follow_up(tx, {follow_up.id for follow_up in meant})
     keys = {follow_up.user_key for follow_up in meant}

@@ -1,4 +1,4 @@
-"""Which follow-ups an operator means: one filter for lists and for bulk operations, read page by page by index.
+"""The selection of follow-ups: one filter for lists and for bulk operations, read page by page by index.
 
 Pages are cut by a position, not by a number of rows, so that follow-ups that begin or end meanwhile neither shift a
 page nor repeat a row: newest trigger first, and those of one instant by id. Overdue ones are listed by the time that
@@ -98,6 +98,11 @@ def is_after(at: ColumnElement[Any], id: Column[Any], position: Position, *, asc
     return row > reached if ascending else row < reached
 
 
+def is_open() -> ColumnElement[bool]:
+    """Return the condition that a follow-up is open, in constants, so that partial indexes are used (`engine.bulk`)."""
+    return follow_ups.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])
+
+
 def _states_of(wanted: FollowUpFilter) -> Sequence[State]:
     if wanted.state == OPEN:
         return OPEN_STATES
@@ -116,18 +121,13 @@ def _page_of(
     statement = select(at.label("at"), table.id.label("id")).where(tx.in_workspace(follow_ups), *criteria)
     if is_overdue:
         # Those of a launch are marked as signalled when they are inserted.
-        statement = statement.where(_is_open(), table.next_at <= clock(tx), table.signalled_at.is_(None))
+        statement = statement.where(is_open(), table.next_at <= clock(tx), table.signalled_at.is_(None))
     elif state is not None:
         statement = statement.where(table.state == state.value)
     if after is not None:
         statement = statement.where(is_after(at, table.id, after, ascending=is_overdue))
     order = (at, table.id) if is_overdue else (at.desc(), table.id.desc())
     return statement.order_by(*order).limit(limit)
-
-
-def _is_open() -> ColumnElement[bool]:
-    """Return the condition that a follow-up is open, written out so that the partial index is used."""
-    return follow_ups.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])
 
 
 def _time_of(state: State | None, *, is_open: bool) -> ColumnElement[Any]:

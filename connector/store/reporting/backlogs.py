@@ -1,4 +1,4 @@
-"""What waits in the store although its time has come: for the metrics, by index, at most so many rows of each kind.
+"""The backlogs of the store, for the metrics: what waits although its time has come, counted by index up to a limit.
 
 A launch's messages take turns for hours, so they are not overdue; whether a launch stands still is `load_launch_work`.
 """
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, literal, select
+from sqlalchemy import Select, and_, func, select
 
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.transaction import Transaction, clock, database_now
 from connector.store.follow_ups.outbox import is_moved, is_to_signal, is_to_start
+from connector.store.follow_ups.selection import is_open
 from connector.store.tables import entries, follow_ups, launches
 
 OVERDUE_AFTER = timedelta(minutes=1)
-"""A message is overdue when it is due for so long: far longer than a worker that keeps up takes."""
+"""A message that has been due for longer is overdue: a worker that keeps up takes far less."""
 MAX_COUNTED = 100_000
 """The most rows that are counted of each kind; a number that large says enough."""
 _MAX_LAUNCHES = 50
@@ -84,7 +85,7 @@ async def _load_overdue(tx: Transaction) -> dict[str, Backlog]:
     table = follow_ups.c
     oldest = (
         select(table.state, table.next_at, table.signalled_at)
-        .where(tx.in_workspace(follow_ups), _is_open(), table.next_at < clock(tx, ahead=-OVERDUE_AFTER))
+        .where(tx.in_workspace(follow_ups), is_open(), table.next_at < clock(tx, ahead=-OVERDUE_AFTER))
         .order_by(table.next_at)
         .limit(MAX_COUNTED)
         .subquery()
@@ -127,7 +128,7 @@ def _count(rows: Select[Any]) -> Select[*tuple[Any, ...]]:
 async def _load_launch_work(tx: Transaction, now: datetime) -> list[LaunchWork]:
     """Return the launches that have begun and not ended, the oldest first; there are few."""
     table, row = launches.c, follow_ups.c
-    its_open = and_(tx.in_workspace(follow_ups), row.campaign == table.campaign, _is_open())
+    its_open = and_(tx.in_workspace(follow_ups), row.campaign == table.campaign, is_open())
     first = select(row.next_at).where(its_open, row.trigger_id == table.launch_id).limit(_MAX_LAUNCH_ROWS)
     its_rows = first.correlate(launches).subquery()
     waiting = select(func.count()).select_from(its_rows).scalar_subquery()
@@ -142,8 +143,3 @@ async def _load_launch_work(tx: Transaction, now: datetime) -> list[LaunchWork]:
         .limit(_MAX_LAUNCHES)
     )
     return [LaunchWork(*one) for one in await tx.execute(statement)]
-
-
-def _is_open() -> Any:
-    """Return the condition that a follow-up is open, written out so that the partial indexes are used."""
-    return follow_ups.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])

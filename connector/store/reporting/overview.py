@@ -82,7 +82,7 @@ async def list_follow_ups(
         wanted: with the state `refused`, the triggers that the rules refused, and with `noted`, the late exceptions,
             newest first; no other value lists these, for they began no follow-up. `since` and `until` are then about
             the decision.
-        limit: at most so many rows.
+        limit: the largest number of rows.
         after: the position at which the previous page ended.
     """
     if wanted.state in (State.REFUSED, NOTED):

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, literal, select
 
-from connector.rules.model.reasons import OPEN_STATES, State
 from connector.rules.sending.deliveries import DeliveryState
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.selection import is_open
 from connector.store.tables import deliveries, follow_ups
 
 _MAX_EXAMINED = 1000
@@ -67,6 +67,5 @@ def _same_follow_up() -> ColumnElement[bool]:
 
 def _is_retried(tx: Transaction) -> tuple[Any, ...]:
     # Written out, so that the partial index on open messages is used.
-    is_open = deliveries.c.state == literal(DeliveryState.OPEN.value, literal_execute=True)
-    states = [literal(state.value, literal_execute=True) for state in State if state in OPEN_STATES]
-    return tx.in_workspace(deliveries), is_open, deliveries.c.fault.is_not(None), follow_ups.c.state.in_(states)
+    is_waiting = deliveries.c.state == literal(DeliveryState.OPEN.value, literal_execute=True)
+    return tx.in_workspace(deliveries), is_waiting, deliveries.c.fault.is_not(None), is_open()

@@ -13,8 +13,8 @@ from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.nearest import suggestion
 
 _WITHOUT_BODY = ("GET", "DELETE")
-"""The methods whose requests say all that they want in the query. Of the others, routes without parameters take any:
-SDKs add some of their own."""
+"""Requests with these methods have all of their parameters in the query. With other methods, routes that declare no
+parameter accept any, because SDKs add some of their own."""
 
 
 async def check_parameters(request: Request) -> None:
