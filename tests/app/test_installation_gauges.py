@@ -65,7 +65,7 @@ def test_gauges_of_backlogs() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    """Without the database nothing is 0 that is unknown; a check that cannot be made is neither good nor bad."""
+    """Without the database, unknown gauges are left out, not 0; a check that cannot be made is neither 1 nor 0."""
     checks = [
         Check(CheckName.DATABASE, CheckStatus.FAILED, "it is down"),
         Check(CheckName.TABLES, CheckStatus.UNKNOWN, "the database is down"),
@@ -74,7 +74,7 @@ def test_what_is_not_known_is_left_out() -> None:
 
 
 async def test_many_scrapes_are_one_set_of_queries(sqlite_database: Database) -> None:
-    """Within ten seconds, however many come at once; then they are queried again."""
+    """Scrapes within ten seconds share one set of queries; a later scrape queries again."""
     context = build_context(Settings(), sqlite_database)
     seconds = [0.0]
     context.gauges._clock = lambda: seconds[0]
@@ -103,6 +103,6 @@ async def test_a_database_that_is_down_fails_no_scrape() -> None:
 
 
 async def test_the_sdk_that_does_not_answer_fails_no_scrape(sqlite_database: Database) -> None:
-    """Its part is left out."""
+    """The page leaves out the metrics of an SDK that does not answer, and has all others."""
     page = MetricsPage(build_context(Settings(), sqlite_database).gauges, sdk="http://127.0.0.1:1/metrics")
     assert b"connector_database_up" in await page.render()

@@ -39,7 +39,7 @@ def test_row_of_the_same_fault_is_left_out(logged: io.StringIO) -> None:
 
 
 def test_other_faults_of_one_name_are_logged(logged: io.StringIO) -> None:
-    """What tells two faults apart is any text but the name of a row: the check, the process, what a command says."""
+    """Two warnings of one name are two faults if a text differs: the check, the process, the output of a command."""
     for _ in range(2):
         structlog.get_logger("health").warning("check_failed", check="worker", note="start one")
         structlog.get_logger("health").warning("check_failed", check="outbox", note="start one")

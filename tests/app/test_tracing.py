@@ -116,7 +116,7 @@ class Failing(SpanExporter):
 
 
 def test_collector_that_is_away() -> None:
-    """It is logged once, and asked again every half minute; what is lost meanwhile is counted."""
+    """A collector that is away is logged once and tried every half minute; lost spans are counted."""
     now, failing = [0.0], Failing()
     export = SpanExport("http://127.0.0.1:1", failing, clock=lambda: now[0])
     span = ReadableSpan("work")

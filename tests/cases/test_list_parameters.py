@@ -148,7 +148,7 @@ async def test_a_parameter_of_another_api(api: httpx.AsyncClient) -> None:
 
 
 async def test_a_parameter_given_twice(api: httpx.AsyncClient) -> None:
-    """Of two values one would be ignored."""
+    """A parameter that is given twice is refused, because one of the values would be ignored."""
     answer = await api.get(f"{URL}?state=failed&state=waiting")
     await _assert_refused(answer, "state", "is given twice")
 

@@ -37,7 +37,7 @@ USER = User(id="u", push_tokens=("t",), email="u@example.com")
 
 
 def item(type: str, hours: float, **fields: Any) -> LogEntry:
-    """An item so many hours after the trigger."""
+    """Return an item that happened `hours` hours after the trigger."""
     at = T + timedelta(hours=hours)
     wire = {"id": f"{type}-{hours}", "user": "u", "type": type, "occurred_at": at.isoformat(), **fields}
     return LogEntry(id=wire["id"], seq=int(hours * 10) + 2, t=at, received_at=at, item=parse_item(wire))

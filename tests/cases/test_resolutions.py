@@ -195,7 +195,7 @@ TRIED = [delivery("push", OPEN, fault="http_503")]
     ],
 )
 def test_action_on_one_of_many(verb: Any, state: dict[str, Any], deliveries: list[Any], to: Any, expected: Any) -> None:
-    """What is done already is left as it is (None), so that an interrupted run is continued by the same command."""
+    """An action leaves finished work as it is (None), so that the same command continues an interrupted run."""
     decided = decide_bulk_action(verb, follow_up(**state), deliveries, NOW, to=to)
     if isinstance(expected, str) and expected:
         assert isinstance(decided, str)

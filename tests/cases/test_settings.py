@@ -168,21 +168,21 @@ MISPLACED = [
 
 @pytest.mark.parametrize("variable", MISPLACED)
 def test_a_secret_in_the_wrong_place(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is public, and easily mistaken for the secret beside it, is not quoted either."""
+    """Messages do not quote public values beside a secret, where the secret is easily written by mistake."""
     (line,) = faults(monkeypatch, **{variable: SECRET_LOOKING})
     assert line.startswith(variable)
     assert SECRET_LOOKING not in line
 
 
 def test_credentials_in_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a wrong address, user name and password are masked."""
+    """The message about a wrong address masks its user name and password."""
     (line,) = faults(monkeypatch, CONNECTOR_TRACKING_URL="ftp://ada:hunter2@links.shop.example")
     assert "ftp://***@links.shop.example" in line
 
 
 @pytest.mark.parametrize("wrong", ["20", "20s", "1 month", "1.5 hours", "0 seconds", "-5 seconds", "soon", "P", "1e3"])
 def test_one_notation_of_durations(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in YAML, for every duration; anything else is refused with the right form."""
+    """Every duration is written as in YAML; anything else is refused with the right form."""
     lines = faults(monkeypatch, **{one.variable: wrong for one in DURATIONS})
     assert [line.partition(":")[0] for line in lines] == sorted(one.variable for one in DURATIONS)
     assert all(repr(wrong) in line for line in lines)
@@ -237,7 +237,7 @@ def test_earlier_names(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_slips_in_temporals_variables(name: str, meant: str | None) -> None:
-    """They are warned of, not refused: other tools have variables of their own."""
+    """Slips cause warnings, not refusals, because other tools have TEMPORAL_ variables of their own."""
     assert list(find_temporal_slips({name: "x"})) == (
         [] if meant is None else [f"Temporal's SDK does not read {name}; did you mean {meant}?"]
     )

@@ -90,7 +90,7 @@ async def fault_of(
 )
 @pytest.mark.filterwarnings("ignore:Target host as URL")
 async def test_address_where_nobody_is(address: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another port, another name, and a URL where an address is wanted."""
+    """Another port, another name and a URL instead of an address: each is named."""
     assert reason in await fault_of(address, monkeypatch)
 
 
@@ -140,7 +140,7 @@ async def test_certificates(certificate: tuple[Path, Path], tmp_path: Path, monk
     ],
 )
 async def test_settings_that_cannot_be_read(name: str, value: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are refused at once, in one sentence, because no wait makes them right."""
+    """Unreadable settings are refused at once, in one sentence, because waiting does not correct them."""
     monkeypatch.setenv(f"TEMPORAL_{name}", value)
     with pytest.raises(SettingsWrong, match=named):
         await TemporalLink().client()
@@ -163,5 +163,5 @@ async def test_settings_that_cannot_be_read(name: str, value: str, named: str, m
     ],
 )
 def test_answers_of_a_server(error: Exception, reason: str) -> None:
-    """What a server answers about the namespace and the credentials."""
+    """Each answer of a server about the namespace or the credentials becomes a reason in words."""
     assert reason in describe_connection_fault(error)

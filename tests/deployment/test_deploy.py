@@ -64,7 +64,7 @@ def test_commands_exist(process: Process) -> None:
 
 @each_process
 def test_settings_are_accepted(process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With these variables, and files for the secrets, the program has no fault to report, nor one of Temporal's."""
+    """The program accepts the variables, with files for the secrets, and finds no slip in those of Temporal."""
     for name in [name for name in os.environ if name.startswith(("CONNECTOR_", "TEMPORAL_"))]:
         monkeypatch.delenv(name)
     for name, value in process.environment.items():
@@ -157,7 +157,7 @@ def test_containers_are_unprivileged(process: Process) -> None:
 
 
 def test_the_image() -> None:
-    """Its last stage runs as a number that is not root, has a health check, and leaves compiler and pip behind."""
+    """The last stage runs as a numeric user that is not root, has a health check, and has neither compiler nor pip."""
     instructions = dockerfile()
     last = instructions[max(place for place, (name, _) in enumerate(instructions) if name == "FROM") :]
     assert dict(last)["USER"] == f"{UNPRIVILEGED}:{UNPRIVILEGED}"
@@ -183,7 +183,7 @@ def test_the_image_has_every_package() -> None:
 
 
 def test_images_have_versions() -> None:
-    """No image is whatever is newest; ours are of this version everywhere."""
+    """Every image names a version; ours is that of this program everywhere."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     images = [one["image"] for one in compose()["services"].values()]
     assert [image for image in images if not re.fullmatch(r"[^:]+:[0-9][0-9.]*", image)] == []

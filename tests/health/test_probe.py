@@ -97,7 +97,7 @@ async def test_tables_that_cannot_be_read(sqlite_database: Database) -> None:
 async def test_a_worker_without_a_provider_says_so(
     environment: WorkflowEnvironment, sqlite_database: Database, sqlite_url: str, tmp_path: Path
 ) -> None:
-    """It polls the channel's queue under an identity from which every process can tell that; the others are ok."""
+    """The worker polls the channel's queue under an identity that says so to every process; the other checks are ok."""
     workspace = Workspace(sqlite_database, environment)
     settings = settings_for(workspace.name, sqlite_url, tmp_path).model_copy(update={"dev": False})
     link = TemporalLink(environment.client)

@@ -22,7 +22,7 @@ async def report(installation: Installation, *ids: str) -> list[tuple[str, str]]
 
 
 async def grow_old(installation: Installation, days: int, *, is_deleted: bool = False) -> None:
-    """Let everything that was logged, and all follow-ups, be so many days old; they have been sent."""
+    """Let everything that was logged, and all follow-ups, be `days` days old; they have been sent."""
     async with installation.database.write("default") as tx:
         at = await database_now(tx) - timedelta(days=days)
         times: dict[str, Any] = dict.fromkeys(("t", "occurred_at", "received_at"), at)
@@ -54,7 +54,7 @@ async def test_a_used_id_begins_a_follow_up_of_its_own(installation: Installatio
 
 
 async def test_a_used_id_is_a_duplicate_within_the_retention(installation: Installation) -> None:
-    """By the day of its arrival: 90 days ago it is known, and 92 days ago it is not."""
+    """An id that arrived 90 days ago is a duplicate; one that arrived 92 days ago is new."""
     await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 hour"}, eligible_again="always"))
     await report(installation, "x")
     await grow_old(installation, 90)

@@ -71,7 +71,7 @@ def collect_outcomes(
     refused: list[str],
     pruned: Mapping[str, Pruned] | None = None,
 ) -> Outcomes:
-    """Return what a simulation came to, with these users.
+    """Return the outcomes of a simulation for these users.
 
     Args:
         pruned: what the users had before it was pruned; None: nothing was.

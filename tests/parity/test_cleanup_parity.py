@@ -1,4 +1,4 @@
-"""The cleanup changes no decision: stories over many months come to the same with it, without it, and in a simulation.
+"""The cleanup changes no decision: stories over many months end the same with it, without it, and in a simulation.
 
 The retention is that of production: 90 days.
 """
@@ -82,12 +82,12 @@ def _later(instant: str, by: timedelta) -> str:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_stories_of_months(sqlite_url: str, theme: str, request: pytest.FixtureRequest) -> None:
-    """With a cleanup again and again, without any, and in a simulation the outcomes are the same."""
+    """Repeated cleanups, no cleanup and a simulation lead to the same outcomes."""
     play_all(sqlite_url, theme, request.config.getoption("parity_stories", default=STORIES))
 
 
 def test_stories_of_months_with_partitions(postgresql_url: str) -> None:
-    """Likewise if whole days are dropped."""
+    """The outcomes are also the same if whole days are dropped."""
     play_all(postgresql_url, "everything", 1)
 
 

@@ -1,4 +1,4 @@
-"""What waits although its time has come: counted by index, on both databases, in seven statements."""
+"""Backlogs, what waits although its time has come: counted by index, on both databases, in seven statements."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INDEXES = (
 
 
 def row(now: datetime, name: str, *, due: timedelta, state: str = "waiting", **more: Any) -> dict[str, Any]:
-    """Return a follow-up that is due so long after `now`, and that the outbox has started."""
+    """Return a follow-up that is due `due` after `now`, and that the outbox has started."""
     return {
         "workspace": W, "id": name, "campaign": "f", "revision": 1, "window_id": 1, "user_key": name, "key": "",
         "trigger_id": name, "trigger": {}, "triggered_at": now - 9 * HOUR, "due_at": now + due, "next_at": now + due,

@@ -1,4 +1,4 @@
-"""The cleanup: what goes, what is kept and why, in small transactions, one process at a time."""
+"""The cleanup: what is deleted, what is kept and why, in small transactions, one process at a time."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_an_audience_keeps_what_it_looks_back_to(installation: Installatio
 
 
 async def test_an_archived_campaign_looks_back_to_nothing(installation: Installation) -> None:
-    """It can never be published again."""
+    """An archived campaign keeps no items, because it can never be published again."""
     await installation.publish(ORIGINAL, follow_on("f", PUSHED, audience={"did": {"event": "bought"}}))
     await installation.order("archive", "f")
     await log_items(installation.database, logged(await now_of(installation.database), 900, topic="bought"))
@@ -100,7 +100,7 @@ async def test_an_archived_campaign_looks_back_to_nothing(installation: Installa
 
 
 async def test_a_long_table_goes_in_batches(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also if many rows have one instant, as those of one batch have; a batch never takes many."""
+    """Batches are small, also if many rows have the same instant, as the items of one request do."""
     monkeypatch.setattr(cleaning_module, "_FIRST_BATCH", 20)
     monkeypatch.setattr(cleaning_module, "_LARGEST_BATCH", 20)
     now = await now_of(installation.database)
@@ -114,7 +114,7 @@ async def test_a_long_table_goes_in_batches(installation: Installation, monkeypa
 
 
 async def test_a_run_that_was_killed_is_continued(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it deleted stays deleted, its lease ends, and the next run deletes the rest."""
+    """What a killed run deleted stays deleted; once its lease has ended, the next run deletes the rest."""
     monkeypatch.setattr(cleaning_module, "_FIRST_BATCH", 20)
     monkeypatch.setattr(cleaning_module, "_LARGEST_BATCH", 20)
     now = await now_of(installation.database)
@@ -166,7 +166,7 @@ async def test_another_workspaces_rows_stay(installation: Installation) -> None:
 
 
 async def test_a_past_day_is_dropped(postgresql_installation: Installation) -> None:
-    """Of the log and of the decisions; a day that ended within the margin stays, with its rows."""
+    """Past days of the log and of the decisions are dropped; a day that ended within the margin stays."""
     database = postgresql_installation.database
     now, past, recent = await now_of(database), await old_day(database, 95), await old_day(database, 91)
     await log_items(database, logged(now, 95), logged(now, 89, id="new"))
@@ -196,7 +196,7 @@ async def test_needed_rows_of_a_past_day_move(postgresql_installation: Installat
 async def test_a_past_day_with_many_needed_rows_stays(
     postgresql_installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Moving them would hold the lock for long: only what is past is deleted."""
+    """The day stays, because moving many rows would hold the lock for long; only past rows are deleted."""
     monkeypatch.setattr(past_days, "MAX_MOVED", 1)
     database = postgresql_installation.database
     past, now = await old_day(database, 95), await now_of(database)
@@ -274,7 +274,7 @@ async def test_an_erasure_meanwhile_leaves_nothing(installation: Installation, m
 
 
 async def test_a_lease_belongs_to_one(installation: Installation) -> None:
-    """It is taken over only when it has ended."""
+    """Another process takes a lease over only when it has ended."""
     async with installation.database.write("default") as tx:
         assert await take_lease(tx, "a", unless_since=None) is None
         refused = await take_lease(tx, "b", unless_since=None)

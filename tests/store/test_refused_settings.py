@@ -92,7 +92,7 @@ async def test_wrong_settings_are_told_apart(
 
 @pytest.mark.parametrize("what", ["api", "worker"])
 async def test_wrong_settings_end_the_start(server: PostgreSQL, port: int, what: str) -> None:
-    """What a restart would meet again is raised, so that the process ends with exit code 1 and the sentence."""
+    """A fault that a restart would meet again ends the process with exit code 1 and one sentence."""
     settings = Settings(
         dev=True, database_url=SecretStr(f"postgresql://app:wrong@127.0.0.1:{port}/shop"), _env_file=None
     )
@@ -102,7 +102,7 @@ async def test_wrong_settings_end_the_start(server: PostgreSQL, port: int, what:
 
 
 async def test_a_missing_privilege_is_one_sentence(server: PostgreSQL, port: int) -> None:
-    """Whoever may not create tables cannot set up; whoever may not read them is told so, with the table."""
+    """Missing privileges are named: to create tables during set-up, and to read a table, by its name."""
     url = f"postgresql://app:{PASSWORD}@127.0.0.1:{port}"
     empty = Database.open(f"{url}/empty")
     with pytest.raises(StoreUnavailable, match=r"permission denied for schema public .SQLSTATE 42501") as caught:

@@ -45,7 +45,7 @@ class OldRow:
 
 
 def logged(now: datetime, days: float, **values: Any) -> dict[str, Any]:
-    """Return an item that happened and arrived so many days ago."""
+    """Return an item that happened and arrived `days` days ago."""
     at = now - timedelta(days=days)
     item = {"id": f"i{next(_NUMBERS)}", "seq": next(_NUMBERS), "user_key": "k", "kind": "event", "topic": "visit"}
     times = {"t": at, "occurred_at": at, "received_at": at, "day": at.astimezone(UTC).date(), "properties": {}}
@@ -54,14 +54,14 @@ def logged(now: datetime, days: float, **values: Any) -> dict[str, Any]:
 
 
 def decided(now: datetime, days: float, **values: Any) -> dict[str, Any]:
-    """Return a refusal that was decided so many days ago."""
+    """Return a refusal that was decided `days` days ago."""
     at = now - timedelta(days=days)
     refusal = {"campaign": "f", "user_key": "k", "key": "", "interaction_id": "i", "state": "refused"}
     return refusal | {"reason": "already_waiting", "t": at, "decided_at": at} | values
 
 
 def ended(now: datetime, days: float, **values: Any) -> dict[str, Any]:
-    """Return a follow-up that ended so many days ago, of which Temporal knows."""
+    """Return a follow-up that ended `days` days ago, of which Temporal knows."""
     at = now - timedelta(days=days)
     ids = {"id": f"f{next(_NUMBERS)}", "campaign": "f", "revision": 1, "window_id": 1, "user_key": "k", "key": ""}
     trigger = {"trigger_id": "i", "trigger": {"kind": "event", "topic": "visit"}, "channels": ["push"]}
@@ -136,20 +136,20 @@ def launch(now: datetime) -> dict[str, Any]:
 
 
 def message(now: datetime, id: str, days: float) -> dict[str, Any]:
-    """Return a message of the inbox that expired so many days ago."""
+    """Return a message of the inbox that expired `days` days ago."""
     ids = {"id": id, "delivery_id": f"{id}.x", "user_key": "k", "campaign": "f", "kind": "content_card", "content": {}}
     return ids | {"priority": 0, "created_at": LONG_AGO, "expires_at": now - timedelta(days=days)}
 
 
 def unmatched(now: datetime, id: str, days: float) -> dict[str, Any]:
-    """Return an unmatched event that was received so many days ago."""
+    """Return an unmatched event that was received `days` days ago."""
     at = now - timedelta(days=days)
     key = {"provider": "ses", "event_id": id, "kind": "delivered", "reason": "no_message", "event": {}}
     return key | {"at": at, "received_at": at}
 
 
 def applied(now: datetime, provider: str, days: float) -> dict[str, Any]:
-    """Return an event that was applied so many days ago."""
+    """Return an event that was applied `days` days ago."""
     return {"provider": provider, "event_id": f"e{next(_NUMBERS)}", "received_at": now - timedelta(days=days)}
 
 

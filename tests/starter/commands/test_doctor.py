@@ -41,7 +41,7 @@ def test_json(connector: Connector) -> None:
 
 
 def test_a_missing_folder(connector: Connector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a fault of the database, and is not created by looking at it."""
+    """A missing folder fails the check of the database, and `doctor` does not create it."""
     monkeypatch.delenv("CONNECTOR_DATABASE_URL")
     code, out, _ = connector("doctor", "--data", str(tmp_path / "nowhere"))
     assert code == 1

@@ -60,7 +60,7 @@ def test_the_url_of_the_database(url: str, shown: str, connector: Connector, mon
 
 
 def test_no_secret_is_printed(connector: Connector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither in the table nor as JSON; names, scopes and hosts beside the secrets are shown."""
+    """Table and JSON mask secrets, and show names, scopes and hosts beside them."""
     monkeypatch.setenv("CONNECTOR_API_KEYS", json.dumps([{"name": "deploy", "key": SECRET, "scopes": ["manage"]}]))
     monkeypatch.setenv("CONNECTOR_TRACKING_SECRETS", json.dumps([SECRET]))
     monkeypatch.setenv("CONNECTOR_TWILIO_API_URL", f"https://ada:{SECRET}@proxy.example")

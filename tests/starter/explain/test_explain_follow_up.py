@@ -39,7 +39,7 @@ async def _read(api: httpx.AsyncClient, id: str) -> httpx.Response:
 
 
 async def test_by_id_and_by_workflow(shown: dict[str, Any], api: httpx.AsyncClient, context: AppContext) -> None:
-    """Both lead to the follow-up as it is listed, with the same decision as in the explanation of its user."""
+    """Either id shows the follow-up as lists do, with the same decision as the explanation of its user."""
     by_id, by_workflow = [(await _read(api, shown[name])).json() for name in ("id", "workflow_id")]
     assert by_id == by_workflow
     [chapter] = (await explain_user(context, "ben")).campaigns[0].chapters

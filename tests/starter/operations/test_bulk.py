@@ -56,7 +56,7 @@ async def test_cancelled_page_by_page(desk: RepairDesk) -> None:
 
 
 async def test_sent_now_once(desk: RepairDesk) -> None:
-    """What is due already is left alone, so that a repetition signals nobody twice; other campaigns wait on."""
+    """`send_now` leaves due follow-ups alone, so that a repetition signals none twice; other campaigns wait on."""
     page = await desk.act("send_now")
     assert [one.outcome for one in page.items] == ["done"] * 5
     async with desk.installation.database.read("default") as tx:
@@ -74,7 +74,7 @@ async def test_sent_now_once(desk: RepairDesk) -> None:
 
 
 async def test_postponed_by_a_duration_once(desk: RepairDesk) -> None:
-    """Counted from the original due time: however often it is repeated, they wait for the same instant."""
+    """`--by` counts from the original due time: repetitions move nothing further."""
     later = DUE + timedelta(hours=2)
     assert len((await desk.act("postpone", to=timedelta(hours=2), limit=3)).items) == 3
     for outcomes in ({"done": 2, "unchanged": 3}, {"unchanged": 5}):
@@ -97,7 +97,7 @@ async def test_postponed_while_its_workflow_sends(desk: RepairDesk) -> None:
 
 
 async def test_one_user(desk: RepairDesk) -> None:
-    """By user instead of by campaign: all follow-ups of one user, of whatever campaign."""
+    """A filter by user selects that user's follow-ups in every campaign."""
     page = await desk.act("cancel", campaign=None, user="u3")
     assert [one.outcome for one in page.items] == ["done", "done"]
     assert Counter(row.state for row in await desk.installation.rows()) == {"dropped": 2, "waiting": 8}
@@ -130,7 +130,7 @@ async def test_what_is_being_sent_is_refused(desk: RepairDesk) -> None:
 async def test_what_cannot_be_meant(
     sqlite_database: Database, verb: str, arguments: dict[str, Any], fault: str
 ) -> None:
-    """It is refused before anything is changed."""
+    """An action with a contradictory filter is refused before anything is changed."""
     desk = RepairDesk(Installation(sqlite_database))
     with pytest.raises(DefinitionError, match=fault):
         await desk.act(verb, **arguments)

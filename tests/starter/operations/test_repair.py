@@ -127,7 +127,7 @@ async def test_message_that_failed_is_sent_again_once(desk: RepairDesk) -> None:
 
 
 async def test_resend_that_fails_again_can_be_repeated(desk: RepairDesk) -> None:
-    """Each resend is a delivery of its own; the newest one decides what became of the follow-up."""
+    """Each resend is a delivery of its own; the newest one decides the outcome of the follow-up."""
     await desk.open(ONE)
     await desk.attempt("push", REFUSED)
     await desk.resend()
@@ -140,7 +140,7 @@ async def test_resend_that_fails_again_can_be_repeated(desk: RepairDesk) -> None
 
 
 async def test_exception_cancels_what_is_sent_again(desk: RepairDesk) -> None:
-    """X1: until it is claimed again an exception ends it, which its workflow is told; the old attempt stays failed."""
+    """X1: until it is claimed again, an exception ends it and its workflow is signalled; the old one stays failed."""
     await desk.open(ONE)
     await desk.attempt("push", REFUSED)
     await desk.resend()
