@@ -65,6 +65,12 @@ ROUTES: dict[str, tuple[str, str, Any, str]] = {
 }
 """Every route that needs `manage` and changes something: a call that succeeds in this order, and the action."""
 
+ROUTES_OF_REPAIRS = {
+    f"follow-ups-{name}"
+    for name in ("resolve_message", "resend_messages", "resend_many", "send_many_now", "postpone_many", "cancel_many")
+}
+"""Those that need follow-ups in other states; tests/starter/operations looks at the entries of what they call."""
+
 COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
     "apply": ("FOLDER", "apply"),
     "publish": ("nudge", "publish"),
@@ -84,9 +90,10 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 }
 """Every command that changes something: words with which it succeeds, and the action. `_` is a space in a word."""
 
-COMMANDS_WITHOUT = {
-    *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups"),  # they read
+COMMANDS_WITHOUT = {  # those of the first line read
+    *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
     *("demo", "dev", "worker", "api", "codec-server", "setup"),  # they run or prepare processes
+    *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
     "interact",  # it reports what users did, which the log keeps
 }
 
@@ -126,7 +133,7 @@ def managing_operations(document: dict[str, Any]) -> set[str]:
 
 async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, api: httpx.AsyncClient) -> None:
     """Who (the key's id), from where, what, why, the request's id; of an order also that it was requested before."""
-    assert managing_operations(api.app.openapi()) == ROUTES.keys()  # type: ignore[attr-defined]
+    assert managing_operations(api.app.openapi()) == ROUTES.keys() | ROUTES_OF_REPAIRS  # type: ignore[attr-defined]
     assert {*responses._EXTRA_STATUSES} >= ROUTES.keys()
     await workspace.open(ORIGINAL)
     await api.post("/v1/track", json={"event": "visit", "anonymousId": "visitor"})
