@@ -148,7 +148,7 @@ def check_search_attributes(facts: InstallationFacts) -> Check:
     """Check that every search attribute is registered, with its type."""
     name, registered = CheckName.SEARCH_ATTRIBUTES, facts.temporal.search_attributes
     if registered is None:
-        return _unknown(name, CheckName.TEMPORAL if facts.temporal.has_namespace is not False else CheckName.NAMESPACE)
+        return _unknown(name, _what_hides_workflows(facts))
     missing = {one: kind for one, kind in facts.expected.items() if one not in registered}
     if wrong := describe_wrong_types(registered, facts.expected):
         return _failed(name, Impact.SENDS, wrong)
@@ -176,7 +176,7 @@ def check_outbox(facts: InstallationFacts) -> Check:
 def check_worker(facts: InstallationFacts) -> Check:
     """Check that a worker polls each task queue, and that Temporal gives tasks to its build."""
     if facts.temporal.queues is None:
-        return _unknown(CheckName.WORKER, CheckName.TEMPORAL)
+        return _unknown(CheckName.WORKER, _what_hides_workflows(facts))
     problem = describe_unpolled(facts.temporal, facts.temporal.queues)
     return Check(CheckName.WORKER) if problem is None else _failed(CheckName.WORKER, Impact.SENDS, problem)
 
@@ -185,7 +185,7 @@ def check_workflow_tasks(facts: InstallationFacts) -> Check:
     """Check that no workflow's tasks fail again and again."""
     reported = facts.temporal.reported
     if reported is None:
-        return _unknown(CheckName.WORKFLOW_TASKS, CheckName.TEMPORAL)
+        return _unknown(CheckName.WORKFLOW_TASKS, _what_hides_workflows(facts))
     if reported.count == 0:
         return Check(CheckName.WORKFLOW_TASKS)
     return _failed(
@@ -216,7 +216,7 @@ def check_providers(facts: InstallationFacts) -> Check:
             "stale: set one up for all workers (docs/channels.md), or remove the messages",
             f"campaigns: {', '.join(campaigns[:10])}{' …' if len(campaigns) > 10 else ''}",
         )
-    return _unknown(name, CheckName.TEMPORAL) if queues is None and channels else Check(name)
+    return _unknown(name, _what_hides_workflows(facts)) if queues is None and channels else Check(name)
 
 
 def check_sends(facts: InstallationFacts) -> Check:
@@ -276,6 +276,10 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
 
 def _what_hides_rows(facts: InstallationFacts) -> CheckName:
     return CheckName.TABLES if check_database(facts).status is CheckStatus.OK else CheckName.DATABASE
+
+
+def _what_hides_workflows(facts: InstallationFacts) -> CheckName:
+    return CheckName.NAMESPACE if facts.temporal.has_namespace is False else CheckName.TEMPORAL
 
 
 def _failed(name: CheckName, impact: Impact, problem: str, detail: str | None = None) -> Check:

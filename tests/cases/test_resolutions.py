@@ -189,7 +189,9 @@ TRIED = [delivery("push", OPEN, fault="http_503")]
         ("postpone", WAITING, [], 8 * HOUR, DUE + 8 * HOUR),
         ("postpone", {**WAITING, "next_at": DUE + 8 * HOUR}, [], 8 * HOUR, None),
         ("postpone", {**WAITING, "next_at": DUE + 9 * HOUR}, [], 8 * HOUR, None),
-        ("postpone", DUE_NOW, [], 2 * HOUR, None),
+        ("postpone", DUE_NOW, [], 2 * HOUR, "postpone it until a time to come"),
+        ("postpone", DUE_NOW, [], 8 * HOUR, DUE + 8 * HOUR),
+        ("postpone", WAITING, [], 2 * HOUR, None),
     ],
 )
 def test_action_on_one_of_many(verb: Any, state: dict[str, Any], deliveries: list[Any], to: Any, expected: Any) -> None:

@@ -101,6 +101,17 @@ def test_what_only_the_rows_tell_is_unknown_without_them(facts: InstallationFact
 
 
 @pytest.mark.parametrize(
+    ("found", "because_of"),
+    [(NO_TEMPORAL.temporal, "temporal"), (TemporalFacts(has_namespace=False), "namespace")],
+)
+def test_what_only_the_namespace_tells_is_unknown_without_it(found: TemporalFacts, because_of: str) -> None:
+    """A missing namespace is named, not the server, which answers."""
+    checks = {check.name: check for check in Readiness.of(replace(GOOD, temporal=found)).checks}
+    names = (CheckName.SEARCH_ATTRIBUTES, CheckName.WORKER, CheckName.WORKFLOW_TASKS, CheckName.PROVIDERS)
+    assert {checks[name].problem for name in names} == {f"it cannot be checked because of `{because_of}`"}
+
+
+@pytest.mark.parametrize(
     ("facts", "name", "part", "api", "worker"),
     [
         (down(Outage.UNREACHABLE), "database", "CONNECTOR_DATABASE_URL", "not_ready", "not_ready"),

@@ -82,7 +82,9 @@ def decide_bulk_action(
     if isinstance(to, datetime):
         return None if follow_up.next_at == to else move_wait(follow_up, to).follow_up
     later = follow_up.due_at + (to or timedelta())
-    return None if later <= max(follow_up.next_at, now) else move_wait(follow_up, later).follow_up
+    if max(later, follow_up.next_at) <= now:
+        return "so long after its original due time has passed too, and it is due: postpone it until a time to come"
+    return None if later <= follow_up.next_at else move_wait(follow_up, later).follow_up
 
 
 def in_words(state: str, reason: str | None) -> str:
