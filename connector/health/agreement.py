@@ -31,7 +31,7 @@ async def check_agreement(
 
 
 def decide_agreement(found: Differences) -> Check:
-    """Return whether the two agree, and if not, how they differ and what mends that."""
+    """Return whether the two agree, and if not, how they differ and how to correct that."""
     if found.count == 0:
         return Check(CheckName.AGREEMENT)
     kinds = {
@@ -47,8 +47,8 @@ def decide_agreement(found: Differences) -> Check:
         CheckName.AGREEMENT,
         CheckStatus.FAILED,
         f"the database and Temporal disagree on {found.count} follow-ups{some}, because one of them was restored from "
-        f"a backup, or workflows were closed or deleted by hand: {counts}: restart one worker, which mends them within "
-        "a minute or two; what runs without waiting ends by itself (docs/production.md)",
+        f"a backup, or workflows were closed or deleted by hand: {counts}: restart one worker, which corrects them "
+        "within a minute or two; what runs without waiting ends by itself (docs/production.md)",
         named,
         Impact.DELAY,
     )

@@ -1,7 +1,7 @@
 """Compare the store with Temporal: follow-ups that wait in only one of the two.
 
 On an installation that works there are none, but for what is just beginning or ending. After a restore of either from
-a backup there are; the recovery mends them (`connector.temporal.recovery`).
+a backup there are; the recovery corrects them (`connector.temporal.recovery`).
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Reconciliation:
                 await asyncio.wait_for(stopped.wait(), self._every_seconds)
 
     async def reconcile(self) -> int:
-        """End the rows of follow-ups and launches that were closed since the last run, and mend what was restored.
+        """End the rows of follow-ups and launches that were closed since the last run, and recover what a restore lost.
 
         Returns how many rows changed.
 
@@ -90,7 +90,7 @@ class Reconciliation:
             ended += await self._end_follow_ups(client, page)
         self._last_run_at = began_at
         ended += await end_closed_launches(self._database, self._workspace, client)
-        return ended + await self._recovery.mend(client)
+        return ended + await self._recovery.recover(client)
 
     async def _closed_workflows(self, client: Client) -> AsyncIterator[dict[tuple[str, int], WorkflowExecution]]:
         """Yield the closed workflows in pages, each by its follow-up and the number of the resend."""

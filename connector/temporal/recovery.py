@@ -1,4 +1,4 @@
-"""The recovery: mends what differs between the store and Temporal because one of them was restored from a backup.
+"""The recovery: corrects what differs between the store and Temporal because one of them was restored from a backup.
 
 | restored | what differs | what happens |
 |---|---|---|
@@ -63,31 +63,31 @@ class Recovery:
         self._after: Place | None = None
         self._is_compared = False
 
-    async def mend(self, client: Client) -> int:
-        """Mend everything in the first run, then the next page of what is overdue; return how many rows were mended.
+    async def recover(self, client: Client) -> int:
+        """Recover everything in the first run, then the next page of what is overdue; return how many rows changed.
 
         Raises:
             RPCError: Temporal does not answer. StoreUnavailable: the database does not.
         """
         if self._is_compared:
-            return await self._mend_overdue(client) + await self._mend_launches(client)
+            return await self._recover_overdue(client) + await self._recover_launches(client)
         running = Running()
         async for page in list_running(client, self._workspace):
             running.add(page)
-        mended = 0
+        recovered = 0
         async for rows in started_rows(self._database, self._workspace, self._late):
-            mended += await self._mend(client, [row for row in rows if row["id"] not in running])
+            recovered += await self._recover(client, [row for row in rows if row["id"] not in running])
         self._is_compared = True
-        return mended + await self._mend_launches(client)
+        return recovered + await self._recover_launches(client)
 
-    async def _mend_overdue(self, client: Client) -> int:
+    async def _recover_overdue(self, client: Client) -> int:
         async with self._database.read(self._workspace) as tx:
             rows = await find_started(tx, self._late, _ROWS_PER_RUN, is_overdue=True, after=self._after)
         self._after = (rows[-1]["next_at"], rows[-1]["id"]) if len(rows) == _ROWS_PER_RUN else None
-        return await self._mend(client, rows)
+        return await self._recover(client, rows)
 
-    async def _mend(self, client: Client, rows: Sequence[RowMapping]) -> int:
-        """Mend those of these follow-ups whose workflows are gone or have completed."""
+    async def _recover(self, client: Client, rows: Sequence[RowMapping]) -> int:
+        """Recover those of these follow-ups whose workflows are gone or have completed."""
         by_workflow = {workflow_id_of(self._workspace, row): row for row in rows}
         lost: list[RowMapping] = []
         completed: dict[str, CompletedWorkflow] = {}
@@ -120,19 +120,19 @@ class Recovery:
             _log.warning("workflows_lost", follow_ups=count, first=ids[0], note=note)
         return count
 
-    async def _mend_launches(self, client: Client) -> int:
+    async def _recover_launches(self, client: Client) -> int:
         async with self._database.read(self._workspace) as tx:
             unfinished = [launch for launch in await find_unfinished(tx) if launch.ended_at is None]
-        mended = 0
+        recovered = 0
         for launch in unfinished:
             if await describe(client, names.launch_id(self._workspace, launch.campaign, launch.launch_id)) is not None:
                 continue
             async with self._database.write(self._workspace) as tx:
                 starts_again = await forget_launch_start(tx, launch.launch_id, self._late)
             if starts_again:
-                mended += 1
+                recovered += 1
                 _log.warning("launch_lost", campaign=launch.campaign, launch=launch.launch_id)
-        return mended
+        return recovered
 
 
 async def _result_of(client: Client, described: WorkflowExecutionDescription) -> CompletedWorkflow:

@@ -1,4 +1,4 @@
-"""Search attributes that a namespace lacks or has with another type: each is named, with the command that mends it.
+"""Search attributes that a namespace lacks or has with another type: each is named, with the command that corrects it.
 
 Sources: docs.temporal.io, "Search Attribute" (the types), "Manage custom Search Attributes" (self-hosted: create and
 remove with `temporal operator search-attribute`; Temporal Cloud: create and rename with `tcld` or the UI), "tcld

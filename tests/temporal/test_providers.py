@@ -101,7 +101,7 @@ async def test_a_text_its_delivery_report_a_push_and_a_third(street: Street) -> 
 
 
 async def test_dropped_after_it_was_accepted_is_sent_once(street: Street, httpserver: HTTPServer) -> None:
-    """Guarantee 4: a provider that breaks off is not asked again; its report mends the follow-up and goes on."""
+    """Guarantee 4: a provider that breaks off is not asked again; its report corrects the follow-up, which goes on."""
     await street.open(ORIGINAL, TEXT, PUSH)
     street.twilio.lose_answers = True
     await street.workspace.receive_push()

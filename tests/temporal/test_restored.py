@@ -1,4 +1,4 @@
-"""The store or Temporal restored from an older backup: the differences are found and mended, and nothing goes twice."""
+"""The store or Temporal restored from an older backup: differences are found and corrected, and nothing goes twice."""
 
 from __future__ import annotations
 
@@ -109,10 +109,10 @@ class Desk:
         """Return the user by the id of each follow-up."""
         return {row.id: user for user, row in (await self._rows()).items()}
 
-    async def mend(self) -> int:
+    async def recover(self) -> int:
         """Do what the worker does in the first run of its reconciliation."""
         recovery = Recovery(self.workspace.database, self.name, late=AT_ONCE)
-        return await recovery.mend(self.environment.client)
+        return await recovery.recover(self.environment.client)
 
     async def set_back_temporal(self, *, lost: str, running_again: str) -> None:
         """Have Temporal forget a user's workflow, and run one again that has completed, as an older Temporal would."""
@@ -153,11 +153,11 @@ def _intake(database: Database, workspace: str) -> Intake:
 
 
 class NoRecovery:
-    """In place of the worker's own, so that only the test mends."""
+    """In place of the worker's own, so that only the test recovers."""
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
-    async def mend(self, _client: object) -> int:
+    async def recover(self, _client: object) -> int:
         return 0
 
 
@@ -202,10 +202,10 @@ async def test_an_older_store(desk: Desk) -> None:
         await until(differ, "the differences of the older store")
         check = decide_agreement(desk.found)
         assert "2 wait although their workflows have ended, 1 are not in the database" in (check.problem or "")
-        assert await desk.mend() == 2
+        assert await desk.recover() == 2
         assert await desk.states() == {"a": "sent", "b": "excepted", "c": "waiting"}
         await desk.trigger(*"ef")  # their reports are repeated, because the restored log lacks them
-        assert await desk.mend() == 1
+        assert await desk.recover() == 1
         assert (await desk.states())["f"] == "sent"
         for user in "ce":
             await desk.send_now(user)
@@ -233,7 +233,7 @@ async def test_an_older_temporal(desk: Desk) -> None:
         await until(differ, "the differences of the older Temporal")
         check = decide_agreement(desk.found)
         assert "1 wait without a workflow, 1 have ended although" in (check.problem or "")
-        assert await desk.mend() == 1
+        assert await desk.recover() == 1
         await desk.trigger("c")
         await desk.send_now("c")
         with pytest.raises(WorkflowUpdateFailedError, match="Workflow update failed"):
