@@ -25,7 +25,9 @@ LOG_EVENTS = {
     "activity_broke": LogEvent("error", "A defect in an activity; Temporal repeats it. Report it with the line."),
     "api_listens": LogEvent("info", "The API accepts connections on `host` and `port`."),
     "api_without_database": LogEvent("warning", "The API started without the database; callers get 503 meanwhile."),
-    "batch_refused": LogEvent("warning", "A workflow of yours handed over what is no batch of interactions (`code`)."),
+    "batch_refused": LogEvent(
+        "warning", "A workflow of yours reported something that is no batch of interactions (`code`)."
+    ),
     "card_not_rendered": LogEvent("warning", "The template of a card fails at `field` and `line`; correct the card."),
     "channel_broke": LogEvent("error", "A defect in a channel; the message becomes `send_unknown`. Report it."),
     "check_failed": LogEvent(
@@ -36,14 +38,16 @@ LOG_EVENTS = {
     "cleanup_broke": LogEvent("error", "A defect in the cleanup; messages go on. Report it with the line."),
     "cleanup_done": LogEvent("info", "What was past its use was deleted: `rows` by table, and partitions."),
     "cleanup_failed": LogEvent("warning", "The database is away; the cleanup goes on within ten minutes."),
-    "cleanup_goes_on": LogEvent("info", "How much a long cleanup has deleted so far."),
-    "cleanup_incomplete": LogEvent("warning", "What the cleanup could not do, and the way out: `faults`."),
+    "cleanup_goes_on": LogEvent("info", "A long cleanup has deleted this much so far."),
+    "cleanup_incomplete": LogEvent(
+        "warning", "The cleanup could not do everything: `faults` says what, and the way out."
+    ),
     "codec_server_listens": LogEvent("info", "The codec server accepts connections on `host` and `port`."),
-    "collector_reached": LogEvent("info", "Spans reach the collector again; `lost_spans` did not."),
+    "collector_reached": LogEvent("info", "Spans reach the collector again, after `lost_spans` were lost."),
     "collector_unreachable": LogEvent("warning", "The collector of CONNECTOR_OTLP_ENDPOINT is away; spans are lost."),
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
-    "command_warning": LogEvent("warning", "The command did its work, but `text` deserves a look."),
+    "command_warning": LogEvent("warning", "The command did its work; `text` says what to look at."),
     "database_available": LogEvent("info", "The database can be used again, after the outage that `after` names."),
     "database_unavailable": LogEvent(
         "warning", "The database cannot be used; `reason` and `note` say why and what to do."
@@ -67,7 +71,7 @@ LOG_EVENTS = {
         "warning", "The database refused the queries of `/metrics`, such as during an upgrade."
     ),
     "not_sent": LogEvent("warning", "A provider refused messages for good (`fault`); `explain` shows each of them."),
-    "note": LogEvent("info", "What a command says beside its result."),
+    "note": LogEvent("info", "A command printed this note beside its result."),
     "outbox_call_failed": LogEvent("warning", "Temporal refused calls of the outbox; it repeats them."),
     "outbox_continues": LogEvent("info", "Temporal starts workflows again, after `outbox_rests`."),
     "outbox_failed": LogEvent("warning", "Temporal or the database is away; follow-ups start when it is back."),
@@ -86,13 +90,19 @@ LOG_EVENTS = {
     "reported_exception_names_a_user": LogEvent("warning", "A signal `exception` has a `user`, which is ignored."),
     "request": LogEvent("info", "A request was answered: `route`, `status`, `milliseconds`, the id of its `key`."),
     "request_failed": LogEvent("error", "A defect in the API; the caller got 500. Report it with the line."),
-    "result_not_recorded": LogEvent("error", "A sent message's result cannot be stored; it is tried for some minutes."),
-    "results_forgotten": LogEvent("error", "The worker ended without the database; these messages: `send_unknown`."),
+    "result_not_recorded": LogEvent(
+        "error", "A sent message's result cannot be stored; the worker repeats that for some minutes."
+    ),
+    "results_forgotten": LogEvent(
+        "error", "The worker ended without the database; sent messages become `send_unknown`."
+    ),
     "results_recorded": LogEvent("info", "The results that waited for the database have been recorded."),
     "results_wait_for_database": LogEvent("warning", "Sent messages wait for the database; keep the worker running."),
     "sdk_metrics_unavailable": LogEvent("warning", "The metrics of Temporal's SDK are missing on `/metrics`."),
     "segment_messages_rejected": LogEvent("warning", "Segment's messages do not fit; the source shows the faults."),
-    "send_is_tried_again": LogEvent("info", "A provider did not take a message for now (`fault`)."),
+    "send_is_tried_again": LogEvent(
+        "info", "A provider did not accept a message for now (`fault`); it is tried again."
+    ),
     "sign_ins_throttled": LogEvent("warning", "Many wrong keys come from `client`: a wrong setting, or an attack."),
     "subscription_confirmed": LogEvent("info", "Amazon SNS delivers this topic's events from now on."),
     "subscription_ended": LogEvent("warning", "Amazon SNS delivers this topic's events no more; subscribe again."),
@@ -102,9 +112,11 @@ LOG_EVENTS = {
     "temporal_unreachable": LogEvent("warning", "Temporal does not answer at `address` for half a minute: `reason`."),
     "thread_failed": LogEvent("error", "A defect in a thread of the process, which goes on. Report it with the line."),
     "visits_broke": LogEvent("error", "A defect stops opens and clicks from being stored; they wait. Report it."),
-    "visits_lost": LogEvent("error", "So many opens and clicks were lost: the database was away for too long."),
+    "visits_lost": LogEvent("error", "Opens and clicks were lost, because the database was away for too long."),
     "visits_wait": LogEvent("warning", "Opens and clicks wait for the database."),
-    "webhook_signature_invalid": LogEvent("warning", "A webhook's signature is wrong: the secret, or a stranger."),
+    "webhook_signature_invalid": LogEvent(
+        "warning", "A webhook's signature is wrong: a wrong secret, or a forged request."
+    ),
     "worker_crashed": LogEvent("critical", "A defect ended the worker. Report it with the line."),
     "worker_port_listens": LogEvent("info", "The worker's own port accepts connections on `host` and `port`."),
     "worker_refused": LogEvent("error", "The worker cannot start; `text` says why and what would be right."),

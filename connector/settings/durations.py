@@ -60,7 +60,7 @@ def between(least: timedelta = timedelta(0), most: timedelta | None = None) -> A
 
 def _check_positive(value: timedelta) -> timedelta:
     if value <= timedelta(0):
-        raise ValueError("must be longer than nothing")
+        raise ValueError('must be longer than "0 seconds"')
     return value
 
 

@@ -91,5 +91,5 @@ def find_unknown(environment: Mapping[str, str], settings: list[Setting]) -> Ite
         else:
             meant = nearest(upper.removeprefix(PREFIX), [variable.removeprefix(PREFIX) for variable in known])
             yield f"{name} is unknown; " + (
-                f"did you mean {PREFIX}{meant}?" if meant else "`connector settings` lists the settings that there are"
+                f"did you mean {PREFIX}{meant}?" if meant else "`connector settings` lists all settings"
             )

@@ -65,23 +65,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         faults = Faults(
             system, Random(f"faults {plan.seed}"), plan.pause_seconds, start_seconds, load.has_room, plan.restores
         )
-        loading = asyncio.create_task(load.run(plan.reporters))
-        watching = asyncio.create_task(_report_progress(faults, load, say))
-        try:
-            attacking = asyncio.create_task(faults.run(plan.seconds, plan.max_faults))
-            await asyncio.wait([attacking, loading], return_when=asyncio.FIRST_COMPLETED)
-            if loading.done():  # it never ends by itself
-                attacking.cancel()
-                await loading
-            await attacking
-            say("peace: waiting until everything has ended")
-            system.receiver.is_kind = True
-            load.end()
-            await loading
-            await _be_quiet(system, plan.quiet_seconds, say)
-        finally:
-            loading.cancel()
-            watching.cancel()
+        await _attack(plan, system, load, faults, say)
         records = await load_records(system.database, WORKSPACE)
         produced = await load_outcomes(system.database, WORKSPACE, (), [])
         say("comparing with simulate")
@@ -97,6 +81,27 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         )
         verdict.wrong += [f"an item or order was refused: {one}" for one in load.refused]
         return _report(records, verdict, faults, load, system, time.monotonic() - began)
+
+
+async def _attack(plan: Plan, system: System, load: Load, faults: Faults, say: Callable[[str], None]) -> None:
+    """Let services report while faults happen, then end both, and wait until everything has ended."""
+    loading = asyncio.create_task(load.run(plan.reporters))
+    watching = asyncio.create_task(_report_progress(faults, load, say))
+    try:
+        attacking = asyncio.create_task(faults.run(plan.seconds, plan.max_faults))
+        await asyncio.wait([attacking, loading], return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():  # it never ends by itself
+            attacking.cancel()
+            await loading
+        await attacking
+        say("peace: waiting until everything has ended")
+        system.receiver.is_kind = True
+        load.end()
+        await loading
+        await _be_quiet(system, plan.quiet_seconds, say)
+    finally:
+        loading.cancel()
+        watching.cancel()
 
 
 async def _report_progress(faults: Faults, load: Load, say: Callable[[str], None]) -> None:

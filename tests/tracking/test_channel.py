@@ -89,7 +89,7 @@ def test_without_an_address_nothing_is_tracked(tracking: dict[str, list[str]]) -
         ({"url": "https://t.example\r\nX: y", "secrets": [SECRET]}, "https://links"),
         ({"secrets": ["short"]}, "32 characters"),
         ({"secrets": [""]}, "32 characters"),
-        ({"lifetime": "0 days"}, "longer than nothing"),
+        ({"lifetime": "0 days"}, 'longer than "0 seconds"'),
         ({"lifetime": "36 hours"}, "whole days"),
     ],
 )

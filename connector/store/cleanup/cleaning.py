@@ -40,7 +40,10 @@ _T = TypeVar("_T")
 
 _FIRST_BATCH, _SMALLEST_BATCH, _LARGEST_BATCH = 100, 20, 5_000
 _TARGET_SECONDS = 0.02
-"""The target duration of a batch: on SQLite every other writer waits for it."""
+"""The target duration of a batch with its commit: on SQLite every other writer waits for it."""
+_PAUSE_FACTOR = 3
+"""The pause after a batch, in durations of the batch. On SQLite a waiting writer looks only now and then whether it is
+its turn, so that with short pauses it would rarely find one."""
 _RENEWAL_SECONDS = 20.0
 _PAUSES_SECONDS = (1.0, 5.0, 15.0)
 """The pauses between attempts at a batch while the database is busy."""
@@ -176,24 +179,25 @@ class Cleaning:
         await self._delete_all((await self._deletions())[number])
 
     async def _delete_all(self, deletion: Deletion) -> None:
-        """Delete the rows in batches as large as fit into the target time, with as long a pause after each."""
+        """Delete the rows in batches as large as fit into the target time, with a pause after each."""
         since, limit = BEGINNING, _FIRST_BATCH
         next_since: datetime | None = since
         while next_since is not None:
-            counts, next_since, seconds = await self._patiently(partial(self._batch, deletion, next_since, limit))
+            counts, next_since, began = await self._patiently(partial(self._batch, deletion, next_since, limit))
+            seconds = time.monotonic() - began
             self._cleaned.rows.update(counts)
             limit = _next_limit(limit, seconds)
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds * _PAUSE_FACTOR)
             await self._renew()
 
     @staticmethod
     async def _batch(
         deletion: Deletion, since: datetime, limit: int, tx: Transaction, horizons: Horizons
     ) -> tuple[Counts, datetime | None, float]:
-        """Delete a batch; return also the seconds that others may have waited for it, its own waits excluded."""
+        """Delete a batch; return also when it began, after its own waits: others may wait from then to its commit."""
         began = time.monotonic()
         counts, next_since = await delete_batch(tx, deletion, horizons, since, limit)
-        return counts, next_since, time.monotonic() - began
+        return counts, next_since, began
 
     async def _patiently(self, act: Callable[[Transaction, Horizons], Awaitable[_T]]) -> _T:
         """Call `act` as `_with_horizons` does; while others keep the database busy, wait and try again."""
