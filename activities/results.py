@@ -17,7 +17,7 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.times import start_of_second
-from connector.rules.sending.deliveries import DueMessage
+from connector.rules.sending.deliveries import DeliveryState, DueMessage
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.launching import is_launched
 from connector.rules.sending.results import SendResult, decide_release, decide_result
@@ -106,6 +106,8 @@ def _decide(
     now = end.attempt.now
     match end:
         case ProviderResult(claim=claim, result=result):
+            if claim.due.delivery_id != due.delivery_id and result.state is not DeliveryState.SENT:
+                return SendOutcome(outcome="ended"), ()  # an operator had it sent again: the new delivery has its own
             decision = decide_result(due, result, claim.user, dispatched_at=claim.dispatched_at, now=now)
             return send_outcome(decision.verdict, due.follow_up), decision.effects
         case NothingSent(fault=fault):

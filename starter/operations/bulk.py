@@ -15,6 +15,7 @@ from connector.app.context import AppContext
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.nearest import suggestion
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.values import canonical_json, format_instant
 from connector.rules.sending.deliveries import newest_by_channel, with_rest
@@ -38,6 +39,7 @@ from starter.operations.repair import preview_resend, resend
 MAX_ACTED_ON = 500
 """The most follow-ups of one page."""
 
+_LIST = "`connector status` lists the campaigns"
 _OPEN_STATES = (OPEN, OVERDUE, State.WAITING, State.HELD, State.SENDING)
 Outcome = Literal["done", "unchanged", "refused"]
 
@@ -121,6 +123,7 @@ async def act_on_page(
     """
     ids, following = await _select(context, action, after, limit)
     if not ids:
+        await _check_campaign(context, action)
         return BulkPage((), None)
     if action.verb == "resend":
         return BulkPage(await _resend(context, actor, action, ids, dry_run=dry_run), following)
@@ -133,6 +136,13 @@ async def act_on_page(
             await _apply(tx, actor, action, [one for _, one in decided if isinstance(one, FollowUp)])
         context.outbox.nudge()
     return BulkPage([_item(follow_up, one) for follow_up, one in decided], following)
+
+
+async def _check_campaign(context: AppContext, action: BulkAction) -> None:
+    """Raise DefinitionError if the action names a campaign that does not exist, so that it found nothing."""
+    campaign, entries = action.criteria.campaign, (await context.cache.at_least(context.database)).entries
+    if campaign is not None and campaign not in entries:
+        raise DefinitionError([Fault("campaign", f"{campaign} is not known; {suggestion(campaign, entries, _LIST)}")])
 
 
 async def _resend(

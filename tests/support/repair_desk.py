@@ -35,8 +35,8 @@ from tests.support.installation import Installation
 class RepairDesk:
     """Follow-ups of push and email on a real database, with providers whose answers a test decides."""
 
-    def __init__(self, installation: Installation) -> None:
-        self.installation, self.channel = installation, FakeChannel()
+    def __init__(self, installation: Installation, channel: FakeChannel | None = None) -> None:
+        self.installation, self.channel = installation, channel or FakeChannel()
         channels = {"push": self.channel, "email": self.channel}
         self.sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")
         self.context: AppContext = build_context(Settings(), installation.database)

@@ -235,8 +235,10 @@ class Cleaning:
             today = now.replace(hour=0, minute=0, second=0, microsecond=0)
             refused_by = await take_lease(tx, self._holder, unless_since=today if once_a_day else None)
         if refused_by is not None:
-            error = CleanupRuns if refused_by.is_running else CleanupDone
-            raise error("another process cleans up now" if refused_by.is_running else "a run of today has succeeded")
+            if not refused_by.is_running:
+                raise CleanupDone("a run of today has succeeded")
+            until = f"if it was killed, another one can begin at {refused_by.leased_until:%H:%M:%S} UTC"
+            raise CleanupRuns(f"another process cleans up now; {until}")
         self._renewed_at = time.monotonic()
 
     async def _renew(self) -> None:

@@ -120,6 +120,7 @@ async def test_what_is_being_sent_is_refused(desk: RepairDesk) -> None:
     ("verb", "arguments", "fault"),
     [
         ("cancel", {"campaign": None}, "name the campaign or the user"),
+        ("cancel", {"campaign": "cart"}, "cart is not known"),
         ("cancel", {"state": "sent"}, "what is sent has ended"),
         ("resend", {"state": "waiting"}, "only what failed is sent again"),
         ("postpone", {}, "say until when"),

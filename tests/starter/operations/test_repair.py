@@ -1,12 +1,13 @@
 """Messages that operators settle and send again, on both databases: what is stored, counted, received and sent."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
 
-from connector.channels.protocol import OutcomeUnknown, Rejected
+from connector.channels.protocol import OutcomeUnknown, OutgoingMessage, Rejected
 from connector.store.engine.database import database_now
 from connector.store.erasure import erase_user
 from connector.store.follow_ups.outbox import find_to_signal, find_to_start
@@ -15,6 +16,7 @@ from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefuse
 from starter.operations.repair import preview_resend, resend, resend_one, resolve
 from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, ORIGINAL, PUSHED, buy, follow_on, now, push
+from tests.support.fake_channel import FakeChannel
 from tests.support.installation import Installation
 from tests.support.repair_desk import RepairDesk
 
@@ -88,6 +90,34 @@ async def test_report_after_the_resend(desk: RepairDesk) -> None:
     await desk.report("push")
     assert await desk.messages() == [("push", "failed"), ("push.2", "open")]
     assert await desk.installation.outcomes() == [("e1", "waiting", None)]
+
+
+async def test_refusal_that_comes_after_the_resend(desk: RepairDesk) -> None:
+    """Guarantee 4: a worker that hung records its refusal while the new delivery is on its way, which stays claimed."""
+    await desk.open(ONE)
+    hung, is_there, goes_on = FakeChannel(REFUSED), asyncio.Event(), asyncio.Event()
+
+    async def hang(_: OutgoingMessage) -> None:
+        is_there.set()
+        await goes_on.wait()
+
+    hung.meanwhile = hang
+    late = asyncio.create_task(RepairDesk(desk.installation, hung).attempt("push", REFUSED))
+    await is_there.wait()
+    await desk.attempt("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    seen: list[tuple[str, str]] = []
+
+    async def meanwhile(_: OutgoingMessage) -> None:
+        goes_on.set()
+        await late
+        seen.extend(await desk.messages())
+
+    desk.channel.meanwhile = meanwhile
+    await desk.attempt("push", when=now())
+    assert seen == [("push", "failed"), ("push.2", "claimed")]
+    assert await desk.messages() == [("push", "failed"), ("push.2", "sent")]
 
 
 async def test_receipt_of_an_earlier_channel_stays(desk: RepairDesk) -> None:
