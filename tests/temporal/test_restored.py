@@ -48,6 +48,7 @@ class Desk:
         self.database_name = url.partition("?")[0].rpartition("/")[2]
         self.workspace: Any = None
         self.found = Differences()
+        self._pushes: dict[str, dict[str, Any]] = {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Workspace]:
@@ -62,18 +63,11 @@ class Desk:
                     yield workspace
 
     async def trigger(self, *users: str) -> None:
-        """Report a push to each of these users, with an id of its own; again, if it was reported before."""
-        pushes = [
-            {
-                "id": f"push-{user}",
-                "user": user,
-                "type": "receive_push",
-                "campaign": "o",
-                "occurred_at": now().isoformat(),
-            }
-            for user in users
-        ]
-        await self.workspace.intake.ingest(pushes)
+        """Report a push to each of these users, with an id of its own; the same report, if it was made before."""
+        for user in users:
+            report = {"id": f"push-{user}", "user": user, "type": "receive_push", "campaign": "o"}
+            self._pushes.setdefault(user, {**report, "occurred_at": now().isoformat()})
+        await self.workspace.intake.ingest([self._pushes[user] for user in users])
         await until(lambda: self._are_started(users), "follow-ups whose workflows were started")
 
     async def states(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic_core import to_json
 
@@ -129,17 +129,17 @@ class FollowUp:
 
 
 def follow_up_id_of(
-    campaign: str, user_key: str, key: str, trigger_id: str, generation: int, *, received_at: datetime | None = None
+    campaign: str, user_key: str, key: str, trigger_id: str, generation: int, *, t: datetime | None = None
 ) -> str:
-    """Return a stable id: evaluating the trigger again gives the same follow-up.
+    """Return a stable id: the same trigger gives the same follow-up, also if it is reported again after a restore.
 
     Args:
         generation: how many follow-ups the trigger has begun before.
-        received_at: when the trigger arrived; None: a launch. An item's id that is used again beyond the log's
-            retention is another item (M6), whose workflow and messages must not have the ids of the first one's.
+        t: the trigger's time; None: a launch. An item's id that is used again beyond the log's retention is another
+            item (M6), whose workflow and messages must not have the ids of the first one's.
     """
     # Without objects, this text is the canonical one.
-    text = to_json(["follow-up", campaign, user_key, key, trigger_id, generation, received_at])
+    text = to_json(["follow-up", campaign, user_key, key, trigger_id, generation, t and t.astimezone(UTC)])
     return hashlib.sha256(text).hexdigest()[:26]
 
 

@@ -174,9 +174,7 @@ def begin_follow_up(facts: TriggerFacts, key: str, generation: int) -> FollowUp:
     due = _due_at(facts)
     window = facts.entry.window_at(facts.logged.t)
     return FollowUp(
-        id=follow_up_id_of(
-            facts.entry.id, facts.user_key, key, facts.logged.id, generation, received_at=facts.logged.received_at
-        ),
+        id=follow_up_id_of(facts.entry.id, facts.user_key, key, facts.logged.id, generation, t=facts.logged.t),
         campaign=facts.entry.id,
         revision=facts.revision.number,
         window_id=window.window_id if window else 0,
