@@ -259,7 +259,7 @@ def test_kustomize_builds(tmp_path: Path) -> None:
     assert len(resources) == len(manifests()) + 1
     pods = [one["spec"]["template"]["spec"] for one in resources if one["kind"] in ("Deployment", "Job")]
     images = {container["image"] for pod in pods for container in pod["containers"]}
-    assert images == {"images.shop.example/campaign-connector:0.1.0"}
+    assert images == {"images.shop.example/campaign-connector:0.2.0"}
     settings = next(one for one in resources if one["kind"] == "ConfigMap")
     assert settings["data"]["CONNECTOR_SMTP_HOST"] == "mail.shop.example"
     names = {container["envFrom"][0]["configMapRef"]["name"] for pod in pods for container in pod["containers"]}
