@@ -144,7 +144,11 @@ def _bulk_example(**more: Any) -> Example:
 EXAMPLES: Mapping[str, Example] = {
     "operation-alive": Example(answer={"status": "alive"}, view=views.HealthView),
     "operation-ready": Example(
-        answer={"status": "ready", "database": "ok", "temporal": "ok", "worker": "polling"}, view=views.ReadinessView
+        answer={
+            **{"status": "ready", "database": "ok", "temporal": "ok", "worker": "polling"},
+            "checks": [{"name": "database", "status": "ok"}],
+        },
+        view=views.ReadinessView,
     ),
     "operation-read_metrics": Example(),
     "campaigns-save_campaign": Example(
