@@ -67,6 +67,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
         )
         await _attack(plan, system, load, faults, say)
         records = await load_records(system.database, WORKSPACE)
+        (folder / "records.txt").write_text(records.text())
         produced = await load_outcomes(system.database, WORKSPACE, (), [])
         say("comparing with simulate")
         different = differences(produced, records, campaigns(system.hook))

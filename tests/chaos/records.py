@@ -42,6 +42,14 @@ class Records:
         """Every follow-up with its trigger."""
         return [(trigger, row) for trigger, rows in self.follow_ups.items() for row in rows]
 
+    def text(self) -> str:
+        """Return everything as lines to search for a user in."""
+        lines = [f"{entry.received_at} {entry.item.user} reported {entry!r}" for entry in self.reported]
+        lines += [f"{order['ordered_at']} {dict(order)}" for order in self.orders]
+        for (_, user, *_rest), row in self.rows:
+            lines.append(f"{row['created_at']} {user} follow-up {dict(row)} {dict(self.deliveries.get(row['id'], {}))}")
+        return "\n".join(sorted(lines))
+
 
 async def load_records(database: Database, workspace: str) -> Records:
     """Load everything, with the external ids of users."""
