@@ -23,7 +23,7 @@ from connector.temporal.runtime import process_runtime
 from starter.dev.temporal_server import server_command, wait_for_server
 
 API_KEY = "the-key-of-the-bench-and-of-no-one-else"
-_START_SECONDS = 60
+_START_SECONDS, _START_ATTEMPTS = 60, 5
 _CONNECTOR, _QUIET_WORKER = ("-m", "starter.cli"), ("-m", "bench.quiet_worker")
 
 
@@ -80,19 +80,37 @@ async def start_temporal(folder: Path) -> AsyncIterator[Client]:
 
     With a file the server waits for the disk most of the time, which would hide what the connector adds.
     """
-    port = find_free_port(0, option="")
-    command = server_command(folder, port, None)
-    file_option = command.index("--db-filename")
-    del command[file_option : file_option + 2]
-    nowhere = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*command, env=environment(), stdout=nowhere, stderr=nowhere)
+    process, address = await _start_server(folder)
     try:
-        address = f"127.0.0.1:{port}"
         async with asyncio.timeout(_START_SECONDS):
             await wait_for_server(address)
         yield await Client.connect(address, runtime=process_runtime(), plugins=[connector_plugin()])
     finally:
         await stop(process)
+
+
+async def _start_server(folder: Path) -> tuple[asyncio.subprocess.Process, str]:
+    """Return the server and its address once it listens. Another program may take its port first: then it gets another.
+
+    Raises:
+        RuntimeError: it ended at each of several ports.
+    """
+    for _ in range(_START_ATTEMPTS):
+        port = find_free_port(0, option="")
+        command = server_command(folder, port, None)
+        file_option = command.index("--db-filename")
+        del command[file_option : file_option + 2]
+        nowhere = asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(*command, env=environment(), stdout=nowhere, stderr=nowhere)
+        while process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.1)
+            else:
+                writer.close()
+                return process, f"127.0.0.1:{port}"
+    raise RuntimeError("Temporal's server does not start")
 
 
 @asynccontextmanager
