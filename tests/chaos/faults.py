@@ -20,9 +20,9 @@ from temporalio.service import RPCError
 from connector import names
 from connector.store.engine.database import StoreUnavailable
 from connector.store.tables import follow_ups
-from tests.chaos.proxy import FaultyProxy
 from tests.chaos.supervised import Supervised
 from tests.chaos.system import WORKSPACE, System
+from tests.support.faulty_proxy import FaultyProxy
 
 _MAX_AT_ONCE = 2
 _WORK_SECONDS = 2.0

@@ -63,7 +63,7 @@ def campaigns(hook: str) -> list[dict[str, Any]]:
 class Load:
     """Reporters and an operator. `accepted` has the ids of the items that were acknowledged.
 
-    `has_room` is clear while more is due than the system should have to do; then nobody reports.
+    `has_room` is clear while more is due than the system should have to do; no service reports then.
     """
 
     system: System
@@ -128,7 +128,7 @@ class Load:
                 self.refused.append(result)
 
     async def _watch_backlog(self) -> None:
-        """Let nobody report while much is due: a slow machine gets less to do."""
+        """Let no service report while much is due: a slow machine gets less to do."""
         table = follow_ups.c
         due = select(func.count()).select_from(follow_ups)
         due = due.where(table.state.in_(("waiting", "sending")), table.due_at < func.now())

@@ -18,10 +18,10 @@ _STOP_SECONDS = 60
 
 
 class Supervised:
-    """One program under supervision; a fault has it for itself while `is_attacked`."""
+    """One program under supervision."""
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        self.name, self.log, self.is_attacked = name, log, False
+        self.name, self.log = name, log
         self.began_at, self.starts = 0.0, 0
         self._command, self._environment = command, environment
         self._process: Process | None = None

@@ -18,11 +18,11 @@ from bench.processes import environment
 from connector.app.preflight import find_free_port
 from connector.store.engine.database import Database
 from connector.temporal.client import connector_plugin, register_search_attributes
-from tests.chaos.proxy import FaultyProxy, run_proxy
 from tests.chaos.receiver import Receiver, run_receiver
 from tests.chaos.supervised import Supervised
 from tests.support.api import KEY, KEY_VARIABLE
 from tests.support.databases import PostgreSQL, migrate_database
+from tests.support.faulty_proxy import FaultyProxy, run_proxy
 from tests.support.polling import until
 
 WORKSPACE = "default"
@@ -101,7 +101,7 @@ async def run_system(folder: Path, seed: int) -> AsyncIterator[System]:
         address = f"127.0.0.1:{find_free_port(0, option='')}"
         temporal = _supervise(stack, "temporal", _temporal_command(address, folder), {}, folder)
         targets: dict[str, Path | tuple[str, int]] = {
-            "database": server.folder / ".s.PGSQL.5432",
+            "database": server.socket,
             "temporal": ("127.0.0.1", int(address.rpartition(":")[2])),
             "provider": ("127.0.0.1", receiver.port),
         }

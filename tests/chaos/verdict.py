@@ -92,7 +92,7 @@ def _evaluate_follow_up(
     elif reason == "cancelled_by_operator":
         verdict.classes["workflow terminated by the campaign"] += 1
         if row["id"] not in terminated:
-            verdict.wrong.append(f"{name} is cancelled_by_operator, and nobody terminated it")
+            verdict.wrong.append(f"{name} is cancelled_by_operator, and was not terminated")
     else:
         verdict.classes[f"{state}, {reason}"] += 1
     if delivery is not None and delivery["claimed_at"] is not None and state == "sent":

@@ -16,8 +16,8 @@ from connector.store.engine.outages import Outage, StoreUnavailable
 from tests.support.api_process import api_process, logged_ids
 from tests.support.databases import PostgreSQL
 from tests.support.events import accepts, post_events
+from tests.support.faulty_proxy import FaultyProxy, run_proxy
 from tests.support.polling import until
-from tests.support.silent_proxy import SilentProxy, silent_proxy
 
 pytestmark = pytest.mark.serial
 
@@ -26,11 +26,16 @@ BOUND = 4.0
 """Far more than one deadline of a second with its grace of another; far less than two with what psycopg would add."""
 
 
+def url_through(proxy: FaultyProxy) -> str:
+    """Return the URL of the database behind the proxy."""
+    return f"postgresql+psycopg://connector@127.0.0.1:{proxy.port}/connector"
+
+
 @asynccontextmanager
-async def behind_proxy(server: PostgreSQL) -> AsyncIterator[tuple[SilentProxy, Database]]:
+async def behind_proxy(server: PostgreSQL) -> AsyncIterator[tuple[FaultyProxy, Database]]:
     """Open the database through a proxy, with a deadline of a second."""
-    async with silent_proxy(server.folder) as proxy:
-        database = Database.open(proxy.url("connector"), seconds=DEADLINE)
+    async with run_proxy(server.socket) as proxy:
+        database = Database.open(url_through(proxy), seconds=DEADLINE)
         yield proxy, database
         await database.close()
 
@@ -149,7 +154,7 @@ async def test_an_api_over_silent_connections(
     monkeypatch.setenv("CONNECTOR_DATABASE_TIMEOUT", f"PT{DEADLINE}S")
     names = {when: [f"{when}-{number}" for number in range(12)] for when in ("before", "during", "after")}
     accepted: set[str] = set()
-    async with silent_proxy(server.folder) as proxy, api_process(proxy.url("connector"), tmp_path / "api.log") as api:
+    async with run_proxy(server.socket) as proxy, api_process(url_through(proxy), tmp_path / "api.log") as api:
         for when, batch in names.items():
             if when == "during":
                 proxy.swallow()

@@ -96,16 +96,19 @@ async def test_unused_connections_leave_their_slots_to_other_processes(
     monkeypatch.setattr(BoundedConnection, "idle_seconds", 3.0)
     url = small_server.url("connector")
     greedy, other = Database.open(url, max_connections=28), Database.open(url)
-    await asyncio.gather(*(sleep_in(greedy, 1) for _ in range(14)))
-    await sleep_in(other, 0)
-    await asyncio.gather(*(sleep_in(greedy, 0) for _ in range(3)))
+    taken = await asyncio.gather(*(sleep_in(greedy, 1) for _ in range(14)))
+    assert await sleep_in(other, 0) not in taken
+    again = await asyncio.gather(*(sleep_in(greedy, 0) for _ in range(3)))
+    assert len(again) == 3
     await asyncio.gather(greedy.close(), other.close())
 
 
-async def sleep_in(database: Database, seconds: float) -> None:
-    """Hold a connection for so long."""
+async def sleep_in(database: Database, seconds: float) -> int:
+    """Hold a connection for so long; return the process id of its backend."""
     async with database.write("default") as tx:
         await tx.execute(select(func.pg_sleep(seconds)))
+        pid: int = (await tx.execute(select(func.pg_backend_pid()))).scalar_one()
+    return pid
 
 
 @pytest.fixture

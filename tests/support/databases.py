@@ -83,6 +83,11 @@ class PostgreSQL:
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(30)
 
+    @property
+    def socket(self) -> Path:
+        """The Unix socket on which it listens."""
+        return self.folder / f".s.PGSQL.{self._port}"
+
     def url(self, name: str) -> str:
         return f"postgresql+psycopg://connector@/{name}?host={self.folder}"
 

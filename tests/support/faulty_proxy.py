@@ -13,7 +13,7 @@ _CHUNK_BYTES = 65536
 
 @dataclass
 class FaultyProxy:
-    """A proxy on loopback before one server.
+    """A proxy on loopback before one server; `accepted` counts its connections.
 
     Args:
         target: a Unix socket, or a host and a port.
@@ -21,6 +21,7 @@ class FaultyProxy:
 
     target: Path | tuple[str, int]
     port: int = 0
+    accepted: int = 0
     _connections: set[asyncio.StreamWriter] = field(default_factory=set)
     _silenced: set[asyncio.StreamWriter] = field(default_factory=set)
     _is_silent: bool = False
@@ -29,6 +30,10 @@ class FaultyProxy:
     def fall_silent(self) -> None:
         """Swallow whatever is sent over connections that are open now, and over those that are opened meanwhile."""
         self._is_silent = True
+        self.swallow()
+
+    def swallow(self) -> None:
+        """Pass nothing on any more over the connections that are open now, in either direction; new ones work."""
         self._silenced |= self._connections
 
     def end_silence(self) -> None:
@@ -49,6 +54,7 @@ class FaultyProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on, both ways, until one side ends it."""
+        self.accepted += 1
         if self._is_refusing:
             writer.transport.abort()
             return
