@@ -1,18 +1,23 @@
 """Messages that operators settle and send again, on both databases: what is stored, counted, received and sent."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from connector.channels.protocol import OutcomeUnknown, OutgoingMessage, Rejected
+from connector.rules.sending.resending import Resend
 from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.erasure import erase_user
 from connector.store.follow_ups.outbox import find_to_signal, find_to_start
+from connector.store.follow_ups.resends import save_resends
 from connector.store.tables import audit, deliveries, follow_ups, interactions
 from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
+from starter.operations import repair
 from starter.operations.repair import preview_resend, resend, resend_one, resolve
 from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, ORIGINAL, PUSHED, buy, follow_on, now, push
@@ -90,6 +95,22 @@ async def test_report_after_the_resend(desk: RepairDesk) -> None:
     await desk.report("push")
     assert await desk.messages() == [("push", "failed"), ("push.2", "open")]
     assert await desk.installation.outcomes() == [("e1", "waiting", None)]
+
+
+async def test_follow_up_that_the_cleanup_deletes_meanwhile(desk: RepairDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not reported as sent again: it is unknown, and no message, audit entry or count is written."""
+    await desk.open(ONE)
+    await desk.attempt("push", REFUSED)
+
+    async def save_too_late(tx: Transaction, resent: Sequence[Resend]) -> set[str]:
+        for table in (deliveries, follow_ups):
+            await tx.execute(delete(table))
+        return await save_resends(tx, resent)
+
+    monkeypatch.setattr(repair, "save_resends", save_too_late)
+    with pytest.raises(FollowUpUnknown):
+        await _resend_one(desk)
+    assert (await desk.messages(), await desk.stored(audit)) == ([], [])
 
 
 async def test_refusal_that_comes_after_the_resend(desk: RepairDesk) -> None:
