@@ -1,4 +1,4 @@
-"""How long each table's rows are kept, and why: every table stands here, and docs/operations.md shows the list.
+"""How long each table's rows are kept, and why: every table is listed here, and docs/operations.md shows the list.
 
 `connector.store.cleanup.expired` has the conditions. A period names the setting that decides it.
 """
@@ -69,7 +69,7 @@ RETENTIONS = (
     ),
     Retention((t.audit,), ALWAYS, "entries can only be appended, also by this program"),
     Retention((t.users, t.user_aliases, t.user_joins), "until the user is erased", "profiles, consent and ids"),
-    Retention((t.dead_addresses,), "until the user is erased", "nobody is to be sent to an address that bounced"),
+    Retention((t.dead_addresses,), "until the user is erased", "no message is sent to an address that bounced"),
     Retention((t.erased_users, t.erasure_secret), ALWAYS, "late reports must not bring an erased user back"),
     Retention(
         (t.catalogue, t.entries, t.revisions, t.publications, t.launches, t.orders),

@@ -19,7 +19,7 @@ _REASONS = {
     "ConnectionRefused": "nothing listens there",
     "dns error": "its name cannot be resolved",
     "InvalidContentType": "it does not speak TLS, which TEMPORAL_TLS, a certificate or TEMPORAL_API_KEY asks for",
-    "UnknownIssuer": "its certificate is signed by nobody that is trusted; set TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+    "UnknownIssuer": "its certificate is signed by no authority that is trusted; set TEMPORAL_TLS_SERVER_CA_CERT_PATH",
     "NotValidForName": "its certificate is for another name; set TEMPORAL_TLS_SERVER_NAME, or the name as the address",
     "CaUsedAsEndEntity": "its certificate is signed by itself; set TEMPORAL_TLS_SERVER_CA_CERT_PATH to one that is not",
     "InvalidCertificate": "its certificate is not valid",
