@@ -1,4 +1,4 @@
-"""How long each table's rows are kept, and why: every table stands here, and docs/operations.md shows the list.
+"""How long each table's rows are kept, and why: every table is listed here, and docs/operations.md shows the list.
 
 `connector.store.cleanup.expired` has the conditions. A period names the setting that decides it.
 """
