@@ -12,14 +12,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connector.app.context import AppContext
-from connector.app.http_server import SHUTDOWN_SECONDS, bounded_protocol, serve_until
+from connector.app.http_server import serve_until, server_config
 from connector.app.metrics_page import CONTENT_TYPE_LATEST, MetricsPage
 from connector.app.preflight import listen
 from connector.temporal.runtime import serve_sdk_metrics
@@ -71,22 +70,9 @@ async def open_worker_port(context: AppContext, stopped: asyncio.Event) -> Async
         _log.info("worker_port_listens", host=host, port=port)
         app = create_probe_app(MetricsPage(context.gauges, sdk=serve_sdk_metrics()), check)
         ended = asyncio.Event()
-        serving = asyncio.create_task(serve_until(ended, _config(app), socket))
+        serving = asyncio.create_task(serve_until(ended, server_config(app, _MAX_CONNECTIONS, lifespan="off"), socket))
         try:
             yield
         finally:
             ended.set()
             await serving
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=bounded_protocol(_MAX_CONNECTIONS),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
