@@ -186,6 +186,29 @@ async def test_acceptance_that_comes_after_the_resend(desk: RepairDesk) -> None:
     assert not desk.channel.messages
 
 
+async def test_resend_in_the_process_whose_first_attempt_hangs(desk: RepairDesk) -> None:
+    """Guarantee 4: it does not wait for that attempt, whose late result changes nothing of what was sent again."""
+    await desk.open(ONE)
+    hung, is_there, goes_on = FakeChannel(), asyncio.Event(), asyncio.Event()
+
+    async def hang(message: OutgoingMessage) -> None:
+        if message.delivery_id.endswith(".push"):
+            is_there.set()
+            await goes_on.wait()
+
+    hung.meanwhile = hang
+    hanging = RepairDesk(desk.installation, hung)
+    late = asyncio.create_task(hanging.attempt("push"))
+    await is_there.wait()
+    await desk.attempt("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    assert (await hanging.attempt("push", when=now())).outcome == "sent"
+    goes_on.set()
+    assert (await late).outcome == "ended"
+    assert await desk.messages() == [("push", "failed"), ("push.2", "sent")]
+
+
 async def test_refusal_that_comes_after_the_resend(desk: RepairDesk) -> None:
     """Guarantee 4: a worker that hung records its refusal while the new delivery is on its way, which stays claimed."""
     await desk.open(ONE)
