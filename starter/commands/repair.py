@@ -107,7 +107,8 @@ def _describe(result: ResendResult, dry_run: bool) -> str:
     if result.outcome == "unchanged":
         return "is being sent again already"
     held = f", held until {format_instant(result.held_until)}" if result.held_until is not None else ""
-    return f"{'would be' if dry_run else 'is'} sent again on {', '.join(result.channels)}{held}"
+    left_out = "".join(f"; not on {channel}: {reason}" for channel, reason in result.left_out.items())
+    return f"{'would be' if dry_run else 'is'} sent again on {', '.join(result.channels)}{held}{left_out}"
 
 
 async def _resolve(data: Path | None, follow_up: str, channel: str | None, sent: bool, note: str) -> Settled:

@@ -209,11 +209,15 @@ class SettledView(ResponseModel):
 
 
 class ResentView(ResponseModel):
-    """`resent`: it waits again, on `channels`, held until then if a rule holds it; `unchanged`: it does so already."""
+    """`resent`: it waits again, on `channels`, held until then if a rule holds it; `unchanged`: it does so already.
+
+    `left_out` has the other channels whose message failed, with the reason for which a rule forbids each.
+    """
 
     id: str
     outcome: Literal["resent", "unchanged"]
     channels: list[str]
+    left_out: dict[str, Reason]
     held_until: datetime | None
     dry_run: bool
 
