@@ -37,7 +37,7 @@ NAME = "launch"
 """The name of the artificial event that triggers every follow-up of a launch."""
 
 RESEND_NAME = "resend"
-"""The name of the artificial event that stands for the launch in a follow-up that was sent again after it."""
+"""The name of the artificial event that replaces the launch as trigger of a follow-up that is sent again."""
 
 _REACHES_USER = (check_staleness, check_consent_and_address, check_frequency_caps)
 
