@@ -191,11 +191,15 @@ class ExplainedFollowUpView(FollowUpView):
 
 
 class FollowUpsView(ResponseModel):
-    """Newest trigger first; overdue ones longest overdue first. `next` is the `after` of the next page, or null."""
+    """Newest trigger first; overdue ones longest overdue first. `next` is the `after` of the next page, or null.
+
+    `hint` is there if nothing matches because no campaign has the id.
+    """
 
     follow_ups: list[FollowUpView]
     has_more: bool
     next: str | None
+    hint: str | None = None
 
 
 class SettledView(ResponseModel):
