@@ -50,7 +50,9 @@ def follow_ups(
 
       connector follow-ups --user u-17 --json
     """
-    criteria = parse_criteria(state, campaign, user, reason, channel, since, until)
+    criteria = parse_criteria(
+        state=state, campaign=campaign, user=user, reason=reason, channel=channel, since=since, until=until
+    )
     page = run(_read(data, criteria, limit, after))
     if "hint" in page:
         print_note(page["hint"])
