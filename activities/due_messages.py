@@ -22,6 +22,7 @@ class Attempt(SingleRequest):
     """One attempt at one message, counted from 1; `now` is as of when the message is evaluated, UTC.
 
     `has_place`: the message's launch has already taken a place for it in the window of its channel's rate.
+    `resends`: the number of the resend whose workflow makes it; 0: the follow-up's first workflow, or its launch.
     `span`: the attempt's span.
     """
 
@@ -29,19 +30,21 @@ class Attempt(SingleRequest):
     now: datetime
     number: int
     has_place: bool = False
+    resends: int = 0
     span: Context | None = field(default_factory=current_context, compare=False)
 
     @property
     def delivery_id(self) -> str:
-        """The id of the message's delivery."""
-        return delivery_id(self.request.follow_up_id, self.request.channel)
+        """The id of the message's delivery; another attempt of the same process at it waits for this one."""
+        return delivery_id(self.request.follow_up_id, self.request.channel, self.resends)
 
 
 async def load_turns(tx: Transaction, attempts: Sequence[Attempt]) -> AsyncIterator[dict[int, DueMessage]]:
     """Yield the messages of attempts, with their users locked, by the position of their attempt.
 
     There is one turn, unless a user has several messages: each of these is loaded after the caller has applied the turn
-    before it, so that it is evaluated with what that turn changed. A message whose follow-up is gone is in no turn.
+    before it, so that it is evaluated with what that turn changed. A message whose follow-up is gone, or was sent again
+    since, is in no turn: the workflow of the resend has a delivery of its own, which no other one claims or settles.
     """
     follow_ups = await load_locked(tx, {attempt.request.follow_up_id for attempt in attempts})
     for number, turn in enumerate(_plan_turns(attempts, follow_ups)):
@@ -66,7 +69,7 @@ def _plan_turns(attempts: Sequence[Attempt], follow_ups: Mapping[str, FollowUp])
     seen: Counter[str] = Counter()
     for position, attempt in enumerate(attempts):
         follow_up = follow_ups.get(attempt.request.follow_up_id)
-        if follow_up is None:
+        if follow_up is None or follow_up.resends != attempt.resends:
             continue
         number = seen[follow_up.user_key]
         seen[follow_up.user_key] += 1

@@ -17,13 +17,15 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.times import start_of_second
-from connector.rules.sending.deliveries import DeliveryState, DueMessage
+from connector.rules.sending.deliveries import REPLACEABLE, DeliveryState, DueMessage, newest_by_channel
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.launching import is_launched
 from connector.rules.sending.results import SendResult, decide_release, decide_result
 from connector.rules.sending.retries import next_attempt_at
 from connector.store.engine.group_commit import SingleRequest
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.deliveries import delete_if_open, load_deliveries_by_follow_up
+from connector.store.follow_ups.follow_ups import load_locked
 from connector.store.users.log import WantedTypes, load_types
 from connector.tracing import on_behalf_of
 from connector.wire import SendOutcome
@@ -77,7 +79,7 @@ async def record_messages(
 ) -> list[RecordResult]:
     """Record results and release claims; a follow-up ends with the result of its last message."""
     outcomes: list[SendOutcome | None] = [SendOutcome(outcome="ended")] * len(ends)
-    changed = False
+    changed, current = False, set[int]()
     async for turn in load_turns(tx, [end.attempt for end in ends]):
         wanted = {
             due.follow_up.user_key: _exceptions_wanted(due.follow_up, catalogue)
@@ -91,7 +93,37 @@ async def record_messages(
             effects += decided
         with on_behalf_of({due.follow_up.user_key: ends[position].attempt.span for position, due in turn.items()}):
             changed |= await apply_effects(tx, catalogue, intake, effects, turn.values())
+        current.update(turn)
+    for position, end in enumerate(ends):
+        if position not in current and isinstance(end, ProviderResult) and end.result.state is DeliveryState.SENT:
+            outcomes[position], is_change = await _accept_earlier(tx, catalogue, intake, end)
+            changed |= is_change
     return [RecordResult(outcome, changed) for outcome in outcomes]
+
+
+async def _accept_earlier(
+    tx: Transaction, catalogue: Catalogue, intake: Intake, end: ProviderResult
+) -> tuple[SendOutcome, bool]:
+    """Record that a message was sent after all, although its follow-up was sent again: what still waits is not sent.
+
+    What was handed over meanwhile counts instead of it.
+
+    Returns:
+        The outcome, and whether other follow-ups began or ended.
+    """
+    id, channel, claimed = end.attempt.request.follow_up_id, end.attempt.request.channel, end.claim.due.delivery_id
+    follow_up = (await load_locked(tx, [id])).get(id)
+    records = (await load_deliveries_by_follow_up(tx, [id])).get(id, ())
+    counting = newest_by_channel(records)
+    earlier = next((record for record in records if record.id == claimed), None)
+    if follow_up is None or earlier is None or counting[channel].state not in REPLACEABLE:
+        return SendOutcome(outcome="ended"), False
+    await delete_if_open(tx, counting[channel].id)
+    due = DueMessage(follow_up, channel, {**counting, channel: earlier}, end.attempt.number)
+    at, now = end.claim.dispatched_at, end.attempt.now
+    decision = decide_result(due, end.result, end.claim.user, dispatched_at=at, now=now)
+    changed = await apply_effects(tx, catalogue, intake, decision.effects, [due])
+    return send_outcome(decision.verdict, follow_up), changed
 
 
 def _exceptions_wanted(follow_up: FollowUp, catalogue: Catalogue) -> WantedTypes:
@@ -106,8 +138,6 @@ def _decide(
     now = end.attempt.now
     match end:
         case ProviderResult(claim=claim, result=result):
-            if claim.due.delivery_id != due.delivery_id and result.state is not DeliveryState.SENT:
-                return SendOutcome(outcome="ended"), ()  # an operator had it sent again: the new delivery has its own
             decision = decide_result(due, result, claim.user, dispatched_at=claim.dispatched_at, now=now)
             return send_outcome(decision.verdict, due.follow_up), decision.effects
         case NothingSent(fault=fault):

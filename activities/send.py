@@ -102,13 +102,16 @@ class Sender:
     async def send(self, request: SendRequest) -> SendOutcome:
         """Evaluate one message as of this attempt's start, and send it if no rule objects.
 
+        The id of the workflow names the resend that the message is for.
+
         Raises:
             ApplicationError: the provider surely did not accept the message; the next attempt evaluates it again.
         """
         info = activity.info()
+        _, resends = names.read_follow_up_id(info.workflow_id or "")
         with heartbeats(after_seconds=_HEARTBEAT_AFTER_SECONDS):
             try:
-                return await self.attempt(request, now=info.started_time, attempt=info.attempt)
+                return await self.attempt(request, now=info.started_time, attempt=info.attempt, resends=resends)
             except TryLater as fault:
                 raise ApplicationError(
                     fault.code,
@@ -118,7 +121,7 @@ class Sender:
                 ) from None
 
     async def attempt(
-        self, request: SendRequest, *, now: datetime, attempt: int, has_place: bool = False
+        self, request: SendRequest, *, now: datetime, attempt: int, has_place: bool = False, resends: int = 0
     ) -> SendOutcome:
         """Make one attempt at one message, for its own activity or for a launch: claim, send, record.
 
@@ -127,6 +130,7 @@ class Sender:
         Args:
             now: as of when the message is evaluated, UTC.
             has_place: the caller took a place for the message in the window of its channel's rate.
+            resends: the number of the resend that the message is for; 0: it is sent for the first time.
 
         Raises:
             TryLater: the provider surely did not accept the message, and its claim is released; or the channel's rate
@@ -134,7 +138,7 @@ class Sender:
             StoreUnavailable: nothing was claimed.
             ApplicationError: the channel broke; a later attempt records the message as unknown.
         """
-        this = Attempt(request, now, attempt, has_place)
+        this = Attempt(request, now, attempt, has_place, resends)
         if earlier := self.ledger.find(this.delivery_id):
             await asyncio.wait([earlier])
             if earlier.cancelled() or earlier.exception():  # time has passed: the next attempt evaluates as of now
@@ -170,15 +174,14 @@ class Sender:
             with PROVIDER_CALLS.labels(channel).time():
                 result = await self._send_to_provider(claim)
         except TryLater as fault:
-            _log.info("send_is_tried_again", delivery=attempt.delivery_id, fault=fault.code, attempt=attempt.number)
+            _log.info("send_is_tried_again", delivery=claim.due.delivery_id, fault=fault.code, attempt=attempt.number)
             SENDS_TRIED_AGAIN.labels(channel, FAULTS.show(fault.code)).inc()
             took = timedelta(seconds=time.monotonic() - began_at)
             await self._record(NothingSent(attempt, fault.code, took, fault.retry_after))
             raise
         if result.fault is not None:
-            _log.warning(
-                "not_sent", delivery=attempt.delivery_id, reason=result.reason, fault=result.fault, detail=result.detail
-            )
+            why = {"reason": result.reason, "fault": result.fault, "detail": result.detail}
+            _log.warning("not_sent", delivery=claim.due.delivery_id, **why)
         if result.state is DeliveryState.SENT and not is_launched(claim.due.follow_up):
             delay = (attempt.now - claim.due.follow_up.next_at).total_seconds() + time.monotonic() - began_at
             SEND_DELAY.labels(channel).observe(max(0.0, delay))

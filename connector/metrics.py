@@ -2,7 +2,7 @@
 
 Names follow OpenMetrics: a base unit at the end, `_total` for counters. No label has a value from outside: a label
 whose values are many (campaigns, faults) keeps the most frequent ones (`TopValues`). The facts of the database are in
-`connector.app.store_gauges`, and the metrics of the HTTP API in `starter.api.requests.metrics`.
+`connector.app.installation_gauges`, and the metrics of the HTTP API in `starter.api.requests.metrics`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,6 +33,9 @@ from connector.wire import (
 from workflows import activity_calls as calls
 from workflows.operator_actions import NO_INPUT, OperatorActions, format_to_second, parse_until, refused
 
+_log = workflow.LoggerAdapter(logging.getLogger("workflow"), None)
+"""Logs nothing during a replay. The workflow is a fact of each line, beside the name of the event."""
+_log.workflow_info_on_message = False
 _STATE = SearchAttributeKey.for_keyword(names.STATE_ATTRIBUTE)
 _REASON = SearchAttributeKey.for_keyword(names.REASON_ATTRIBUTE)
 _MAX_REPORT_BYTES = 2_000_000
@@ -101,7 +105,7 @@ class FollowUpWorkflow:
             case [dict(item)] if len(canonical_json(item).encode()) <= _MAX_REPORT_BYTES:
                 self._reported.append(item)
             case _:
-                workflow.logger.warning("an exception signal was dropped: it is not one JSON object, or far too large")
+                _log.warning("reported_exception_is_dropped")
 
     @workflow.update(name=names.SEND_NOW, description="Send it now; the rules of the due time still apply")
     async def send_now(self, request: OperatorRequest = NO_INPUT) -> OperationResult:
@@ -162,10 +166,9 @@ class FollowUpWorkflow:
             if not self._reported:
                 return
             try:
-                status = await calls.report_exception(self._start, self._reported[0])
-                workflow.logger.info("reported exception is %s", status)
+                await calls.report_exception(self._start, self._reported[0])
             except ActivityError:
-                workflow.logger.warning("a reported exception could not be ingested")
+                _log.warning("reported_exception_is_not_ingested")
             self._reported.popleft()
 
     async def _send_all(self, channels: Iterable[str]) -> list[SendOutcome]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 import structlog
 
 from connector.app.cleanup_settings import kept_by
+from connector.app.shutdown import run_unless_stopped
 from connector.metrics import CLEANUP_ROWS
 from connector.settings.application import Settings
 from connector.store.catalogue.cache import CatalogueCache
@@ -30,17 +31,10 @@ class DailyCleanup:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Clean up until `stopped`; what is interrupted then, the next run continues."""
-        stop = asyncio.create_task(stopped.wait())
-        try:
-            while not stopped.is_set():
-                work = asyncio.create_task(self.clean_if_due())
-                await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
-                work.cancel()
-                with suppress(asyncio.CancelledError):
-                    await work
-                await asyncio.wait((stop,), timeout=CHECK_SECONDS)
-        finally:
-            stop.cancel()
+        while not stopped.is_set():
+            await run_unless_stopped(self.clean_if_due(), stopped)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), CHECK_SECONDS)
 
     async def clean_if_due(self) -> None:
         """Clean up unless a run of today has succeeded, or another process does; failures are logged."""

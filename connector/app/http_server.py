@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import socket as Socket
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 
-SHUTDOWN_SECONDS = 5
+_SHUTDOWN_SECONDS = 5
 """How long requests in flight may take to end."""
 
 
@@ -34,7 +34,26 @@ async def serve_until(stopped: asyncio.Event, config: uvicorn.Config, socket: So
     stop.cancel()
 
 
-def bounded_protocol(max_connections: int) -> type[asyncio.Protocol] | Literal["h11"]:
+def server_config(app: Any, max_connections: int, **more: Any) -> uvicorn.Config:
+    """Return uvicorn's configuration: bounds on connections, the logs of the process, no access log or server header.
+
+    Args:
+        app: the ASGI application.
+        more: further arguments of `uvicorn.Config`.
+    """
+    return uvicorn.Config(
+        app,
+        http=_bounded_protocol(max_connections),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+        **more,
+    )
+
+
+def _bounded_protocol(max_connections: int) -> type[asyncio.Protocol] | Literal["h11"]:
     """Return httptools' protocol with bounds; h11's if httptools is not installed (Windows, PyPy)."""
     try:
         from connector.app.http_protocol import BoundedHttpToolsProtocol

@@ -86,7 +86,13 @@ LOG_EVENTS = {
     "provider_events_ingested": LogEvent("info", "Events of a provider were ingested."),
     "python_warning": LogEvent("warning", "Python or a library warns about code at `at`. Nothing to do at night."),
     "reconciliation_failed": LogEvent("warning", "Temporal or the database is away; the next run covers the gap."),
+    "reported_exception_is_dropped": LogEvent(
+        "warning", "A signal `exception` is not one JSON object, or is larger than 2 MB; it is ignored."
+    ),
     "reported_exception_is_invalid": LogEvent("warning", "A signal `exception` has a wrong field (`place`)."),
+    "reported_exception_is_not_ingested": LogEvent(
+        "warning", "The activity that ingests a signal `exception` failed for good; the signal is ignored."
+    ),
     "reported_exception_names_a_user": LogEvent("warning", "A signal `exception` has a `user`, which is ignored."),
     "request": LogEvent("info", "A request was answered: `route`, `status`, `milliseconds`, the id of its `key`."),
     "request_failed": LogEvent("error", "A defect in the API; the caller got 500. Report it with the line."),
@@ -110,6 +116,9 @@ LOG_EVENTS = {
     "temporal_awaited": LogEvent("info", "Temporal does not answer yet; the process waits."),
     "temporal_reached": LogEvent("info", "Temporal answers after a wait."),
     "temporal_unreachable": LogEvent("warning", "Temporal does not answer at `address` for half a minute: `reason`."),
+    "temporal_variable_unknown": LogEvent(
+        "warning", "A variable nearly has the name of one that Temporal's SDK reads; `note` names both."
+    ),
     "thread_failed": LogEvent("error", "A defect in a thread of the process, which goes on. Report it with the line."),
     "visits_broke": LogEvent("error", "A defect stops opens and clicks from being stored; they wait. Report it."),
     "visits_lost": LogEvent("error", "Opens and clicks were lost, because the database was away for too long."),

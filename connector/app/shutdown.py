@@ -20,7 +20,7 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def run_unless_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event) -> T | None:
-    """Return the result of `work`; cancel it and return None if `stopped` is set first."""
+    """Return the result of `work`; cancel it, await its end, and return None if `stopped` is set first."""
     task, stop = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
     try:
         await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -28,3 +28,4 @@ async def run_unless_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Even
     finally:
         task.cancel()
         stop.cancel()
+        await asyncio.gather(task, stop, return_exceptions=True)

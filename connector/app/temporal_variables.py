@@ -8,8 +8,10 @@ import structlog
 
 from connector.settings.temporal_names import find_temporal_slips
 
+_log = structlog.get_logger("settings")
+
 
 def warn_of_slips() -> None:
     """Log a warning for each variable of the environment that nearly has the name of one of the SDK's."""
     for note in find_temporal_slips(os.environ):
-        structlog.get_logger("settings").warning("temporal_variable_unknown", note=note)
+        _log.warning("temporal_variable_unknown", note=note)

@@ -12,14 +12,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connector.app.context import AppContext
-from connector.app.http_server import SHUTDOWN_SECONDS, bounded_protocol, serve_until
+from connector.app.http_server import serve_until, server_config
 from connector.app.metrics_page import CONTENT_TYPE_LATEST, MetricsPage
 from connector.app.preflight import listen
 from connector.temporal.runtime import serve_sdk_metrics
@@ -69,24 +68,13 @@ async def open_worker_port(context: AppContext, stopped: asyncio.Event) -> Async
     with listen(settings.worker_host, settings.worker_port, option="CONNECTOR_WORKER_PORT") as socket:
         host, port = socket.getsockname()[:2]
         _log.info("worker_port_listens", host=host, port=port)
-        app = create_probe_app(MetricsPage(context.gauges, sdk=serve_sdk_metrics()), check)
+        page = MetricsPage(context.gauges, sdk=serve_sdk_metrics())
         ended = asyncio.Event()
-        serving = asyncio.create_task(serve_until(ended, _config(app), socket))
+        config = server_config(create_probe_app(page, check), _MAX_CONNECTIONS, lifespan="off")
+        serving = asyncio.create_task(serve_until(ended, config, socket))
         try:
             yield
         finally:
             ended.set()
             await serving
-
-
-def _config(app: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=bounded_protocol(_MAX_CONNECTIONS),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+            await page.close()

@@ -48,7 +48,7 @@ class CheckLog:
 
 
 async def watch_checks(read: Callable[[], Awaitable[object]], stopped: asyncio.Event) -> None:
-    """Read the checks again and again until `stopped`, so that they are logged if nobody else asks for them."""
+    """Read the checks again and again until `stopped`, so that they are logged without any probe."""
     for pause_seconds in itertools.chain(_PAUSES_SECONDS, itertools.repeat(_PAUSES_SECONDS[-1])):
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), pause_seconds)

@@ -221,40 +221,27 @@ def check_providers(facts: InstallationFacts) -> Check:
 
 def check_sends(facts: InstallationFacts) -> Check:
     """Check that no message that is due is tried again (W6)."""
-    if check_tables(facts).status is not CheckStatus.OK:
-        return _unknown(CheckName.SENDS, _what_hides_rows(facts))
-    if not facts.database.retried:
-        return Check(CheckName.SENDS)
     faults = ", ".join(f"{channel} ({fault})" for channel, fault in facts.database.retried)
-    return _failed(
-        CheckName.SENDS,
-        Impact.NOTICE,
+    problem = (
         f"messages are due and tried again until they are stale: {faults}: restore the provider, or correct its "
-        "settings",
+        "settings"
     )
+    return _check_rows(facts, CheckName.SENDS, problem if faults else None)
 
 
 def check_results(facts: InstallationFacts) -> Check:
     """Check that the result of every message is known (guarantee 4)."""
-    if check_tables(facts).status is not CheckStatus.OK:
-        return _unknown(CheckName.RESULTS, _what_hides_rows(facts))
     count = facts.database.unknown_results
-    if not count:
-        return Check(CheckName.RESULTS)
-    return _failed(
-        CheckName.RESULTS,
-        Impact.NOTICE,
+    problem = (
         f"it is unknown whether the messages of {count} follow-up{'s' * (count > 1)} were sent: `connector follow-ups "
-        "--state failed --reason send_unknown` lists them; ask the provider, then `connector resolve`",
+        "--state failed --reason send_unknown` lists them; ask the provider, then `connector resolve`"
     )
+    return _check_rows(facts, CheckName.RESULTS, problem if count else None)
 
 
 def check_cleanup(facts: InstallationFacts) -> Check:
     """Check that a cleanup has succeeded within two days."""
-    if check_tables(facts).status is not CheckStatus.OK:
-        return _unknown(CheckName.CLEANUP, _what_hides_rows(facts))
-    fault = facts.database.cleanup_fault
-    return Check(CheckName.CLEANUP) if fault is None else _failed(CheckName.CLEANUP, Impact.NOTICE, fault)
+    return _check_rows(facts, CheckName.CLEANUP, facts.database.cleanup_fault)
 
 
 CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
@@ -272,6 +259,13 @@ CHECKS: Sequence[Callable[[InstallationFacts], Check]] = (
     check_results,
     check_cleanup,
 )
+
+
+def _check_rows(facts: InstallationFacts, name: CheckName, problem: str | None) -> Check:
+    """Return the check of what the rows say: `problem` if they can be read; None: they have none."""
+    if check_tables(facts).status is not CheckStatus.OK:
+        return _unknown(name, _what_hides_rows(facts))
+    return Check(name) if problem is None else _failed(name, Impact.NOTICE, problem)
 
 
 def _what_hides_rows(facts: InstallationFacts) -> CheckName:

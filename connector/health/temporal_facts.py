@@ -25,7 +25,7 @@ from connector.health.facts import Poller, ReportedProblems, TaskQueueFacts, Tem
 from connector.rules.model.values import ChannelName
 from connector.settings.environment import SettingsWrong
 from connector.temporal.client import TemporalLink, TemporalUnavailable
-from connector.temporal.connection_faults import describe_connection_fault
+from connector.temporal.connection_faults import describe_connection_fault, find_connection_reason
 from connector.temporal.search_attributes import type_name
 from connector.temporal.versions import build_of, deployment_name, find_builds_with_tasks
 
@@ -39,17 +39,18 @@ async def load_temporal_facts(link: TemporalLink, workspace: str, timeout_second
             client = await link.client()
             return await _gather(client, workspace)
     except SettingsWrong as error:
-        return TemporalFacts(str(error))
+        return TemporalFacts("a setting TEMPORAL_* cannot be used: correct it", str(error))
     except TemporalUnavailable as error:
         return _unusable(error.__cause__ or error, str(error))
     except (RPCError, TimeoutError) as error:
-        return _unusable(error, None)
+        return _unusable(error, describe_connection_fault(error))
 
 
-def _unusable(cause: BaseException, detail: str | None) -> TemporalFacts:
-    fault = describe_connection_fault(cause)
+def _unusable(cause: BaseException, detail: str) -> TemporalFacts:
+    """Return the facts; an error that is not known is in the detail only, because its text may name hosts."""
+    kind = cause.status.name if isinstance(cause, RPCError) else type(cause).__name__
     way_out = "start its server, or correct TEMPORAL_ADDRESS and the other settings TEMPORAL_*"
-    return TemporalFacts(f"Temporal cannot be used: {fault}: {way_out}", detail)
+    return TemporalFacts(f"Temporal cannot be used: {find_connection_reason(cause) or kind}: {way_out}", detail)
 
 
 async def _gather(client: Client, workspace: str) -> TemporalFacts:

@@ -30,7 +30,6 @@ from connector.store.provider_events.attribution import (
 )
 from connector.store.provider_events.events import (
     apply_statements,
-    delete_old_events,
     delete_unmatched,
     mark_applied,
     save_unmatched,
@@ -95,7 +94,7 @@ async def apply_plan(
 
     Args:
         catalogue: the current one.
-        retention: how long applied and unmatched events are kept.
+        retention: how long the log is kept; reports on older messages are ignored.
         retried: the events that were kept as unmatched, and are deleted unless they are unmatched or refused again.
     """
     outcomes, has_changes = dict(plan.outcomes), False
@@ -114,8 +113,6 @@ async def apply_plan(
                 outcomes[key] = EventOutcome.REFUSED if is_invalid else EventOutcome(result.status)
         outcomes |= await _apply_statements(tx, plan.statements, user_keys)
     newly_unmatched = await _keep_unmatched(tx, plan, outcomes, retried)
-    if plan.unmatched or EventOutcome.APPLIED in outcomes.values():
-        await delete_old_events(tx, tx.now - retention)
     return BatchResult(outcomes, newly_unmatched, has_changes)
 
 

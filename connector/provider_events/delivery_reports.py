@@ -14,9 +14,22 @@ from connector.rules.provider_events.delivery_reports import (
     decide_report,
     may_be_settled,
 )
-from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, build_receive_interaction, receive_id
+from connector.rules.sending.deliveries import (
+    REPLACEABLE,
+    DeliveryRecord,
+    DeliveryState,
+    build_receive_interaction,
+    receive_id,
+)
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.deliveries import load_deliveries, load_delivery, mark_accepted, save_fault, settle
+from connector.store.follow_ups.deliveries import (
+    delete_if_open,
+    load_deliveries,
+    load_delivery,
+    mark_accepted,
+    save_fault,
+    settle,
+)
 from connector.store.follow_ups.follow_ups import load_follow_up
 from connector.store.follow_ups.receipts import receipt_key, save_receipts
 from connector.store.users.log import is_logged
@@ -34,13 +47,16 @@ async def apply_delivery_report(
     message = await _lock_message(tx, report)
     if message is None or (message.claimed_at is not None and message.claimed_at < tx.now - retention):
         return False
-    if message.state is DeliveryState.FAILED and may_be_settled(message) and await _was_resent(tx, message):
+    resent = await _load_resent(tx, message) if may_be_settled(message) else None
+    if resent is not None and (report.fault is not None or resent.state not in REPLACEABLE):
         return False
     follow_up = await load_follow_up(tx, message.follow_up_id) if may_be_settled(message) else None
     is_received = await _is_received(tx, message) if report.arrived or report.fault else False
     is_open = follow_up is not None and follow_up.is_open
     changes = decide_report(message, report, follow_up_is_open=is_open, is_received=is_received, now=tx.now)
     if changes.accepted_at is not None:
+        if resent is not None:
+            await delete_if_open(tx, resent.id)
         await mark_accepted(tx, message.id, report.provider_id, claimed_at=changes.accepted_at, now=tx.now)
         if follow_up is not None:
             await _settle_follow_up(tx, follow_up, message, changes.accepted_at)
@@ -64,9 +80,12 @@ async def _lock_message(tx: Transaction, report: DeliveryReport) -> DeliveryReco
     return message if message is not None and report.is_about(message) else None
 
 
-async def _was_resent(tx: Transaction, message: DeliveryRecord) -> bool:
-    """Return whether a newer delivery of the message's channel decides what becomes of its follow-up."""
-    return (await load_deliveries(tx, message.follow_up_id))[message.channel].id != message.id
+async def _load_resent(tx: Transaction, message: DeliveryRecord) -> DeliveryRecord | None:
+    """Load the delivery that counts for a message that failed and was sent again; None: it was not."""
+    if message.state is not DeliveryState.FAILED:
+        return None
+    counting = (await load_deliveries(tx, message.follow_up_id))[message.channel]
+    return None if counting.id == message.id else counting
 
 
 async def _is_received(tx: Transaction, message: DeliveryRecord) -> bool:

@@ -10,11 +10,9 @@ from pydantic_settings import SettingsConfigDict
 
 from connector.rules.model.api_keys import MAX_KEY_RATE
 from connector.rules.model.values import Text
-from connector.settings.durations import Duration, between
 from connector.settings.environment import Section, setting
-from connector.settings.signing import Origins, TokenSecrets
+from connector.settings.signing import Origins, TokenLifetime, TokenSecrets
 
-MAX_TOKEN_LIFETIME = timedelta(days=30)
 DEFAULT_USER_RATE = 10.0
 
 
@@ -32,7 +30,7 @@ class ClientSettings(Section):
         form='JSON: `["a long random text"]`',
         default_text="none: keys with the scope `client` are refused",
     )
-    token_lifetime: Annotated[Duration, between(most=MAX_TOKEN_LIFETIME)] = setting(
+    token_lifetime: TokenLifetime = setting(
         timedelta(hours=1),
         "the lifetime of a user token that the API creates",
     )

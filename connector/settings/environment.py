@@ -88,7 +88,7 @@ def is_secret(annotation: Any) -> bool:
 
 @dataclass(frozen=True)
 class Unusable:
-    """Stands for a value that cannot be read from its variable; no setting accepts it, so that it is a fault."""
+    """A value that cannot be read from its variable; no setting accepts it, so that it is a fault."""
 
     variable: str
     why: str
@@ -121,7 +121,7 @@ class _Environment(EnvSettingsSource):
         return f"{self.env_prefix}{field_name}".upper()
 
     def _find(self, variable: str, given: dict[str, str | None], secret: bool) -> Any:
-        """Return the text of a variable, None if it is not set, or what stands for a value that cannot be read."""
+        """Return the text of a variable, None if it is not set, `Unusable` if it cannot be read."""
         earlier, file = EARLIER_NAMES.get(variable), variable + FILE_SUFFIX
         names = [variable, *([earlier.name] if earlier else []), *([file] if secret else [])]
         names = [name for name in names if name.lower() in given]

@@ -12,9 +12,8 @@ from pydantic_settings import SettingsConfigDict
 from connector.rules.model.inbox import EXPIRY_DAYS, PRIORITIES, InboxKind
 from connector.settings.durations import Duration, between
 from connector.settings.environment import Section, setting
-from connector.settings.signing import Origins, TokenSecrets
+from connector.settings.signing import Origins, TokenLifetime, TokenSecrets
 
-_MAX_TOKEN_LIFETIME = timedelta(days=30)
 _Expiry = Annotated[Duration, between(timedelta(minutes=1), timedelta(days=3650))]
 _EXPIRY = {kind: timedelta(days=days) for kind, days in EXPIRY_DAYS.items()}
 
@@ -34,7 +33,7 @@ class InboxSettings(Section):
         default_text="none: no tokens are created",
         read_by="API",
     )
-    token_lifetime: Annotated[Duration, between(most=_MAX_TOKEN_LIFETIME)] = setting(
+    token_lifetime: TokenLifetime = setting(
         timedelta(days=1),
         "the lifetime of an inbox token",
         read_by="API",

@@ -8,7 +8,7 @@ import hmac
 import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import standardwebhooks
@@ -16,6 +16,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints
+
+from connector.settings.durations import Duration, between
 
 _WEBHOOK_SECRET = re.compile(r"(whsec_)?(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,4})={0,2}")
 _MIN_WEBHOOK_SECRET_BYTES, _MAX_WEBHOOK_SECRET_BYTES = 24, 64
@@ -114,6 +116,9 @@ def check_origins(origins: list[str]) -> list[str]:
 
 TokenSecrets = Annotated[list[SecretStr], AfterValidator(_check_token_secrets)]
 """The secrets that sign tokens or links: the first one signs, all are accepted; none is short enough to be guessed."""
+MAX_TOKEN_LIFETIME = timedelta(days=30)
+TokenLifetime = Annotated[Duration, between(most=MAX_TOKEN_LIFETIME)]
+"""For how long a token of a user is valid."""
 Origins = Annotated[list[str], AfterValidator(check_origins)]
 """The origins of web pages that may call."""
 

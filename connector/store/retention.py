@@ -1,4 +1,4 @@
-"""How long each table's rows are kept, and why: every table stands here, and docs/operations.md shows the list.
+"""How long each table's rows are kept, and why: every table is listed here, and docs/operations.md shows the list.
 
 `connector.store.cleanup.expired` has the conditions. A period names the setting that decides it.
 """
@@ -65,11 +65,11 @@ RETENTIONS = (
     Retention(
         (t.heeded_reports,),
         f"{RETENTION} after the arrival; Twilio's {ALWAYS}",
-        "an event that comes again changes nothing; Twilio signs no time, so an old one cannot be told from a new one",
+        "an event that comes again changes nothing; Twilio signs no time, so that an old one looks like a new one",
     ),
     Retention((t.audit,), ALWAYS, "entries can only be appended, also by this program"),
     Retention((t.users, t.user_aliases, t.user_joins), "until the user is erased", "profiles, consent and ids"),
-    Retention((t.dead_addresses,), "until the user is erased", "nobody is to be sent to an address that bounced"),
+    Retention((t.dead_addresses,), "until the user is erased", "no message may go to an address that bounced"),
     Retention((t.erased_users, t.erasure_secret), ALWAYS, "late reports must not bring an erased user back"),
     Retention(
         (t.catalogue, t.entries, t.revisions, t.publications, t.launches, t.orders),

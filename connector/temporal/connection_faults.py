@@ -19,7 +19,7 @@ _REASONS = {
     "ConnectionRefused": "nothing listens there",
     "dns error": "its name cannot be resolved",
     "InvalidContentType": "it does not speak TLS, which TEMPORAL_TLS, a certificate or TEMPORAL_API_KEY asks for",
-    "UnknownIssuer": "its certificate is signed by nobody that is trusted; set TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+    "UnknownIssuer": "the signer of its certificate is not trusted; set TEMPORAL_TLS_SERVER_CA_CERT_PATH",
     "NotValidForName": "its certificate is for another name; set TEMPORAL_TLS_SERVER_NAME, or the name as the address",
     "CaUsedAsEndEntity": "its certificate is signed by itself; set TEMPORAL_TLS_SERVER_CA_CERT_PATH to one that is not",
     "InvalidCertificate": "its certificate is not valid",
@@ -42,12 +42,19 @@ _MAX_TEXT_CHARACTERS = 200
 
 def describe_connection_fault(error: BaseException) -> str:
     """Return why a connection to Temporal failed, in a few words for a log line or a message."""
+    if (reason := find_connection_reason(error)) is not None:
+        return reason
+    text = f"{error.status.name}: {error.message}" if isinstance(error, RPCError) else str(error)
+    return text[:_MAX_TEXT_CHARACTERS]
+
+
+def find_connection_reason(error: BaseException) -> str | None:
+    """Return why a connection to Temporal failed, without a name or an address; None: the error is another one."""
     if isinstance(error, RPCError):
-        return _describe_answer(error)
+        return _find_reason_of_answer(error.status)
     if isinstance(error, TimeoutError):
         return "it does not answer"
-    text = str(error)
-    return next((reason for part, reason in _REASONS.items() if part in text), text[:_MAX_TEXT_CHARACTERS])
+    return next((reason for part, reason in _REASONS.items() if part in str(error)), None)
 
 
 def describe_outage(error: Exception) -> str:
@@ -57,9 +64,9 @@ def describe_outage(error: Exception) -> str:
     return describe_connection_fault(error) if isinstance(error, RPCError) else type(error).__name__
 
 
-def _describe_answer(error: RPCError) -> str:
-    """Return why the server refuses a call about its namespace."""
-    match error.status:
+def _find_reason_of_answer(status: RPCStatusCode) -> str | None:
+    """Return why the server refuses a call about its namespace; None: another status."""
+    match status:
         case RPCStatusCode.NOT_FOUND:
             return "it has no such namespace; create it, or set TEMPORAL_NAMESPACE"
         case RPCStatusCode.UNAUTHENTICATED:
@@ -69,7 +76,7 @@ def _describe_answer(error: RPCError) -> str:
         case RPCStatusCode.DEADLINE_EXCEEDED:
             return "it does not answer"
         case _:
-            return f"{error.status.name}: {error.message[:_MAX_TEXT_CHARACTERS]}"
+            return None
 
 
 class ConnectionLog:

@@ -35,6 +35,7 @@ from connector.store.follow_ups.outbox import (
 )
 from connector.store.follow_ups.renaming import rename_erased
 from connector.temporal.client import RPC_TIMEOUT, ClientSource, get_client
+from connector.temporal.comparison import workflow_id_of
 from connector.temporal.connection_faults import describe_outage
 from connector.temporal.page import UNANSWERED, Page
 from connector.temporal.rest import REFUSALS, Rest
@@ -260,13 +261,12 @@ async def _start_follow_up(client: Client, workspace: str, row: RowMapping) -> N
 
 
 async def _signal_follow_up(client: Client, workspace: str, row: RowMapping) -> None:
-    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
-    await _signal(client, workflow_id, names.ENDED, FollowUpEnd(state=row["state"], reason=row["reason"]))
+    end = FollowUpEnd(state=row["state"], reason=row["reason"])
+    await _signal(client, workflow_id_of(workspace, row), names.ENDED, end)
 
 
 async def _signal_move(client: Client, workspace: str, row: RowMapping) -> None:
-    workflow_id = names.follow_up_id(workspace, row["campaign"], row["user_key"], row["id"], row["resends"])
-    await _signal(client, workflow_id, names.MOVED, FollowUpMove(next_at=row["next_at"]))
+    await _signal(client, workflow_id_of(workspace, row), names.MOVED, FollowUpMove(next_at=row["next_at"]))
 
 
 async def _start_or_signal_launch(client: Client, workspace: str, row: RowMapping) -> None:

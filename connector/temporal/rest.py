@@ -20,7 +20,7 @@ REFUSALS = frozenset(
     }
 )
 """If every start gets one of these answers, the cause is the namespace or the credentials, such as a missing search
-attribute, and lasts until somebody acts."""
+attribute, and lasts until a person acts."""
 _FIRST_SECONDS, _MAX_SECONDS = 1.0, 30.0
 _NOTE = "`connector doctor` says what is wrong and what to type; the outbox goes on by itself within half a minute"
 
@@ -45,7 +45,7 @@ class Rest:
 
     def begin(self, error: RPCError) -> None:
         """Rest, twice as long as the last time if nothing was started since."""
-        # Only the status tells one cause from another: the message names any one of several missing attributes.
+        # Only the status distinguishes causes: the message names any one of several missing attributes.
         if self.refusal is None or not self.refusal.startswith(f"{error.status.name}: "):
             _log.error("outbox_rests", status=error.status.name, reason=error.message, note=_NOTE)
         self.refusal = f"{error.status.name}: {error.message}"

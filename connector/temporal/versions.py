@@ -39,7 +39,7 @@ def deployment_config(workspace: str, build_id: str | None) -> WorkerDeploymentC
 async def find_builds_with_tasks(client: Client, workspace: str) -> frozenset[str | None]:
     """Return the builds to which Temporal gives tasks: the current and the ramping one.
 
-    None stands for workers without a build id, which get the tasks while no build is current, also of a server that
+    None means workers without a build id, which get the tasks while no build is current, also of a server that
     knows no versions.
     """
     request = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment_name(workspace))

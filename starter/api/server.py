@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from connector.app.configuration import SettingsWrong, open_database
 from connector.app.context import open_context
-from connector.app.http_server import SHUTDOWN_SECONDS, bounded_protocol, serve_until
+from connector.app.http_server import serve_until, server_config
 from connector.app.preflight import check_tables, listen
 from connector.app.tracing import tracing
 from connector.app.version import program_version
@@ -84,17 +84,12 @@ def _freeze_imported_objects() -> None:
 
 
 def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """Return the uvicorn configuration: no access log, no server header; only trusted proxies name the client."""
-    return uvicorn.Config(
+    """Return the configuration of the API's server: only trusted proxies name the client."""
+    return server_config(
         app,
-        http=bounded_protocol(settings.api_limits.max_connections),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
+        settings.api_limits.max_connections,
         proxy_headers=bool(settings.api_trusted_proxies),
         forwarded_allow_ips=[str(network) for network in settings.api_trusted_proxies],
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 

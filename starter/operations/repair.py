@@ -103,7 +103,8 @@ async def resend(
 ) -> list[ResendResult]:
     """Send the failed messages of follow-ups again, in one transaction; the result of each, in their order.
 
-    The due-time list is evaluated for each as of now; what a rule forbids stays as it is. Unknown ids are left out.
+    The due-time list is evaluated for each as of now; what a rule forbids stays as it is. Ids that are unknown, or that
+    the cleanup deletes meanwhile, are left out.
 
     Raises:
         StoreUnavailable: nothing was changed.
@@ -113,7 +114,7 @@ async def resend(
         found = await load_locked(tx, set(ids))
         decided = await _decide(tx, catalogue, ids, found, channel, tx.now)
         resent = [one for _, one in decided if isinstance(one, Resend) and one.deliveries]
-        await save_resends(tx, resent)
+        waiting = await save_resends(tx, resent)
         acts = [
             Act(
                 AuditAction.RESEND,
@@ -122,9 +123,11 @@ async def resend(
                 note,
             )
             for one in resent
+            if one.follow_up.id in waiting
         ]
         await record_audit(tx, actor, *acts)
-        return [_result_of(follow_up, one) for follow_up, one in decided]
+        gone = {one.follow_up.id for one in resent} - waiting
+        return [_result_of(follow_up, one) for follow_up, one in decided if follow_up.id not in gone]
 
     results = await with_current_catalogue(context.database, context.cache, context.workspace, act)
     if any(result.outcome == "resent" for result in results):

@@ -1,7 +1,9 @@
 """The registry's activities on both databases: orders judged and committed once, and what was stopped ended."""
 
 import asyncio
+import time
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -140,34 +142,35 @@ async def test_waits_of_closed_windows_end_in_pages(
 async def test_other_writers_wait_for_one_page(
     installation: Installation, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes while waits end, also from another process and for a user of the page, waits for one page.
+    """After each page another process can write, also for a user of the page, for as long as the page took."""
+    pages, pauses = list[float](), list[float]()
 
-    The sleep is the slow page itself: it holds its transaction open while the other process tries to write.
-    """
-    pages: list[int] = []
-    begun = asyncio.Event()
+    async def end_timed(*page: Any) -> int:
+        began_at = time.monotonic()
+        ended = await end_stopped(*page)
+        pages.append(time.monotonic() - began_at)
+        return ended
 
-    async def end_slowly(*page: Any) -> int:
-        pages.append(await end_stopped(*page))
-        begun.set()
-        await asyncio.sleep(0.3)  # longer than SQLite lets a writer of another process pause between two tries
-        return pages[-1]
+    async def write_meanwhile(seconds: float) -> None:
+        async with other_process.write("default") as tx:
+            await lock_users(tx, everybody)
+        pauses.append(seconds)
+        assert len(pauses) == len(pages)
 
     monkeypatch.setattr(publish, "_PAGE_SIZE", 1)
-    monkeypatch.setattr(publish, "end_stopped", end_slowly)
+    monkeypatch.setattr(publish, "_MAX_PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr(publish, "end_stopped", end_timed)
+    monkeypatch.setattr(publish, "asyncio", SimpleNamespace(sleep=write_meanwhile))
     await installation.publish(ORIGINAL, F, since=BASE)
     await installation.ingest(*(push(f"e{number}", number, user=f"u{number}") for number in range(4)))
+    everybody = {row.user_key for row in await installation.rows()}
     stopping = publisher(installation)
     await give(stopping, order("stop", "f"))
     stopped = StoppedWindow(workspace="default", campaigns=("f",))
-    ending = asyncio.create_task(ActivityEnvironment().run(stopping.end_waits, stopped))
     async with open_database(database_url) as other_process:
-        await begun.wait()
-        everybody = {row.user_key for row in await installation.rows()}
-        async with other_process.write("default") as tx:
-            await lock_users(tx, everybody)
-            assert len(pages) <= 2
-    assert await ending == 4
+        assert await ActivityEnvironment().run(stopping.end_waits, stopped) == 4
+    assert len(pages) == 4
+    assert all(pause >= page for pause, page in zip(pauses, pages, strict=True))
 
 
 async def test_resumed_campaigns_new_waits_stay(installation: Installation) -> None:

@@ -25,7 +25,7 @@ class Logged(NamedTuple):
 
 @cache
 def calls() -> tuple[Logged, ...]:
-    """Find the calls of loggers, which every module calls `_log`."""
+    """Find the calls of loggers: every module calls its own `_log`, or gets one for a single call."""
     return tuple(_find_calls())
 
 
@@ -37,8 +37,14 @@ def _find_calls() -> Iterator[Logged]:
         for node in ast.walk(ast.parse(file.read_text())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
-            if isinstance(node.func.value, ast.Name) and node.func.value.id == "_log" and node.func.attr in _LEVELS:
+            if node.func.attr in _LEVELS and _is_logger(node.func.value):
                 yield _read(node, node.func.attr, file)
+
+
+def _is_logger(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) in ("structlog.get_logger", "logging.getLogger")
+    return isinstance(node, ast.Name) and node.id == "_log"
 
 
 def _read(call: ast.Call, method: str, file: Path) -> Logged:

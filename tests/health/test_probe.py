@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import WorkflowEnvironment
 
 from connector.health import probe as probe_module
@@ -19,6 +20,7 @@ from connector.health.polling import is_polled
 from connector.health.probe import Probe
 from connector.health.readiness import Readiness
 from connector.health.temporal_facts import load_temporal_facts
+from connector.settings.environment import SettingsWrong
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.engine.database import Database
 from connector.temporal.client import TemporalLink, TemporalUnavailable
@@ -34,14 +36,15 @@ EMAIL = {"email": {"subject": "Hello", "text": "Come back"}}
 class AwayLink(TemporalLink):
     """A link to a Temporal that is away, or silent, and counts how often it is asked."""
 
-    def __init__(self, *, is_silent: bool = False) -> None:
+    def __init__(self, error: Exception | None = None, *, is_silent: bool = False) -> None:
         super().__init__()
         self.calls, self._is_silent = 0, is_silent
+        self._error = error or TemporalUnavailable("it is away")
 
     async def client(self) -> Client:
         self.calls += 1
         await asyncio.sleep(3600 if self._is_silent else 0)
-        raise TemporalUnavailable("it is away")
+        raise self._error
 
 
 def status_of(found: Readiness, name: CheckName) -> CheckStatus:
@@ -84,6 +87,22 @@ async def test_a_silent_temporal_takes_no_longer_than_the_deadline(
     assert status_of(found, CheckName.TABLES) is CheckStatus.OK
     assert status_of(found, CheckName.TEMPORAL) is CheckStatus.FAILED
     assert status_of(found, CheckName.WORKER) is CheckStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SettingsWrong("TEMPORAL_*: cannot read /etc/db-7.internal.pem"),
+        TemporalUnavailable("Temporal cannot be reached at db-7.internal:7233: a new error"),
+        RPCError("db-7.internal is overloaded", RPCStatusCode.UNAVAILABLE, b""),
+    ],
+)
+async def test_hosts_and_files_are_in_the_detail_only(sqlite_database: Database, error: Exception) -> None:
+    """A sentence of `/readyz`, which needs no key, quotes no text of the SDK or the server; the detail does."""
+    found = await Probe(sqlite_database, CatalogueCache(), "default", AwayLink(error)).read()
+    failed = next(check for check in found.failed if check.name is CheckName.TEMPORAL)
+    assert "db-7.internal" not in str(found.body("worker"))
+    assert "db-7.internal" in str(failed.detail)
 
 
 async def test_tables_that_cannot_be_read(sqlite_database: Database) -> None:

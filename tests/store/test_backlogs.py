@@ -45,7 +45,7 @@ def launch(now: datetime, campaign: str, **more: Any) -> dict[str, Any]:
 
 
 async def fill(database: Database) -> None:
-    """Store follow-ups and launches of every kind that the backlogs tell apart."""
+    """Store follow-ups and launches of every kind that the backlogs distinguish."""
     async with database.write(W) as tx:
         now = await database_now(tx)
         of_launch = {"campaign": "big", "trigger_id": "l-big", "signalled_at": now}
@@ -78,7 +78,7 @@ async def read(database: Database) -> tuple[Backlogs, list[str]]:
 
 
 async def test_what_waits_too_long(database: Database) -> None:
-    """Late follow-ups by state, what the outbox has to do, and how each launch stands; an end is no delay."""
+    """Late follow-ups by state, what the outbox has to do, and the progress of each launch; an end is no delay."""
     await fill(database)
     found, _ = await read(database)
 

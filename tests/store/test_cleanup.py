@@ -211,7 +211,7 @@ async def test_a_past_day_with_many_needed_rows_stays(
 async def test_a_day_whose_table_is_locked_is_left_to_the_next_run(
     postgresql_installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody queues behind the cleanup: it gives up after a moment, and says so where readiness looks."""
+    """No writer queues behind the cleanup: it gives up after a moment, and says so where readiness looks."""
     monkeypatch.setattr("connector.store.engine.partitions._PAUSES_SECONDS", (0.01,))
     database = postgresql_installation.database
     past, now = await old_day(database, 95), await now_of(database)

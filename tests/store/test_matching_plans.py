@@ -15,7 +15,6 @@ from connector.store.follow_ups.deliveries import load_deliveries_by_id, save_fa
 from connector.store.provider_events.attribution import find_by_provider, find_holders
 from connector.store.provider_events.events import (
     apply_statements,
-    delete_old_events,
     erase_events,
     load_unmatched,
     mark_applied,
@@ -46,7 +45,6 @@ async def _ask(tx: Transaction) -> None:
     await apply_statements(tx, {"k": []}, NOW)
     await save_faults(tx, {"d1.email": "ses_bounced"})
     await load_unmatched(tx, limit=10)
-    await delete_old_events(tx, NOW)
     await find_reported_addresses(tx, "k")
     await erase_addresses(tx, "k", ADDRESSES)
     await erase_events(tx, ["a"], ADDRESSES)

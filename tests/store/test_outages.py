@@ -113,6 +113,18 @@ def test_a_refused_write_counts_until_a_write_succeeds() -> None:
     assert health.refuses_writes is None
 
 
+def test_a_lacking_privilege_is_logged_until_a_write_succeeds(caplog: pytest.LogCaptureFixture) -> None:
+    """Reads that succeed between refused writes are no end of the outage."""
+    caplog.set_level("INFO")
+    health = Health(Clock())
+    for _ in range(3):
+        health.record_failure(Outage.DENIED)
+        health.record_success(writing=False)
+    assert caplog.messages == ["database_unavailable"]
+    health.record_success(writing=True)
+    assert caplog.messages == ["database_unavailable", "database_available"]
+
+
 async def _put(database: Database) -> None:
     async with database.write(W) as tx:
         row = {"workspace": W, "campaign": "c", "user_key": "k", "key": "", "received_at": await database_now(tx)}

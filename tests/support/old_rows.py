@@ -36,7 +36,7 @@ _NUMBERS = count(1)
 
 @dataclass(frozen=True)
 class OldRow:
-    """A row, whether the cleanup deletes it, and what it stands for."""
+    """A row, whether the cleanup deletes it, and what it is an example of."""
 
     table: Table
     is_past: bool

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from temporalio.testing import ActivityEnvironment
 
 from activities.send import Sender
+from connector import names
 from connector.app.context import AppContext, build_context
 from connector.channels.protocol import Accepted
 from connector.provider_events.delivery_reports import apply_delivery_report
@@ -57,12 +58,27 @@ class RepairDesk:
         """Return a follow-up, oldest trigger first."""
         return (await self.installation.rows())[place]
 
-    async def attempt(self, channel: str, answer: Any = None, *, when: datetime | None = None, place: int = 0) -> Any:
-        """Make one attempt, which the provider answers so; by default half an hour after the trigger."""
+    async def attempt(
+        self,
+        channel: str,
+        answer: Any = None,
+        *,
+        when: datetime | None = None,
+        place: int = 0,
+        resends: int | None = None,
+    ) -> Any:
+        """Make one attempt, which the provider answers so; by default half an hour after the trigger.
+
+        Args:
+            resends: the number of the resend whose workflow makes it; None: the newest.
+        """
         self.channel.answers = [Accepted("p-1") if answer is None else answer]
         row = await self.row(place)
         request = SendRequest(workspace="default", follow_up_id=row.id, campaign=row.campaign, channel=channel)
-        outcome: SendOutcome = await _at(when or datetime.fromisoformat(at(30))).run(self.sender.send, request)
+        number = row.resends if resends is None else resends
+        workflow = names.follow_up_id("default", row.campaign, row.user_key, row.id, number)
+        environment = _at(when or datetime.fromisoformat(at(30)), workflow)
+        outcome: SendOutcome = await environment.run(self.sender.send, request)
         return outcome
 
     async def lose(self, channel: str) -> None:
@@ -82,9 +98,9 @@ class RepairDesk:
         [result] = await resend(self.context, OPERATOR, [(await self.row()).id], channel=channel)
         return result
 
-    async def report(self, channel: str) -> None:
-        """Let the provider report that the first message of the only follow-up arrived."""
-        report = DeliveryReport(f"{(await self.row()).id}.{channel}", None, arrived=True)
+    async def report(self, channel: str, *, arrived: bool = True, fault: str | None = None) -> None:
+        """Let the provider report on the first message of the only follow-up: by default, that it arrived."""
+        report = DeliveryReport(f"{(await self.row()).id}.{channel}", None, arrived=arrived, fault=fault)
 
         async def apply(tx: Transaction, catalogue: Catalogue) -> bool:
             return await apply_delivery_report(tx, catalogue, self.context.intake, report, retention=timedelta(days=90))
@@ -112,7 +128,7 @@ class RepairDesk:
         return [row.received_at for row in await self.stored(receipts)]
 
 
-def _at(instant: datetime) -> ActivityEnvironment:
+def _at(instant: datetime, workflow_id: str) -> ActivityEnvironment:
     environment = ActivityEnvironment()
-    environment.info = dataclasses.replace(environment.info, started_time=instant)
+    environment.info = dataclasses.replace(environment.info, started_time=instant, workflow_id=workflow_id)
     return environment

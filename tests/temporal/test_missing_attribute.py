@@ -27,14 +27,14 @@ EARLIER = {
 
 async def test_workflows_end_once_the_attribute_is_registered(environment: WorkflowEnvironment) -> None:
     """The message is decided once; the last task fails with the cause, and is repeated until `setup` has run."""
-    client, told = await open_namespace(environment), FakeActivities(push=[DROPPED])
+    client, fakes = await open_namespace(environment), FakeActivities(push=[DROPPED])
     await until(lambda: _register(client), "the attributes of the earlier version")
-    async with WorkflowHarness(environment, told, client).workers() as harness:
+    async with WorkflowHarness(environment, fakes, client).workers() as harness:
         handle = await harness.follow_up()
         await until(lambda: _lacks_attribute(handle), "a task that fails for want of the attribute", seconds=SECONDS)
         assert await register_search_attributes(client) == [REASON.name]
         assert await asyncio.wait_for(handle.result(), SECONDS) == FollowUpResult(state="dropped", reason="no_consent")
-    assert len(told.sent) == 1
+    assert len(fakes.sent) == 1
 
 
 async def _register(client: Client) -> bool:

@@ -24,7 +24,7 @@ def context(workspace: Workspace, sqlite_url: str, tmp_path: Path) -> AppContext
 
 
 async def test_moved_then_sent_then_sent_again(workspace: Workspace, context: AppContext) -> None:
-    """Guarantees 4 and 6: the outbox tells the workflow of each move; a resend is another workflow and delivery."""
+    """Guarantees 4 and 6: the outbox signals each move to the workflow; a resend is another workflow and delivery."""
     await workspace.open(ORIGINAL, LATER)
     await workspace.receive_push()
     row = await workspace.becomes("later", "waiting")

@@ -30,6 +30,9 @@ OUT = (DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.UNKNOWN)
 _ATTEMPTED = (*OUT, DeliveryState.FAILED)
 """The states of a message that was handed to its provider: an end of the other channels does not change them (X1)."""
 
+REPLACEABLE = (DeliveryState.OPEN, DeliveryState.FAILED)
+"""The states in which a message that was sent again counts no longer, once an earlier one turns out to be sent."""
+
 _UNDECIDED = (DeliveryState.OPEN, DeliveryState.CLAIMED)
 _D = TypeVar("_D", bound="Delivery")
 _OF_ONE_CHANNEL = {Reason.UNREACHABLE: 1, Reason.NO_CONSENT: 2}
@@ -110,8 +113,12 @@ def resend_number(id: str) -> int:
 
 
 def newest_by_channel(deliveries: Iterable[_D]) -> dict[str, _D]:
-    """Return the newest delivery of each channel: the earlier ones failed, and were sent again."""
-    return {delivery.channel: delivery for delivery in sorted(deliveries, key=lambda one: resend_number(one.id))}
+    """Return the delivery of each channel that counts: the only one that has not failed, else the newest."""
+
+    def rank(one: _D) -> tuple[bool, int]:
+        return one.state is not DeliveryState.FAILED, resend_number(one.id)
+
+    return {delivery.channel: delivery for delivery in sorted(deliveries, key=rank)}
 
 
 def earlier_receipt(receipt: datetime | None, deliveries: Collection[Delivery]) -> datetime | None:

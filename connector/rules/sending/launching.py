@@ -1,7 +1,7 @@
 """Launches: when a scheduled original is sent to whom, how fast, and who is enrolled as a control user (T4, W3).
 
 A campaign is launched once, when it is first published. A newer revision changes the content for the users who still
-wait and, until the launch has begun, its time; nobody receives the campaign twice. A stop pauses the launch, a resume
+wait and, until the launch has begun, its time; no user receives the campaign twice. A stop pauses the launch, a resume
 (or another publication) continues it for the users whose time is not too long past, and archiving ends it (P9).
 """
 
@@ -37,7 +37,7 @@ NAME = "launch"
 """The name of the artificial event that triggers every follow-up of a launch."""
 
 RESEND_NAME = "resend"
-"""The name of the artificial event that replaces the launch as trigger of a follow-up that is sent again."""
+"""The name of the artificial event that represents the launch in a follow-up that was sent again after it."""
 
 _REACHES_USER = (check_staleness, check_consent_and_address, check_frequency_caps)
 

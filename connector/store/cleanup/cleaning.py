@@ -48,7 +48,7 @@ _RENEWAL_SECONDS = 20.0
 _PAUSES_SECONDS = (1.0, 5.0, 15.0)
 """The pauses between attempts at a batch while the database is busy."""
 _TOO_MANY = -1
-"""Stands for the number of moved rows if there are more than may be moved under the lock."""
+"""Instead of the number of moved rows: there are more than may be moved under the lock."""
 
 
 class CleanupRuns(ConnectorError):

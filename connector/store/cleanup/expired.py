@@ -77,7 +77,10 @@ def past_unmatched(tx: Transaction, table: FromClause, horizons: Horizons) -> Co
 
 
 def past_applied(tx: Transaction, table: FromClause, horizons: Horizons) -> ColumnElement[bool]:
-    """Return the condition that an applied event of a provider would be refused as stale if it came again."""
+    """Return the condition that an applied event of a provider would be refused as stale if it came again.
+
+    Those of providers that sign no time stay: an old call of theirs, replayed, cannot be recognised as old.
+    """
     return and_(tx.in_workspace(table), table.c.received_at < horizons.log, table.c.provider.not_in(UNTIMED))
 
 

@@ -47,6 +47,8 @@ ADVICE = {
 }
 WRITE_REFUSALS = (Outage.READ_ONLY, Outage.DISK_FULL)
 """Outages during which reading is possible."""
+_ENDED_BY_WRITES = (*WRITE_REFUSALS, Outage.DENIED)
+"""Outages that no read ends: the user may lack the privilege to write only."""
 DISCONNECTING_OUTAGES = (Outage.UNREACHABLE, Outage.SILENT, Outage.SHUTTING_DOWN, Outage.READ_ONLY)
 """Outages after which a new connection may work, so that the present one must not stay in the pool."""
 
@@ -160,8 +162,8 @@ class Health:
         self._outage, self._cause, self._failed_at = outage, cause, now
 
     def record_success(self, *, writing: bool) -> None:
-        """Forget the outage, unless writes are refused and this was a read."""
-        if self._outage is None or (self._outage in WRITE_REFUSALS and not writing):
+        """Forget the outage, unless only a write can show its end and this was a read."""
+        if self._outage is None or (self._outage in _ENDED_BY_WRITES and not writing):
             return
         if self._is_logged:
             _log.info("database_available", extra={"after": self._outage.value})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, delete, func, or_, select, update
 
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.reasons import Reason, State
@@ -162,6 +162,12 @@ async def mark_accepted(
         decided_at=now,
         provider_id=func.coalesce(deliveries.c.provider_id, provider_id),
     )
+
+
+async def delete_if_open(tx: Transaction, delivery_id: str) -> None:
+    """Delete a message that waits to be sent again, because an earlier one turned out to be sent (guarantee 4)."""
+    is_open = (deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.OPEN.value)
+    await tx.execute(delete(deliveries).where(tx.in_workspace(deliveries), *is_open))
 
 
 async def save_resolution(tx: Transaction, settled: DeliveryRecord) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, literal, literal_column, null, select, true, update
+from sqlalchemy import Column, ColumnElement, RowMapping, func, literal, literal_column, null, select, true, update
 
 from connector.rules.model.reasons import OPEN_STATES, State
 from connector.store.engine.transaction import Transaction, clock, database_now
@@ -61,13 +61,7 @@ async def find_to_signal(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     One that was partly sent may still have a message that is being sent: it ends with the result.
     """
     table = follow_ups.c
-    statement = (
-        select(table.id, table.campaign, table.user_key, table.state, table.reason, table.resends)
-        .where(*is_to_signal(tx))
-        .order_by(table.decided_at)
-        .limit(limit)
-    )
-    return (await tx.execute(statement)).mappings().all()
+    return await _find_first(tx, is_to_signal(tx), table.decided_at, limit, table.state, table.reason)
 
 
 def is_moved(tx: Transaction) -> tuple[ColumnElement[bool], ...]:
@@ -79,12 +73,20 @@ def is_moved(tx: Transaction) -> tuple[ColumnElement[bool], ...]:
 async def find_moved(tx: Transaction, limit: int) -> Sequence[RowMapping]:
     """Return follow-ups whose waits operators moved in the store and whose workflows do not know yet, oldest first."""
     table = follow_ups.c
-    statement = (
-        select(table.id, table.campaign, table.user_key, table.next_at, table.resends, table.moved_at)
-        .where(*is_moved(tx))
-        .order_by(table.moved_at)
-        .limit(limit)
-    )
+    return await _find_first(tx, is_moved(tx), table.moved_at, limit, table.moved_at, table.next_at)
+
+
+async def _find_first(
+    tx: Transaction,
+    conditions: Sequence[ColumnElement[bool]],
+    order: Column[datetime],
+    limit: int,
+    *columns: Column[Any],
+) -> Sequence[RowMapping]:
+    """Return the first follow-ups that meet the conditions: what names their workflows, and these columns."""
+    table = follow_ups.c
+    names = (table.id, table.campaign, table.user_key, table.resends)
+    statement = select(*names, *columns).where(*conditions).order_by(order).limit(limit)
     return (await tx.execute(statement)).mappings().all()
 
 

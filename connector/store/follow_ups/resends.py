@@ -71,20 +71,25 @@ async def load_resend_facts(
     return map(facts_of, meant)
 
 
-async def save_resends(tx: Transaction, resent: Sequence[Resend]) -> None:
-    """Let follow-ups wait again, whose users are locked; the outbox starts their workflows."""
-    begun = [one for one in resent if one.deliveries]
-    if not begun:
-        return
-    rows = [_row(one.follow_up) for one in begun]
+async def save_resends(tx: Transaction, resent: Sequence[Resend]) -> set[str]:
+    """Let follow-ups wait again, whose users are locked; return the ids of those that do: the outbox starts these.
+
+    The cleanup deletes old follow-ups without their users' locks, so that one may be gone since it was loaded.
+    """
+    if not resent:
+        return set()
+    rows = [_row(one.follow_up) for one in resent]
     new, table = as_table(tx, {name: follow_ups.c[name].type for name in _REOPENED}, rows).c, follow_ups.c
     values: dict[str, Any] = {name: new[name] for name in _REOPENED if name != "id"}
     values |= dict.fromkeys(_EMPTIED, null()) | {"ended_outside": False}
-    await tx.execute(update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values))
+    reopen = update(follow_ups).where(tx.in_workspace(follow_ups), table.id == new.id).values(values)
+    waiting = set((await tx.execute(reopen.returning(table.id))).scalars())
+    begun = [one for one in resent if one.follow_up.id in waiting]
     count_begun(tx, (one.follow_up.campaign for one in begun))
     await write_deliveries(
         tx, [WriteDelivery(one.follow_up, delivery, attempt=0) for one in begun for delivery in one.deliveries]
     )
+    return waiting
 
 
 def _exceptions_wanted(meant: Sequence[FollowUp], catalogue: Catalogue) -> Mapping[str, WantedTypes]:

@@ -117,7 +117,7 @@ def _page_of(
     """Return the query for the first rows of one state; None: of all states, or of those that are overdue."""
     table, is_overdue = follow_ups.c, wanted.state == OVERDUE
     at = table.next_at if is_overdue else table.triggered_at
-    criteria = _criteria(tx, wanted, _time_of(state, is_open=is_overdue))
+    criteria = _criteria(tx, wanted, _time_of(state, is_overdue=is_overdue))
     statement = select(at.label("at"), table.id.label("id")).where(tx.in_workspace(follow_ups), *criteria)
     if is_overdue:
         # Those of a launch are marked as signalled when they are inserted.
@@ -130,16 +130,14 @@ def _page_of(
     return statement.order_by(*order).limit(limit)
 
 
-def _time_of(state: State | None, *, is_open: bool) -> ColumnElement[Any]:
+def _time_of(state: State | None, *, is_overdue: bool) -> ColumnElement[Any]:
     """Return the instant that `since` and `until` compare: when it ended, or until when it waits."""
     table = follow_ups.c
-    if is_open or state in OPEN_STATES:
+    if is_overdue or state in OPEN_STATES:
         return table.next_at
-    return (
-        case((table.state.in_(OPEN_STATES), table.next_at), else_=table.decided_at)
-        if state is None
-        else table.decided_at
-    )
+    if state is not None:
+        return table.decided_at
+    return case((table.state.in_(OPEN_STATES), table.next_at), else_=table.decided_at)
 
 
 def _criteria(tx: Transaction, wanted: FollowUpFilter, its_time: ColumnElement[Any]) -> list[ColumnElement[bool]]:

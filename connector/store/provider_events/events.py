@@ -13,7 +13,7 @@ from connector.rules.model.addresses import canonical_address
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.rules.provider_events.attribution import Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
-from connector.rules.provider_events.events import UNTIMED, USER, EventKey, ProviderEvent, identify_event
+from connector.rules.provider_events.events import USER, EventKey, ProviderEvent, identify_event
 from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
@@ -83,16 +83,6 @@ async def save_unmatched(
         return set()
     rows = [_row(tx.workspace, key, event, reason, now) for key, (event, reason) in sorted(unmatched.items())]
     return await _insert_new(tx, unmatched_reports, rows)
-
-
-async def delete_old_events(tx: Transaction, before: datetime) -> None:
-    """Delete everything that was received before an instant.
-
-    Applied events of providers that sign no time stay: an old call of theirs, replayed, cannot be recognised as old.
-    """
-    for table in (unmatched_reports, heeded_reports):
-        is_timed = [table.c.provider.not_in(UNTIMED)] if table is heeded_reports else []
-        await tx.execute(delete(table).where(tx.in_workspace(table), table.c.received_at < before, *is_timed))
 
 
 async def delete_unmatched(tx: Transaction, keys: Collection[EventKey]) -> None:

@@ -1,6 +1,6 @@
 """The backlogs of the store, for the metrics: what waits although its time has come, counted by index up to a limit.
 
-A launch's messages take turns for hours, so they are not overdue; whether a launch stands still is `load_launch_work`.
+The messages of a launch take turns for hours, so they are not overdue; `load_launch_work` shows whether it goes on.
 """
 
 from __future__ import annotations

@@ -17,8 +17,7 @@ from pydantic import SecretStr
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
-from connector.settings.client import MAX_TOKEN_LIFETIME
-from connector.settings.signing import TokenSigner, encode_base64url
+from connector.settings.signing import MAX_TOKEN_LIFETIME, TokenSigner, encode_base64url
 
 PREFIX = "user-v1."
 _FORM = re.compile(r"user-v1\.([A-Za-z0-9_-]{2,1360})\.([0-9]{1,11})\.([A-Za-z0-9_-]{43})", re.ASCII)

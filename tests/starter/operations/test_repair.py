@@ -1,20 +1,25 @@
 """Messages that operators settle and send again, on both databases: what is stored, counted, received and sent."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from connector.channels.protocol import OutcomeUnknown, OutgoingMessage, Rejected
+from connector.rules.sending.resending import Resend
 from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.erasure import erase_user
 from connector.store.follow_ups.outbox import find_to_signal, find_to_start
+from connector.store.follow_ups.resends import save_resends
 from connector.store.tables import audit, deliveries, follow_ups, interactions
 from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
 from starter.explain.explain import explain_user
 from starter.explain.explanation import render_text
+from starter.operations import repair
 from starter.operations.repair import preview_resend, resend, resend_one, resolve
 from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, ORIGINAL, PUSHED, buy, follow_on, now, push
@@ -109,14 +114,126 @@ async def test_report_after_the_settlement(desk: RepairDesk) -> None:
 
 
 async def test_report_after_the_resend(desk: RepairDesk) -> None:
-    """Guarantee 4: a report on the old delivery changes nothing of the follow-up, which waits for the new one."""
+    """Guarantee 4: the provider reports that the first message arrived: the second, which waits, is not sent."""
     await desk.open(ONE)
     await desk.lose("push")
     await desk.resolve("not_sent")
     await desk.resend()
     await desk.report("push")
+    assert await desk.messages() == [("push", "sent")]
+    assert await desk.installation.outcomes() == [("e1", "sent", None)]
+    assert (await desk.attempt("push", when=now())).outcome == "sent"
+    assert len(desk.channel.messages) == 1
+
+
+async def test_report_that_the_first_did_not_arrive(desk: RepairDesk) -> None:
+    """Guarantee 4: a report that the first message was lost changes nothing: the second one still waits."""
+    await desk.open(ONE)
+    await desk.lose("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    await desk.report("push", arrived=False, fault="undelivered")
     assert await desk.messages() == [("push", "failed"), ("push.2", "open")]
     assert await desk.installation.outcomes() == [("e1", "waiting", None)]
+
+
+async def test_report_after_the_second_was_sent(desk: RepairDesk) -> None:
+    """Guarantee 4: a report on the first message changes nothing once the second has gone out."""
+    await desk.open(ONE)
+    await desk.lose("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    await desk.attempt("push", when=now())
+    await desk.report("push")
+    assert await desk.messages() == [("push", "failed"), ("push.2", "sent")]
+
+
+async def test_report_after_the_second_failed(desk: RepairDesk) -> None:
+    """Guarantee 4: the first message arrived and the second failed: the follow-up is sent, and not sent again."""
+    await desk.open(ONE)
+    await desk.lose("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    await desk.attempt("push", REFUSED, when=now())
+    await desk.report("push")
+    assert await desk.messages() == [("push", "sent"), ("push.2", "failed")]
+    assert await desk.installation.outcomes() == [("e1", "sent", None)]
+    with pytest.raises(OperationRefused, match="only a message that failed can be sent again; it is sent"):
+        await _resend_one(desk)
+
+
+async def test_attempt_of_the_first_workflow(desk: RepairDesk) -> None:
+    """Guarantee 4: an attempt of the first workflow that comes after the resend claims nothing of the second."""
+    await desk.open(ONE)
+    await desk.attempt("push", REFUSED)
+    await desk.resend()
+    assert (await desk.attempt("push", when=now(), resends=0)).outcome == "ended"
+    assert await desk.messages() == [("push", "failed"), ("push.2", "open")]
+    assert len(desk.channel.messages) == 1
+
+
+async def test_follow_up_that_the_cleanup_deletes_meanwhile(desk: RepairDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not reported as sent again: it is unknown, and no message, audit entry or count is written."""
+    await desk.open(ONE)
+    await desk.attempt("push", REFUSED)
+
+    async def save_too_late(tx: Transaction, resent: Sequence[Resend]) -> set[str]:
+        for table in (deliveries, follow_ups):
+            await tx.execute(delete(table))
+        return await save_resends(tx, resent)
+
+    monkeypatch.setattr(repair, "save_resends", save_too_late)
+    with pytest.raises(FollowUpUnknown):
+        await _resend_one(desk)
+    assert (await desk.messages(), await desk.stored(audit)) == ([], [])
+
+
+async def test_acceptance_that_comes_after_the_resend(desk: RepairDesk) -> None:
+    """Guarantee 4: a worker that hung records that the first message was sent: the second, which waits, is not."""
+    await desk.open(ONE, CHAIN)
+    hung, is_there, goes_on = FakeChannel(), asyncio.Event(), asyncio.Event()
+
+    async def hang(_: OutgoingMessage) -> None:
+        is_there.set()
+        await goes_on.wait()
+
+    hung.meanwhile = hang
+    late = asyncio.create_task(RepairDesk(desk.installation, hung).attempt("push"))
+    await is_there.wait()
+    await desk.attempt("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    goes_on.set()
+    assert (await late).outcome == "sent"
+    assert await desk.messages() == [("push", "sent")]
+    first, second = await desk.installation.rows()
+    assert (first.state, first.reason, await desk.received()) == ("sent", None, [DISPATCHED])
+    assert (second.campaign, second.triggered_at) == ("g", DISPATCHED)
+    assert (await desk.attempt("push", when=now())).outcome == "sent"
+    assert not desk.channel.messages
+
+
+async def test_resend_in_the_process_whose_first_attempt_hangs(desk: RepairDesk) -> None:
+    """Guarantee 4: it does not wait for that attempt, whose late result changes nothing of what was sent again."""
+    await desk.open(ONE)
+    hung, is_there, goes_on = FakeChannel(), asyncio.Event(), asyncio.Event()
+
+    async def hang(message: OutgoingMessage) -> None:
+        if message.delivery_id.endswith(".push"):
+            is_there.set()
+            await goes_on.wait()
+
+    hung.meanwhile = hang
+    hanging = RepairDesk(desk.installation, hung)
+    late = asyncio.create_task(hanging.attempt("push"))
+    await is_there.wait()
+    await desk.attempt("push")
+    await desk.resolve("not_sent")
+    await desk.resend()
+    assert (await hanging.attempt("push", when=now())).outcome == "sent"
+    goes_on.set()
+    assert (await late).outcome == "ended"
+    assert await desk.messages() == [("push", "failed"), ("push.2", "sent")]
 
 
 async def test_refusal_that_comes_after_the_resend(desk: RepairDesk) -> None:
