@@ -15,10 +15,13 @@ __all__ = ["CONTENT_TYPE_LATEST", "MetricsPage"]
 
 _log = structlog.get_logger("metrics")
 _SDK_SECONDS = 1.0
+_NO_KEPT_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)
 
 
 class MetricsPage:
-    """Renders the page.
+    """Renders the page; with `sdk`, `close` ends it.
+
+    It has one client for the SDK's page, because to create one takes as long as several scrapes: it reads certificates.
 
     Args:
         sdk: the URL of the SDK's own page on loopback; None: this process has none.
@@ -26,6 +29,12 @@ class MetricsPage:
 
     def __init__(self, gauges: InstallationGauges, *, sdk: str | None = None) -> None:
         self._gauges, self._sdk = gauges, sdk
+        self._client = None if sdk is None else httpx.AsyncClient(trust_env=False, limits=_NO_KEPT_CONNECTIONS)
+
+    async def close(self) -> None:
+        """Close the client for the SDK's page."""
+        if self._client is not None:
+            await self._client.aclose()
 
     async def render(self) -> bytes:
         """Return the page, beside the event loop; what does not answer in time is left out."""
@@ -33,11 +42,11 @@ class MetricsPage:
         return await asyncio.to_thread(_render, [REGISTRY, facts]) + sdk
 
     async def _read_sdk(self) -> bytes:
-        if self._sdk is None:
+        if self._client is None or self._sdk is None:
             return b""
         try:
-            async with asyncio.timeout(_SDK_SECONDS), httpx.AsyncClient(trust_env=False) as client:
-                return (await client.get(self._sdk)).raise_for_status().content
+            async with asyncio.timeout(_SDK_SECONDS):
+                return (await self._client.get(self._sdk)).raise_for_status().content
         except (httpx.HTTPError, TimeoutError) as error:
             _log.warning("sdk_metrics_unavailable", error=type(error).__name__)
             return b""

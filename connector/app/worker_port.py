@@ -68,11 +68,13 @@ async def open_worker_port(context: AppContext, stopped: asyncio.Event) -> Async
     with listen(settings.worker_host, settings.worker_port, option="CONNECTOR_WORKER_PORT") as socket:
         host, port = socket.getsockname()[:2]
         _log.info("worker_port_listens", host=host, port=port)
-        app = create_probe_app(MetricsPage(context.gauges, sdk=serve_sdk_metrics()), check)
+        page = MetricsPage(context.gauges, sdk=serve_sdk_metrics())
         ended = asyncio.Event()
-        serving = asyncio.create_task(serve_until(ended, server_config(app, _MAX_CONNECTIONS, lifespan="off"), socket))
+        config = server_config(create_probe_app(page, check), _MAX_CONNECTIONS, lifespan="off")
+        serving = asyncio.create_task(serve_until(ended, config, socket))
         try:
             yield
         finally:
             ended.set()
             await serving
+            await page.close()

@@ -176,7 +176,7 @@ class _BatchIngest:
         spans: Mapping[str, tracing.Context] = {},
     ) -> None:
         self._tx, self._catalogue, self._anonymous, self._spans = tx, catalogue, anonymous, spans
-        self._horizon = log_horizon(tx.now, retention)
+        self._horizon, self._parsed = log_horizon(tx.now, retention), items
         items = [settle_arrival(item, tx.now) for item in items]
         self._results = check_items(items, catalogue, tx.now, retention)
         self._new: dict[int, Item] = {
@@ -191,10 +191,11 @@ class _BatchIngest:
         if not named:
             return IngestResult(self._results, False)
         self._user_keys = await resolve_and_lock(self._tx, sorted(named), self._tx.now, anonymous=self._anonymous)
+        numbers = await self._arrive()
         faults = await merge_users(self._tx, users, self._user_keys, self._tx.now)
         self._refuse_erased()
         self._drop_duplicates(find_duplicates(self._new, self._user_keys, await self._load_reported(), self._tx.now))
-        logged = await self._log_new_items()
+        logged = await self._log_new_items(numbers)
         await self._merge_changes_of_new(changes_by_item)
         if not logged:
             return IngestResult(self._results, False, faults)
@@ -204,6 +205,22 @@ class _BatchIngest:
         ):
             changed = await BatchEvaluation(self._tx, self._catalogue, self._horizon).run(logged)
         return IngestResult(self._results, changed, faults)
+
+    async def _arrive(self) -> list[int]:
+        """Draw the items' arrival numbers, and date the arrival now that the users are locked (guarantee 3).
+
+        A message that was claimed while their locks were awaited was claimed before the items arrived.
+        """
+        if not self._new:
+            return []
+        numbers, arrived_at = await draw_arrival_numbers(self._tx, len(self._new))
+        self._tx = self._tx.as_of(arrived_at)
+        for position in self._new:
+            parsed = self._parsed[position]
+            item = settle_arrival(parsed, self._tx.now)
+            if item is not parsed and not isinstance(item, UnreadableItem):
+                self._new[position], self._results[position] = item, replace(self._results[position], id=item.id)
+        return numbers
 
     def _refuse_erased(self) -> None:
         """Guarantee 8: a late report does not bring an erased user back."""
@@ -231,22 +248,21 @@ class _BatchIngest:
                 reported.engagements.setdefault(user_key, []).append(engagement)
         return reported
 
-    async def _log_new_items(self) -> dict[str, list[LogEntry]]:
-        """Log the items whose ids are new, and return them by user key."""
+    async def _log_new_items(self, numbers: Sequence[int]) -> dict[str, list[LogEntry]]:
+        """Log the items whose ids are new, and return them by user key; there may be more numbers than items."""
         if not self._new:
             return {}
         logged: dict[str, list[LogEntry]] = {}
-        for entry in await self._log(list(self._new.values())):
+        for entry in await self._log(list(self._new.values()), numbers):
             logged.setdefault(self._user_keys[entry.item.user], []).append(entry)
         new = {(key, entry.id) for key, entries in logged.items() for entry in entries}
         known = {position for position, item in self._new.items() if (self._user_keys[item.user], item.id) not in new}
         self._drop_duplicates(known)
         return logged
 
-    async def _log(self, items: Sequence[Item]) -> list[LogEntry]:
-        """Log items, and return the entries of those that were not logged yet."""
-        numbers = await draw_arrival_numbers(self._tx, len(items))
-        entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=True)]
+    async def _log(self, items: Sequence[Item], numbers: Sequence[int]) -> list[LogEntry]:
+        """Log items by their arrival numbers, and return the entries of those that were not logged yet."""
+        entries = [create_log_entry(item, number, self._tx.now) for item, number in zip(items, numbers, strict=False)]
         new = await insert_new_entries(self._tx, entries, self._user_keys, self._horizon)
         return [entry for entry in entries if (self._user_keys[entry.item.user], entry.id) in new]
 
@@ -265,7 +281,10 @@ class _BatchIngest:
         logs = await load_items(self._tx, since, topics=topics, horizon=self._horizon)
         for key, past in logs.items():
             conversions += count_conversions(logged[key], past, self._catalogue, logged[key][0].item.user)
-        for entry in await self._log(conversions) if conversions else ():
+        if not conversions:
+            return
+        numbers, _ = await draw_arrival_numbers(self._tx, len(conversions))
+        for entry in await self._log(conversions, numbers):
             logged[self._user_keys[entry.item.user]].append(entry)
 
 

@@ -30,7 +30,7 @@ def test_json_where_nobody_reads_along() -> None:
 
 @pytest.mark.parametrize("library", [True, False])
 def test_errors_in_json_quote_nothing(library: bool) -> None:
-    """Guarantee 8: an error's text may hold a user's data, so its kind and its places are told."""
+    """Guarantee 8: an error's text may hold a user's data, so the line has its type and its places."""
     stream = io.StringIO()
     configure_logs("json", stream=stream)
     log = logging.getLogger("sqlalchemy.pool") if library else structlog.get_logger("api")
@@ -61,7 +61,7 @@ def test_lines_to_read_on_request() -> None:
 
 
 def test_libraries_are_quiet() -> None:
-    """Of libraries only warnings are shown; httpx tells whole URLs at info."""
+    """Of libraries only warnings are shown; httpx logs whole URLs at info."""
     stream = io.StringIO()
     configure_logs("json", level="INFO", stream=stream)
     logging.getLogger("httpx").info("GET http://127.0.0.1/v1/users/anna")
@@ -86,7 +86,7 @@ def test_errors_of_a_group_are_named() -> None:
 
 
 def test_lost_connections_are_warnings() -> None:
-    """The pool logs an error for each connection that an outage breaks; nobody has to act on these."""
+    """The pool logs an error for each connection that an outage breaks; they need no action."""
     stream = io.StringIO()
     configure_logs("json", stream=stream)
     logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").error("Exception terminating connection %r", "c")

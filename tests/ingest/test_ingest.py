@@ -1,13 +1,17 @@
 """Intake on both databases: what starts, what is refused, what is cancelled, in order and out of it."""
 
+import asyncio
 from datetime import timedelta
 from itertools import permutations
 
 import pytest
+from sqlalchemy import select
 
-from connector.store.engine.database import Database
+from connector.store.engine.database import Database, database_now
+from connector.store.tables import interactions, users
 from tests.support.builders import ABANDONED, BASE, ORIGINAL, PUSHED, at, buy, follow_on, opened, push
 from tests.support.installation import Installation
+from tests.support.query_plans import until_waiting
 
 
 async def test_trigger_starts_one_wait_and_a_repetition_changes_nothing(installation: Installation) -> None:
@@ -260,3 +264,20 @@ async def test_an_item_without_a_time_happens_when_it_arrives(installation: Inst
     assert (first.status, again.status) == ("accepted", "duplicate")
     [row] = await installation.rows()
     assert (row.trigger_id, row.triggered_at) == (first.id, row.created_at)
+
+
+async def test_an_arrival_is_dated_once_its_user_is_locked(postgresql_database: Database) -> None:
+    """Guarantee 3: what was claimed while the user's lock was awaited was claimed before the item arrived, by its time
+    too."""
+    installation = Installation(postgresql_database)
+    await installation.publish(ORIGINAL, follow_on("f", PUSHED, delay={"after": "1 day"}))
+    await installation.ingest(push("e1", 0))
+    async with postgresql_database.write("default") as claiming:
+        await claiming.execute(select(users.c.user_key).with_for_update())
+        ingesting = asyncio.create_task(installation.ingest(push("e2", 1)))
+        await until_waiting(postgresql_database, 1)
+        claimed_at = await database_now(claiming)
+    await ingesting
+    async with postgresql_database.read("default") as tx:
+        arrived = select(interactions.c.received_at).where(interactions.c.id == "e2")
+        assert (await tx.execute(arrived)).scalar_one() > claimed_at

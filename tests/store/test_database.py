@@ -150,7 +150,7 @@ async def test_arrival_numbers_grow_and_are_never_given_twice(database: Database
 
     async def take(count: int) -> list[int]:
         async with database.write(W) as tx:
-            return await draw_arrival_numbers(tx, count)
+            return (await draw_arrival_numbers(tx, count))[0]
 
     batches = await asyncio.gather(*(take(count) for count in (1, 7, 100, 3)))
     numbers = [number for batch in batches for number in batch]

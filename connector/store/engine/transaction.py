@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVarTuple, cast, overload
 
@@ -64,6 +64,10 @@ class Transaction:
         if self.head is None:
             raise RuntimeError("only a transaction of with_current_catalogue has a time; use database_now()")
         return max(self.head.read_at, self.head.changed_at or self.head.read_at)
+
+    def as_of(self, at: datetime) -> Transaction:
+        """Return the same transaction with the database's clock read again, at `at` (UTC)."""
+        return self if self.head is None else replace(self, head=replace(self.head, read_at=at))
 
     def in_workspace(self, table: FromClause) -> ColumnElement[bool]:
         """Return the condition that a row of `table` belongs to the transaction's workspace."""

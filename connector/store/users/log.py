@@ -20,7 +20,7 @@ from connector.rules.targeting.deduplication import (
 from connector.rules.targeting.matching import LoggedType, logged_type_of
 from connector.rules.triggering.user_log import Span, UserLog
 from connector.store.engine.bulk import Row, as_table, in_set, insert_rows
-from connector.store.engine.transaction import Transaction
+from connector.store.engine.transaction import Transaction, clock
 from connector.store.tables import arrivals, interactions, sequences
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
@@ -55,15 +55,20 @@ async def insert_new_entries(
     return {(user_key, id) for user_key, id in await tx.execute(statement)}
 
 
-async def draw_arrival_numbers(tx: Transaction, count: int) -> list[int]:
-    """Draw new arrival numbers, in ascending order; there may be gaps."""
+async def draw_arrival_numbers(tx: Transaction, count: int) -> tuple[list[int], datetime]:
+    """Draw new arrival numbers, in ascending order; there may be gaps. Return also the database's clock then (UTC).
+
+    Where other writers may have been awaited since the head was read, only this clock dates an arrival: a message that
+    was claimed before the users were locked was claimed before the items arrived (guarantee 3).
+    """
     if tx.dialect == "postgresql":
-        drawn = select(arrivals.next_value()).select_from(func.generate_series(1, count).alias())
-        return sorted((await tx.execute(drawn)).scalars())
+        drawn = select(arrivals.next_value(), clock(tx)).select_from(func.generate_series(1, count).alias())
+        rows = (await tx.execute(drawn)).all()
+        return sorted(number for number, _ in rows), max(at for _, at in rows)
     insert = sqlite.insert(sequences).values(workspace=tx.workspace, last=count)
     raised = insert.on_conflict_do_update(index_elements=["workspace"], set_={"last": sequences.c.last + count})
-    last = (await tx.execute(raised.returning(sequences.c.last))).scalar_one()
-    return list(range(last - count + 1, last + 1))
+    last, at = (await tx.execute(raised.returning(sequences.c.last, clock(tx)))).one()
+    return list(range(last - count + 1, last + 1)), at
 
 
 async def load_items(
