@@ -216,7 +216,7 @@ class _UsageWrong(ConnectorError):
 def _log_as_json(arguments: Sequence[str]) -> bool:
     """Configure logs in JSON if this command has them, before the settings are read, and return whether it has.
 
-    CONNECTOR_LOG_FORMAT=json is for every command; without it, the services log JSON if nobody reads along.
+    CONNECTOR_LOG_FORMAT=json is for every command; without it, the services log JSON if standard error is no terminal.
     """
     chosen = os.environ.get("CONNECTOR_LOG_FORMAT", "auto")
     is_service = bool(arguments) and arguments[0] in SERVICES

@@ -29,17 +29,24 @@ UntilOption = Annotated[str | None, typer.Option(help="Ended before this time; i
 
 
 def parse_criteria(
-    state: ListedState | None,
+    *,
     campaign: str | None,
     user: str | None,
     reason: Reason | None,
-    channel: ChannelName | None,
     since: str | None,
-    until: str | None,
+    state: ListedState | None = None,
+    channel: ChannelName | None = None,
+    until: str | None = None,
 ) -> Criteria:
     """Return the criteria of the options. Raises BadParameter if a time is not one."""
     from_, to = _parse_time("--since", since), _parse_time("--until", until)
     return Criteria(state, campaign, user, reason, channel, from_, to)
+
+
+def check_selection(follow_up: str | None, criteria: Criteria) -> None:
+    """Raise BadParameter unless either the id of one follow-up is given, or criteria that select many."""
+    if (follow_up is None) != (criteria != Criteria()):
+        raise typer.BadParameter("give either the id of a follow-up, or --campaign or --user")
 
 
 def _parse_time(option: str, text: str | None) -> datetime | None:

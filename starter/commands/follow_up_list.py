@@ -7,8 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.app.store_context import StoreContext
-from connector.rules.publishing.orders import suggest_id
 from starter.commands.filter_options import (
     CampaignOption,
     ChannelOption,
@@ -52,29 +50,20 @@ def follow_ups(
 
       connector follow-ups --user u-17 --json
     """
-    criteria = parse_criteria(state, campaign, user, reason, channel, since, until)
-    page, hint = run(_read(data, criteria, limit, after))
-    if hint is not None:
-        print_note(hint)
+    criteria = parse_criteria(
+        state=state, campaign=campaign, user=user, reason=reason, channel=channel, since=since, until=until
+    )
+    page = run(_read(data, criteria, limit, after))
+    if "hint" in page:
+        print_note(page["hint"])
     if as_json:
         return print_json(page)
     return _print_page(page)
 
 
-async def _read(
-    data: Path | None, criteria: Criteria, limit: int, after: str | None
-) -> tuple[dict[str, Any], str | None]:
+async def _read(data: Path | None, criteria: Criteria, limit: int, after: str | None) -> dict[str, Any]:
     async with open_store(data) as context:
-        page = await read_follow_ups(context, criteria, limit, after)
-        return page, None if page["follow_ups"] else await _hint(context, criteria.campaign)
-
-
-async def _hint(context: StoreContext, campaign: str | None) -> str | None:
-    """Return what is wrong with the campaign of a filter that matches nothing; None: nothing."""
-    catalogue = await context.cache.at_least(context.database)
-    if campaign is None or campaign in catalogue.entries:
-        return None
-    return f"{campaign} is not known; {suggest_id(catalogue, campaign)}"
+        return await read_follow_ups(context, criteria, limit, after)
 
 
 def _print_page(page: dict[str, Any]) -> None:

@@ -22,13 +22,13 @@ from starter.commands.filter_options import (
     SinceOption,
     StateOption,
     UserOption,
+    check_selection,
     parse_criteria,
 )
 from starter.commands.options import DataOption, JsonOption, check_reason, parse_duration_option, parse_time_option
 from starter.commands.session import open_session
 from starter.commands.store_session import run
 from starter.operations.bulk import BulkAction
-from starter.operations.follow_ups import Criteria
 from starter.terminal import print_json, print_result
 
 FollowUpArgument = Annotated[
@@ -73,12 +73,9 @@ def send_now(
 
       connector send-now --campaign cart-reminder --state waiting --dry-run
     """
-    check_reason(note, option="--note")
-    criteria = parse_criteria(state, campaign, user, reason, None, since, None)
-    if (one := _single(follow_up, criteria, dry_run=dry_run)) is not None:
-        _operate(names.SEND_NOW, one, lambda client, id: client.send_now(id, note=note), data, as_json)
-    else:
-        run_bulk(BulkAction("send_now", criteria, note=note), data, as_json, dry_run=dry_run, yes=yes)
+    criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
+    action = BulkAction("send_now", criteria, note=note)
+    _act(follow_up, action, lambda client, id: client.send_now(id, note=note), data, as_json, dry_run=dry_run, yes=yes)
 
 
 def postpone(
@@ -114,7 +111,6 @@ def postpone(
 
       connector postpone --campaign cart-reminder --until 2026-03-02T09:00:00+01:00 --note "the shop is down"
     """
-    check_reason(note, option="--note")
     if (until is None) == (by is None):
         raise typer.BadParameter("give either --until or --by")
     instant = None if until is None else parse_time_option("--until", until)
@@ -124,12 +120,9 @@ def postpone(
         new_time = instant or (await client.find(id)).next_at + later
         return await client.postpone(id, new_time, note=note)
 
-    criteria = parse_criteria(state, campaign, user, reason, None, since, None)
-    if (one := _single(follow_up, criteria, dry_run=dry_run)) is not None:
-        _operate(names.POSTPONE, one, operate, data, as_json)
-    else:
-        action = BulkAction("postpone", criteria, instant or later, note)
-        run_bulk(action, data, as_json, dry_run=dry_run, yes=yes)
+    criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
+    action = BulkAction("postpone", criteria, instant or later, note)
+    _act(follow_up, action, operate, data, as_json, dry_run=dry_run, yes=yes)
 
 
 def cancel(
@@ -155,22 +148,30 @@ def cancel(
 
       connector cancel --campaign cart-reminder --state held --note "wrong price"
     """
-    check_reason(note, option="--note")
-    criteria = parse_criteria(state, campaign, user, reason, None, since, None)
-    if (one := _single(follow_up, criteria, dry_run=dry_run)) is not None:
-        _operate(names.CANCEL, one, lambda client, id: client.cancel(id, note=note), data, as_json)
-    else:
-        run_bulk(BulkAction("cancel", criteria, note=note), data, as_json, dry_run=dry_run, yes=yes)
+    criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
+    action = BulkAction("cancel", criteria, note=note)
+    _act(follow_up, action, lambda client, id: client.cancel(id, note=note), data, as_json, dry_run=dry_run, yes=yes)
 
 
-def _single(follow_up: str | None, criteria: Criteria, *, dry_run: bool) -> str | None:
-    """Return the id of the one follow-up that is meant; None: all that match. Raises BadParameter unless it is one."""
-    has_filter = criteria != Criteria()
-    if (follow_up is None) != has_filter:
-        raise typer.BadParameter("give either the id of a follow-up, or --campaign or --user")
-    if follow_up is not None and dry_run:
+def _act(
+    follow_up: str | None,
+    action: BulkAction,
+    operation: Operation,
+    data: Path | None,
+    as_json: bool,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Run the operation on the one follow-up, or the action on all that match. Raises BadParameter."""
+    check_reason(action.note, option="--note")
+    check_selection(follow_up, action.criteria)
+    if follow_up is None:
+        run_bulk(action, data, as_json, dry_run=dry_run, yes=yes)
+    elif dry_run:
         raise typer.BadParameter("--dry-run is for filters; `connector explain` shows what one follow-up waits for")
-    return follow_up
+    else:
+        _operate(action.verb, follow_up, operation, data, as_json)
 
 
 def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None, as_json: bool) -> None:

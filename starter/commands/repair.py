@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,14 @@ from connector.rules.model.values import ChannelName, format_instant
 from connector.rules.sending.operating import in_words
 from starter.commands.actor import command_line_actor
 from starter.commands.bulk import DryRunOption, YesOption, run_bulk
-from starter.commands.filter_options import CampaignOption, ReasonFilterOption, SinceOption, UserOption, parse_criteria
+from starter.commands.filter_options import (
+    CampaignOption,
+    ReasonFilterOption,
+    SinceOption,
+    UserOption,
+    check_selection,
+    parse_criteria,
+)
 from starter.commands.options import DataOption, JsonOption, check_reason
 from starter.commands.session import open_session
 from starter.commands.store_session import run
@@ -91,10 +99,8 @@ def resend(
       connector resend --campaign cart-reminder --since 2026-03-02T00:00:00Z --note "the account works again"
     """
     check_reason(note, option="--note")
-    criteria = parse_criteria(None, campaign, user, reason, channel, since, None)
-    selects = [one for one in (campaign, user, reason, since) if one is not None]
-    if (follow_up is None) != bool(selects):
-        raise typer.BadParameter("give either the id of a follow-up, or --campaign or --user")
+    criteria = parse_criteria(campaign=campaign, user=user, reason=reason, channel=channel, since=since)
+    check_selection(follow_up, replace(criteria, channel=None))  # also one follow-up may have several channels
     if follow_up is None:
         return run_bulk(BulkAction("resend", criteria, note=note), data, as_json, dry_run=dry_run, yes=yes)
     result = run(_resend(data, follow_up, channel, note, dry_run))
@@ -107,7 +113,8 @@ def _describe(result: ResendResult, dry_run: bool) -> str:
     if result.outcome == "unchanged":
         return "is being sent again already"
     held = f", held until {format_instant(result.held_until)}" if result.held_until is not None else ""
-    return f"{'would be' if dry_run else 'is'} sent again on {', '.join(result.channels)}{held}"
+    left_out = "".join(f"; not on {channel}: {reason}" for channel, reason in result.left_out.items())
+    return f"{'would be' if dry_run else 'is'} sent again on {', '.join(result.channels)}{held}{left_out}"
 
 
 async def _resolve(data: Path | None, follow_up: str, channel: str | None, sent: bool, note: str) -> Settled:

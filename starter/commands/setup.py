@@ -10,6 +10,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from connector.app.context import open_context
 from connector.rules.model.errors import ConnectorError
 from connector.store.engine.migrate import migrate
+from connector.store.engine.revision import NEWEST_REVISION
 from connector.temporal.client import EXPECTED_ATTRIBUTES, SEARCH_ATTRIBUTES, register_search_attributes
 from connector.temporal.search_attributes import cloud_command
 from starter.commands.options import DataOption, JsonOption
@@ -52,10 +53,17 @@ def _refusal(error: RPCError, namespace: str) -> str:
     return f"Temporal refused the search attributes ({error.status.name}: {error.message}): {way_out}"
 
 
+def _describe_tables(revision: str) -> str:
+    if revision == NEWEST_REVISION:
+        return f"the tables are up to date, at revision {revision}"
+    known = f"newer than this program, which knows {NEWEST_REVISION} and can use them"
+    return f"the tables are of revision {revision}, {known}"
+
+
 async def _set_up(data: Path | None) -> dict[str, Any]:
     async with open_context(start_command(data, log_level="ERROR")) as context:
-        await migrate(context.database)
-        print_note(f"database: the tables are up to date ({context.database.dialect})")
+        revision = await migrate(context.database)
+        print_note(f"database: {_describe_tables(revision)} ({context.database.dialect})")
         try:
             registered = await register_search_attributes(await context.temporal.client())
         except RPCError as error:
@@ -63,6 +71,7 @@ async def _set_up(data: Path | None) -> dict[str, Any]:
             raise NotRegistered(_refusal(error, client.namespace)) from None
     return {
         "database": context.database.dialect,
+        "revision": revision,
         "registered": registered,
         "search_attributes": [key.name for key in SEARCH_ATTRIBUTES],
     }

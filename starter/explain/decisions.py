@@ -18,7 +18,7 @@ from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.model.reasons import NOTED, Reason
 from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
-from connector.rules.sending.deliveries import DeliveryRecord
+from connector.rules.sending.deliveries import DeliveryRecord, newest_by_channel, resend_number
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.user_log import LoggedHistory
 from connector.store.reporting.history import DecisionRow, UserRecord
@@ -50,7 +50,8 @@ class ExplanationBuilder:
     def _follow_up(self, follow_up: FollowUp) -> Decision:
         messages = self._record.messages.get(follow_up.id, ())
         context = self._follow_up_context(follow_up)
-        decisive = next((m for m in messages if follow_up.reason is not None and m.reason == follow_up.reason), None)
+        newest = newest_by_channel(messages).values()  # the earlier ones were sent again, and decide nothing
+        decisive = next((m for m in newest if follow_up.reason is not None and m.reason == follow_up.reason), None)
         if decisive is not None:
             context = _with_message(context, decisive)
         reason = follow_up.reason
@@ -86,6 +87,7 @@ class ExplanationBuilder:
     def _message(self, context: DecisionContext, message: DeliveryRecord) -> DeliveryView:
         return DeliveryView(
             channel=message.channel,
+            resend=resend_number(message.id),
             state=message.state.value,
             reason=message.reason.value if message.reason else None,
             words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],

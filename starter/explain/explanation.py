@@ -37,9 +37,13 @@ class InteractionView(BaseModel):
 
 
 class DeliveryView(BaseModel):
-    """One message on one channel. `fault` is a code; `detail` says where a template failed, and why."""
+    """One message on one channel. `fault` is a code; `detail` says where a template failed, and why.
+
+    `resend` is 0 for the channel's first message, and else the number of the resend that made this one.
+    """
 
     channel: str
+    resend: int = 0
     state: str
     reason: str | None
     words: str
@@ -151,10 +155,10 @@ def decision_lines(decision: Decision) -> Iterator[str]:
     yield from (f"  {evidence.words}" for evidence in decision.looked_at)
     for message in decision.messages:
         yield _message_line(message)
-        way_out = WAYS_OUT.get(message.reason or "")
-        if way_out is not None and decision.state not in _OPEN and message is _newest(decision, message):
+        way_out, is_newest = WAYS_OUT.get(message.reason or ""), message is _newest(decision, message)
+        if way_out is not None and decision.state not in _OPEN and is_newest:
             yield f"  {way_out.format(id=decision.follow_up)}"
-        if message.reason != decision.reason:
+        if message.reason != decision.reason or not is_newest:
             yield from (f"  {evidence.words}" for evidence in message.looked_at)
 
 
@@ -175,9 +179,11 @@ def _outcome_line(decision: Decision) -> str:
 
 def _message_line(message: DeliveryView) -> str:
     at = message.claimed_at or message.decided_at
-    fault = f" [{message.fault}]" if message.fault else ""
+    fault = message.fault or (message.detail if message.reason is None else None)  # of a reason, the evidence says it
+    fault = f" [{fault}]" if fault else ""
     code = f" ({message.reason})" if message.reason else ""
-    return f"{message.channel}: {message.words}{code}{f' at {at}' if at else ''}{fault}"
+    again = ", sent again" if message.resend else ""
+    return f"{message.channel}{again}: {message.words}{code}{f' at {at}' if at else ''}{fault}"
 
 
 def _interaction_line(item: InteractionView) -> str:

@@ -7,7 +7,7 @@ The rows change in the store, as with a stop; the outbox signals their workflows
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from connector.app.context import AppContext
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.nearest import suggestion
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.values import canonical_json, format_instant
 from connector.rules.sending.deliveries import newest_by_channel, with_rest
@@ -33,13 +32,12 @@ from connector.store.follow_ups.follow_ups import (
 )
 from connector.store.follow_ups.selection import OPEN, OVERDUE, select_follow_ups
 from starter.operations.cursors import read_cursor, write_cursor
-from starter.operations.follow_ups import Criteria, check_criteria, resolve_criteria
+from starter.operations.follow_ups import Criteria, check_criteria, describe_unknown_campaign, resolve_criteria
 from starter.operations.repair import preview_resend, resend
 
 MAX_ACTED_ON = 500
 """The most follow-ups of one page."""
 
-_LIST = "`connector status` lists the campaigns"
 _OPEN_STATES = (OPEN, OVERDUE, State.WAITING, State.HELD, State.SENDING)
 Outcome = Literal["done", "unchanged", "refused"]
 
@@ -123,7 +121,9 @@ async def act_on_page(
     """
     ids, following = await _select(context, action, after, limit)
     if not ids:
-        await _check_campaign(context, action)
+        unknown = await describe_unknown_campaign(context, action.criteria)
+        if unknown is not None:
+            raise DefinitionError([Fault("campaign", unknown)])
         return BulkPage((), None)
     if action.verb == "resend":
         return BulkPage(await _resend(context, actor, action, ids, dry_run=dry_run), following)
@@ -136,13 +136,6 @@ async def act_on_page(
             await _apply(tx, actor, action, [one for _, one in decided if isinstance(one, FollowUp)])
         context.outbox.nudge()
     return BulkPage([_item(follow_up, one) for follow_up, one in decided], following)
-
-
-async def _check_campaign(context: AppContext, action: BulkAction) -> None:
-    """Raise DefinitionError if the action names a campaign that does not exist, so that it found nothing."""
-    campaign, entries = action.criteria.campaign, (await context.cache.at_least(context.database)).entries
-    if campaign is not None and campaign not in entries:
-        raise DefinitionError([Fault("campaign", f"{campaign} is not known; {suggestion(campaign, entries, _LIST)}")])
 
 
 async def _resend(
@@ -191,9 +184,8 @@ def _with_state(action: BulkAction) -> Criteria:
     """Return the criteria with the state that the action concerns if they name none."""
     given = action.criteria
     if action.verb == "resend":
-        fields = vars(given) | {"state": "failed", "reason": given.reason or Reason.SEND_FAILED}
-        return Criteria(**fields)
-    return given if given.state is not None else Criteria(**(vars(given) | {"state": OPEN}))
+        return replace(given, state="failed", reason=given.reason or Reason.SEND_FAILED)
+    return given if given.state is not None else replace(given, state="open")
 
 
 async def _decide(

@@ -1,4 +1,4 @@
-"""Clean up at once, or show what a cleanup would delete: for the command line and the API."""
+"""Clean up at once, or show what a cleanup would delete."""
 
 from __future__ import annotations
 

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from connector.app.store_context import StoreContext
 from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.nearest import suggestion
 from connector.rules.model.reasons import NOTED, Reason, State
 from connector.rules.model.values import ChannelName, canonical_json, format_instant
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.selection import FollowUpFilter
-from connector.store.reporting.overview import FollowUpListing, list_follow_ups
+from connector.store.reporting.overview import FollowUpListing, FollowUpPage, list_follow_ups
 from connector.store.users.users import find_key
 from starter.operations.cursors import read_cursor, write_cursor
 from starter.operations.views import view_follow_up
@@ -87,6 +88,9 @@ async def read_follow_ups(
     Args:
         after: `next` of the previous page. Its criteria must be the same.
 
+    Returns:
+        The page; with a `hint` if it is empty because no campaign has the id.
+
     Raises:
         DefinitionError: the cursor is wrong, or criteria contradict each other.
     """
@@ -94,15 +98,25 @@ async def read_follow_ups(
     position = None if after is None else read_cursor(after, criteria.digest)
     async with context.database.read(context.workspace) as tx:
         wanted = await resolve_criteria(tx, criteria)
-        if wanted is None:
-            return {"follow_ups": [], "has_more": False, "next": None}
-        page = await list_follow_ups(tx, wanted, limit=limit, after=position)
+        page = await list_follow_ups(tx, wanted, limit=limit, after=position) if wanted else FollowUpPage([], None)
         now = await database_now(tx)
+    hint = None if page.listings else await describe_unknown_campaign(context, criteria)
     return {
         "follow_ups": await view_listings(context, page.listings, now),
         "has_more": page.next is not None,
         "next": None if page.next is None else write_cursor(page.next, criteria.digest),
+        **({"hint": hint} if hint is not None else {}),
     }
+
+
+async def describe_unknown_campaign(context: StoreContext, criteria: Criteria) -> str | None:
+    """Return that no campaign or card has the id of the criteria, with the nearest known id; None: one has, or none is
+    asked for.
+    """
+    campaign, entries = criteria.campaign, (await context.cache.at_least(context.database)).entries
+    if campaign is None or campaign in entries:
+        return None
+    return f"{campaign} is not known; {suggestion(campaign, entries, '`connector status` lists the campaigns')}"
 
 
 async def view_listings(context: StoreContext, listings: list[FollowUpListing], now: datetime) -> list[dict[str, Any]]:

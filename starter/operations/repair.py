@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,11 +12,11 @@ from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.interactions import Interaction
+from connector.rules.model.interactions import Interaction, is_too_old
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord, build_receive_interaction, receive_id
-from connector.rules.sending.resending import Resend, ResendRefused, decide_resend
+from connector.rules.sending.resending import Resend, ResendRefused, decide_resends
 from connector.rules.sending.resolving import Resolution, decide_resolution
 from connector.store.audit import record_audit
 from connector.store.catalogue.current import with_current_catalogue
@@ -48,6 +48,7 @@ class ResendResult:
         outcome: `resent`: it waits again; `unchanged`: it does so already; `refused`: it stays as it is, because of
             `why`, and of `reason` if a rule refuses it.
         channels: those on which it is sent again.
+        left_out: the other channels whose message failed, with the reason for which a rule forbids each.
         held_until: a rule holds it until then, UTC; None: it goes at once.
     """
 
@@ -57,6 +58,7 @@ class ResendResult:
     why: str | None = None
     reason: Reason | None = None
     channels: tuple[str, ...] = ()
+    left_out: Mapping[str, Reason] = field(default_factory=dict)
     held_until: datetime | None = None
 
 
@@ -110,7 +112,7 @@ async def resend(
 
     async def act(tx: Transaction, catalogue: Catalogue) -> list[ResendResult]:
         found = await load_locked(tx, set(ids))
-        decided = await _decide_resends(tx, catalogue, _in_order(ids, found), channel, tx.now)
+        decided = await _decide(tx, catalogue, ids, found, channel, tx.now)
         resent = [one for _, one in decided if isinstance(one, Resend) and one.deliveries]
         waiting = await save_resends(tx, resent)
         acts = [
@@ -140,7 +142,7 @@ async def preview_resend(
     catalogue = await context.cache.at_least(context.database)
     async with context.database.read(context.workspace) as tx:
         found = await load_follow_ups_by_id(tx, set(ids))
-        decided = await _decide_resends(tx, catalogue, _in_order(ids, found), channel, await database_now(tx))
+        decided = await _decide(tx, catalogue, ids, found, channel, await database_now(tx))
     return [_result_of(follow_up, one) for follow_up, one in decided]
 
 
@@ -182,6 +184,7 @@ def view_resend(result: ResendResult, *, dry_run: bool) -> dict[str, Any]:
         "id": result.id,
         "outcome": result.outcome,
         "channels": list(result.channels),
+        "left_out": dict(result.left_out),
         "held_until": format_instant(result.held_until),
         "dry_run": dry_run,
     }
@@ -215,35 +218,24 @@ async def _receive_interaction(
     tx: Transaction, context: StoreContext, delivery: DeliveryRecord, at: datetime
 ) -> Interaction | None:
     """Return the interaction of receiving the message; None if it is logged, or older than the log, or has no user."""
-    is_too_old = tx.now - at >= context.settings.retention
-    if is_too_old or await is_logged(tx, delivery.user_key, receive_id(delivery.id)):
-        return None
     stored = (await load_users(tx, [delivery.user_key])).get(delivery.user_key)
-    if stored is None:
+    if stored is None or await is_logged(tx, delivery.user_key, receive_id(delivery.id)):
         return None
-    return build_receive_interaction(delivery.id, delivery.channel, delivery.campaign, stored.user.id, at)
+    item = build_receive_interaction(delivery.id, delivery.channel, delivery.campaign, stored.user.id, at)
+    return None if item is None or is_too_old(item, tx.now, context.settings.retention) else item
 
 
-async def _decide_resends(
-    tx: Transaction, catalogue: Catalogue, meant: Sequence[FollowUp], channel: str | None, now: datetime
+async def _decide(
+    tx: Transaction,
+    catalogue: Catalogue,
+    ids: Sequence[str],
+    found: Mapping[str, FollowUp],
+    channel: str | None,
+    now: datetime,
 ) -> list[tuple[FollowUp, Resend | ResendRefused]]:
-    """Decide about follow-ups one after the other: of one key, only the first can wait again."""
-    decided: list[tuple[FollowUp, Resend | ResendRefused]] = []
-    taken: set[tuple[str, str, str]] = set()
-    for facts in await load_resend_facts(tx, catalogue, meant, now):
-        follow_up = facts.follow_up
-        one = decide_resend(facts, channel, catalogue, now)
-        if isinstance(one, Resend) and one.deliveries:
-            if receipt_key(follow_up) in taken:
-                why = "another follow-up of this campaign, user and key is sent again before it"
-                one = ResendRefused(why, Reason.ALREADY_WAITING)
-            taken.add(receipt_key(follow_up))
-        decided.append((follow_up, one))
-    return decided
-
-
-def _in_order(ids: Sequence[str], found: dict[str, FollowUp]) -> list[FollowUp]:
-    return [found[id] for id in dict.fromkeys(ids) if id in found]
+    """Load the facts of the follow-ups that exist, and decide about each, in the order of the ids."""
+    meant = [found[id] for id in dict.fromkeys(ids) if id in found]
+    return decide_resends(await load_resend_facts(tx, catalogue, meant, now), channel, catalogue, now)
 
 
 def _result_of(follow_up: FollowUp, decided: Resend | ResendRefused) -> ResendResult:
@@ -251,7 +243,14 @@ def _result_of(follow_up: FollowUp, decided: Resend | ResendRefused) -> ResendRe
         return ResendResult(follow_up.id, follow_up.campaign, "refused", decided.why, decided.reason)
     channels = tuple(delivery.channel for delivery in decided.deliveries)
     outcome: Literal["resent", "unchanged"] = "resent" if channels else "unchanged"
-    return ResendResult(follow_up.id, follow_up.campaign, outcome, channels=channels, held_until=decided.held_until)
+    return ResendResult(
+        follow_up.id,
+        follow_up.campaign,
+        outcome,
+        channels=channels,
+        left_out=decided.left_out,
+        held_until=decided.held_until,
+    )
 
 
 def _unknown(follow_up_id: str) -> FollowUpUnknown:

@@ -20,7 +20,7 @@ from connector.rules.model.users import User
 from connector.rules.sending.decisions import Recipient
 from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState
 from connector.rules.sending.launching import NAME, is_launched
-from connector.rules.sending.resending import Resend, ResendFacts, ResendRefused, decide_resend
+from connector.rules.sending.resending import Resend, ResendFacts, ResendRefused, decide_resend, decide_resends
 from connector.rules.timing.caps import PastSend
 from tests.support.builders import delivery_record, follow_on, original
 from tests.support.evaluation import catalogue_of
@@ -141,6 +141,16 @@ def test_rules_of_today(known: Catalogue, given: dict[str, Any], expected: Any) 
         assert decided.reason == expected
 
 
+def test_two_of_one_key() -> None:
+    """T1: in one request, only the first of a campaign, user and key is sent again; another key's is too."""
+    one, other = facts(), facts()
+    elsewhere = replace(other, follow_up=replace(other.follow_up, key="k2"))
+    decided = decide_resends([one, other, elsewhere], None, catalogue(), NOW)
+    assert [type(found) for _, found in decided] == [Resend, ResendRefused, Resend]
+    assert isinstance(decided[1][1], ResendRefused)
+    assert decided[1][1].reason is Reason.ALREADY_WAITING
+
+
 EMAIL_SENT = {"push": failed("push"), "email": delivery_record("p.email", "f", "email", claimed_at=T)}
 BOTH_FAILED = {"push": failed("push"), "email": failed("email")}
 UNKNOWN = {"state": DeliveryState.UNKNOWN, "reason": Reason.SEND_UNKNOWN, "claimed_at": T}
@@ -181,6 +191,8 @@ def test_channels(
     assert isinstance(decided, Resend)
     assert [one.channel for one in decided.deliveries] == expected
     assert [one.id for one in decided.deliveries] == [f"p.{name}.2" for name in expected]
+    is_unsubscribed = given.get("user") is UNSUBSCRIBED
+    assert decided.left_out == ({"push": Reason.NO_CONSENT} if is_unsubscribed else {})
 
 
 @pytest.mark.parametrize(("state", "expected"), [("active", ["push"]), ("stopped", "stopped"), ("archived", "stopped")])

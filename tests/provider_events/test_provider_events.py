@@ -17,6 +17,8 @@ from connector.channels.protocol import Accepted, OutcomeUnknown
 from connector.rules.model.users import User
 from connector.rules.provider_events.classification import EngagementKind, Visit
 from connector.rules.provider_events.events import EventKind, ProviderEvent
+from connector.store.cleanup.cleaning import Cleaning
+from connector.store.cleanup.horizons import Kept
 from connector.store.erasure import erase_user
 from connector.store.provider_events.events import count_unmatched, load_unmatched
 from connector.store.tables import (
@@ -482,7 +484,7 @@ async def test_unmatched_events_are_erased_with_their_user(harness: ProviderEven
 
 
 async def test_old_events_are_deleted(harness: ProviderEventHarness) -> None:
-    """Events older than the log are deleted when others are written, and older ones are not ingested."""
+    """The cleanup deletes events older than the log, and older ones are not ingested."""
     await harness.ingest(
         *(one for one, _ in UNMATCHED_EVENTS[:3]), event(EventKind.UNSUBSCRIBED, "u", recipient="ada@shop.test")
     )
@@ -490,8 +492,9 @@ async def test_old_events_are_deleted(harness: ProviderEventHarness) -> None:
     async with harness.installation.database.write("default") as tx:
         await tx.execute(update(unmatched_reports).values(received_at=long_ago))
         await tx.execute(update(heeded_reports).values(received_at=long_ago))
-    await harness.ingest(UNMATCHED_EVENTS[4][0])
-    assert await harness.load_unmatched() == [("delivery", "unknown_delivery")]
+    kept = Kept(retention=timedelta(days=90), links=timedelta(days=400))
+    await Cleaning(harness.installation.database, harness.installation.cache, "default", kept).clean()
+    assert await harness.load_unmatched() == []
     async with harness.installation.database.read("default") as tx:
         assert (await tx.execute(select(heeded_reports))).all() == []
     old = [event(kind, kind.value, -60 * 24 * 91, **THEIRS) for kind in (EventKind.OPENED, EventKind.UNSUBSCRIBED)]

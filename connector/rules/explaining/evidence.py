@@ -19,7 +19,7 @@ from connector.rules.explaining.trigger_evidence import (
     superseded,
     target_inactive,
 )
-from connector.rules.explaining.wording import describe_cap, describe_hours, describe_item
+from connector.rules.explaining.wording import NOT_SENT_TEXT, describe_cap, describe_hours, describe_item
 from connector.rules.model.addresses import address_problem
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.schedules import QuietHours, TimeOfDay
@@ -28,6 +28,7 @@ from connector.rules.model.values import format_duration, format_instant
 from connector.rules.sending.due_list import quiet_hours_of, reachable
 from connector.rules.sending.launch_times import MAX_PASSED, send_time
 from connector.rules.sending.launching import is_launched
+from connector.rules.sending.resolving import NOT_SENT
 from connector.rules.timing.caps import find_exceeded_caps
 from connector.rules.timing.delays import is_stale, resolve_zone
 from connector.rules.timing.windows import next_opening, quiet_until
@@ -163,7 +164,9 @@ def unreachable(context: DecisionContext) -> Iterator[EvidenceItem]:
 
 def message_fault(context: DecisionContext) -> Iterator[EvidenceItem]:
     """Yield the code of the message's fault, and its detail if there is one."""
-    if context.fault is not None:
+    if context.fault == NOT_SENT:
+        yield EvidenceItem("fault", context.fault, NOT_SENT_TEXT)
+    elif context.fault is not None:
         yield EvidenceItem("fault", context.fault, f"the fault was {context.fault}")
     if context.detail is not None:
         yield EvidenceItem("detail", context.detail, context.detail)

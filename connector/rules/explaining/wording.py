@@ -75,6 +75,9 @@ WAYS_OUT: Mapping[str, str] = {
 }
 """What an operator can do about a message that failed for one of these reasons; `{id}` is the follow-up's."""
 
+NOT_SENT_TEXT = "an operator settled it as not sent; `connector audit --action resolve` shows who did, and the note"
+"""The text of the fault of a message that an operator settled as not sent (`resolving.NOT_SENT`)."""
+
 _PLAIN = re.compile(r"[^\W\d][\w.:/@-]*")
 
 

@@ -6,8 +6,8 @@ exceptions, stops and triggers find it as any other, and its provider does not t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry
@@ -60,7 +60,7 @@ class Resend:
     follow_up: FollowUp
     deliveries: tuple[Delivery, ...]
     held_until: datetime | None = None
-    left_out: Mapping[str, Reason] | None = None
+    left_out: Mapping[str, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,29 @@ class ResendRefused:
 
     why: str
     reason: Reason | None = None
+
+
+def decide_resends(
+    all_facts: Iterable[ResendFacts], channel: str | None, catalogue: Catalogue, now: datetime
+) -> list[tuple[FollowUp, Resend | ResendRefused]]:
+    """Decide about follow-ups one after the other, each as `decide_resend`: of one key, only the first can wait again.
+
+    Returns:
+        Each follow-up as it was, with the decision about it, in their order.
+    """
+    decided: list[tuple[FollowUp, Resend | ResendRefused]] = []
+    taken: set[tuple[str, str, str]] = set()
+    for facts in all_facts:
+        follow_up = facts.follow_up
+        key = (follow_up.campaign, follow_up.user_key, follow_up.key)
+        one = decide_resend(facts, channel, catalogue, now)
+        if isinstance(one, Resend) and one.deliveries:
+            if key in taken:
+                why = "another follow-up of this campaign, user and key is sent again before it"
+                one = ResendRefused(why, Reason.ALREADY_WAITING)
+            taken.add(key)
+        decided.append((follow_up, one))
+    return decided
 
 
 def decide_resend(

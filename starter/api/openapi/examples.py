@@ -236,7 +236,14 @@ EXAMPLES: Mapping[str, Example] = {
     "follow-ups-resend_messages": Example(
         {"id": _FOLLOW_UP},
         body={"note": "the account works again"},
-        answer={"id": _FOLLOW_UP, "outcome": "resent", "channels": ["push"], "held_until": None, "dry_run": False},
+        answer={
+            "id": _FOLLOW_UP,
+            "outcome": "resent",
+            "channels": ["push"],
+            "left_out": {"email": "no_consent"},
+            "held_until": None,
+            "dry_run": False,
+        },
         view=views.ResentView,
     ),
     "follow-ups-resend_many": _bulk_example(),

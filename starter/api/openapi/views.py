@@ -191,11 +191,15 @@ class ExplainedFollowUpView(FollowUpView):
 
 
 class FollowUpsView(ResponseModel):
-    """Newest trigger first; overdue ones longest overdue first. `next` is the `after` of the next page, or null."""
+    """Newest trigger first; overdue ones longest overdue first. `next` is the `after` of the next page, or null.
+
+    `hint` is there if nothing matches because no campaign has the id.
+    """
 
     follow_ups: list[FollowUpView]
     has_more: bool
     next: str | None
+    hint: str | None = None
 
 
 class SettledView(ResponseModel):
@@ -209,11 +213,15 @@ class SettledView(ResponseModel):
 
 
 class ResentView(ResponseModel):
-    """`resent`: it waits again, on `channels`, held until then if a rule holds it; `unchanged`: it does so already."""
+    """`resent`: it waits again, on `channels`, held until then if a rule holds it; `unchanged`: it does so already.
+
+    `left_out` has the other channels whose message failed, with the reason for which a rule forbids each.
+    """
 
     id: str
     outcome: Literal["resent", "unchanged"]
     channels: list[str]
+    left_out: dict[str, Reason]
     held_until: datetime | None
     dry_run: bool
 

@@ -53,6 +53,13 @@ async def test_filters(told: None, api: httpx.AsyncClient, params: dict[str, Any
     assert [found["user"] for found in answer.json()["follow_ups"]] == users
 
 
+async def test_an_unknown_campaign_is_named(told: None, api: httpx.AsyncClient) -> None:
+    """An empty list says so if no campaign has the id, and only then."""
+    unknown, empty = [(await api.get(URL, params={"campaign": one})).json() for one in (NAME + "x", "o")]
+    assert unknown["hint"] == f"{NAME}x is not known; did you mean {NAME}?"
+    assert empty == {"follow_ups": [], "has_more": False, "next": None}
+
+
 async def test_a_refusal_says_why(told: None, api: httpx.AsyncClient) -> None:
     """Guarantee 7: the reason, and no due time."""
     (refusal,) = (await api.get(URL, params={"state": "refused"})).json()["follow_ups"]

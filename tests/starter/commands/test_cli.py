@@ -8,12 +8,13 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from connector.app.preflight import listen
 from connector.app.version import program_version
 from connector.store.engine.database import Database
-from connector.store.tables import interactions
+from connector.store.engine.revision import NEWEST_REVISION
+from connector.store.tables import compatibility, interactions
 from starter.cli import COMMANDS, run_command
 from tests.support.api import KEY_VARIABLE, Connector
 from tests.support.builders import buy
@@ -223,9 +224,21 @@ def test_setup_migrates_before_it_misses_temporal(connector: Connector, tmp_path
     for _ in range(2):
         code, _, err = connector("setup", "--data", str(tmp_path / "new"))
         assert code == 1
-        assert "database: the tables" in err
+        assert f"database: the tables are up to date, at revision {NEWEST_REVISION} (sqlite)" in err
         assert "Temporal cannot be reached" in err
     assert connector("status", "--data", str(tmp_path / "new"))[0] == 0
+
+
+async def test_setup_names_newer_tables_that_it_can_use(
+    connector: Connector, data: Path, sqlite_database: Database
+) -> None:
+    """After a roll back, setup says that a later version made the tables, and leaves them as they are."""
+    async with sqlite_database.write("default") as tx:
+        await tx.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9000'")
+        await tx.execute(update(compatibility).values(oldest_program=NEWEST_REVISION))
+    code, _, err = await asyncio.to_thread(connector, "setup")
+    assert code == 1  # no Temporal here
+    assert f"database: the tables are of revision 9000, newer than this program, which knows {NEWEST_REVISION}" in err
 
 
 def test_the_api_does_not_listen_without_keys(connector: Connector, data: Path) -> None:

@@ -38,7 +38,10 @@ async def test_filters_and_pages(connector: Connector, data: Path, sqlite_databa
     assert err == f"there are more: --after {first['next']}\n"
     code, out, err = await asyncio.to_thread(connector, "follow-ups", "--campaign", ABANDONED["campaign"] + "x")
     assert (code, out) == (0, "no follow-up matches\n")
-    assert "is not known; did you mean" in err
+    assert err == "fx is not known; did you mean f?\n"
+    code, out, _ = await asyncio.to_thread(connector, "follow-ups", "--campaign", "fx", "--json")
+    assert json.loads(out) == {"follow_ups": [], "has_more": False, "next": None, "hint": err.rstrip()}
+    assert "hint" not in await listed("--campaign", "f", "--state", "failed")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from connector.store.follow_ups.outbox import find_to_signal, find_to_start
 from connector.store.follow_ups.resends import save_resends
 from connector.store.tables import audit, deliveries, follow_ups, interactions
 from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
+from starter.explain.explain import explain_user
+from starter.explain.explanation import render_text
 from starter.operations import repair
 from starter.operations.repair import preview_resend, resend, resend_one, resolve
 from tests.support.actors import OPERATOR
@@ -73,6 +75,31 @@ async def test_unknown_message_that_was_not_sent(desk: RepairDesk) -> None:
     assert (await desk.resend()).outcome == "resent"
     await desk.attempt("push", when=now())
     assert await desk.messages() == [("push", "failed"), ("push.2", "sent")]
+
+
+async def test_explanation_of_what_an_operator_settled(desk: RepairDesk) -> None:
+    """Guarantee 7: it says that an operator settled the message, where the note is, and which one was sent again."""
+    await desk.open(ONE)
+    await desk.lose("push")
+    await desk.resolve("not_sent")
+    settled = "an operator settled it as not sent; `connector audit --action resolve` shows who did, and the note"
+    lines = list(render_text(await explain_user(desk.context, "u")))
+    assert [f"      {settled}" in lines, any("the fault was" in line for line in lines)] == [True, False]
+    await desk.resend()
+    await desk.attempt("push", REFUSED, when=now())
+    [failed] = (await explain_user(desk.context, "u")).campaigns[0].chapters
+    assert [(one.resend, one.fault) for one in failed.messages] == [(0, "not_sent_by_operator"), (1, "http_400")]
+    assert [one.value for one in failed.looked_at if one.name == "fault"] == ["http_400"]  # the newest decided
+    await desk.resend()
+    await desk.attempt("push", OutcomeUnknown("timeout"), when=now())
+    await desk.resolve("sent")
+    words = [line.strip() for line in render_text(await explain_user(desk.context, "u"))][-5:]
+    assert words[1] == settled
+    assert [(line.partition(":")[0], line.partition("[")[2]) for line in (words[0], words[2], words[4])] == [
+        ("push", "not_sent_by_operator]"),
+        ("push, sent again", "http_400]"),
+        ("push, sent again", "an operator settled it as sent]"),
+    ]
 
 
 async def test_report_after_the_settlement(desk: RepairDesk) -> None:
