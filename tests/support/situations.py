@@ -78,9 +78,7 @@ async def play_namespace_and_provider(stage: Stage) -> None:
     assert code == 0, err
     await stage.until_failed("sends", stage.worker_port)
     await stage.record(
-        Situation(
-            "A provider that is down", "nothing listens where `CONNECTOR_SMTP_HOST` and `CONNECTOR_SMTP_PORT` lead"
-        ),
+        Situation("A provider that is down", "nothing listens at `CONNECTOR_SMTP_HOST` and `CONNECTOR_SMTP_PORT`"),
         events=("send_is_tried_again",),
         metrics=(r"connector_sends_tried_again_total", r'connector_check_ok\{.*check="sends"'),
     )
