@@ -15,8 +15,8 @@ from starter.api.requests.clients import client_of
 from starter.api.requests.errors import HANDLED_ERRORS, as_api_error
 from starter.console.elements.errors import show_page_error
 from starter.console.frontend import is_full
-from starter.console.gate import SESSION
 from starter.console.layout import NAVIGATION, NavigationEntry, frame
+from starter.console.sessions import SESSION
 from starter.console.state import Console, Viewer
 
 _RESPONSE_SECONDS = 20.0
