@@ -31,39 +31,25 @@ from connector.tracking.tokens import PlaceholderTokens
 from starter.operations.preview_subject import Choice, Subject, load_subject
 
 
-async def preview_messages(
-    context: StoreContext,
-    campaign: str,
-    *,
-    definition: str | Mapping[str, Any] | None = None,
-    user: str | None = None,
-    profile: Mapping[str, Any] | None = None,
-    channel: str | None = None,
-    variant: str | None = None,
-    trigger: Mapping[str, Any] | None = None,
-    live: bool = False,
-) -> dict[str, Any]:
+async def preview_messages(context: StoreContext, choice: Choice) -> dict[str, Any]:
     """Return the messages that a user would get if the campaign were live and triggered now, as JSON values.
 
     Each message is rendered as it would be sent, as of its due time. `checks` are the rules at the trigger; those of
     each message are evaluated as of its due time (`checks`), and as if it were due at once (`checks_now`).
 
-    Args: those of `Choice`; `channel` leaves out the others.
-
     Raises: what `load_subject` raises.
     """
-    choice = Choice(campaign, definition, user, profile, channel, variant, trigger, live)
     subject = await load_subject(context, choice)
-    channels = [channel] if channel else list(subject.content.channels)
+    channels = [choice.channel] if choice.channel else list(subject.content.channels)
     return {
-        "campaign": campaign,
+        "campaign": choice.campaign,
         "revision": subject.revision,
         "state": subject.state,
         "as_of": format_instant(subject.now),
         "user": {"id": subject.user.id if subject.is_known else None, "is_invented": not subject.is_known},
         "trigger": _view_trigger(subject),
         "due_at": format_instant(subject.follow_up.due_at),
-        "variant": variant if variant is not None else subject.assignment.variant,
+        "variant": subject.variant,
         "control": subject.assignment.control,
         "checks": [_view_check(check) for check in subject.checks],
         "messages": [await _view_message(context, subject, one) for one in channels],

@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from connector.app.store_context import StoreContext
 from connector.definitions import parse_mapping, parse_yaml
+from connector.definitions.faults import describe_faults
 from connector.ingest.parsing import parse_item, with_time
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.catalogue.supposing import suppose_live
@@ -22,7 +25,7 @@ from connector.rules.explaining.context import DecisionContext
 from connector.rules.explaining.forecast import RuleCheck, forecast_launch, forecast_trigger
 from connector.rules.explaining.samples import newest_match, sample_item
 from connector.rules.model.campaigns import AnyDefinition, Campaign
-from connector.rules.model.errors import ConnectorError
+from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, InvalidItem
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.messages import Messages
@@ -81,7 +84,7 @@ class Subject:
     """The subject of a preview. `is_sample`: the trigger was invented; `now` is the database's clock, UTC.
 
     `state` is what the campaign's state really is, None if it was never saved; `revision` the number of the previewed
-    revision, None if an edited definition is previewed.
+    revision, None if an edited definition is previewed; `variant` the name of the content, None without variants.
     """
 
     catalogue: Catalogue
@@ -92,6 +95,7 @@ class Subject:
     is_sample: bool
     recipient: Recipient
     assignment: Assignment
+    variant: str | None
     content: Messages
     follow_up: FollowUp
     checks: Sequence[RuleCheck]
@@ -119,7 +123,7 @@ async def load_subject(context: StoreContext, choice: Choice) -> Subject:
 
     Raises:
         UnknownCampaign, UnknownUser, NothingToPreview, StoreUnavailable.
-        DefinitionError, InvalidItem, OrderRefused: the definition, the profile or the trigger cannot be used.
+        DefinitionError, OrderRefused: the definition, the profile or the trigger cannot be used.
     """
     definitions = _read_definition(choice, with_links=not context.settings.link_hosts)
     saved = await context.cache.at_least(context.database)
@@ -168,6 +172,7 @@ def _build(
         is_sample=is_sample,
         recipient=recipient,
         assignment=assignment,
+        variant=next((one.name for one in campaign.variants or () if one.messages is content), None),
         content=content,
         follow_up=replace(follow_up, state=State.WAITING, reason=None, decided_at=None, channels=content.channels),
         checks=checks,
@@ -225,11 +230,18 @@ async def _load_recipient(
 
 
 def _with_profile(user: User, profile: Mapping[str, Any] | None) -> User:
-    """Return the user with fields of a profile in the place of theirs. Raises pydantic.ValidationError."""
+    """Return the user with fields of a profile in the place of theirs. Raises DefinitionError."""
     if not profile:
         return user
-    attributes = {**user.attributes, **(profile.get("attributes") or {})}
-    return User.model_validate({**user.model_dump(mode="json"), **profile, "id": user.id, "attributes": attributes})
+    known, given = user.model_dump(mode="json"), {"id": user.id, **profile}
+    for merged in ("attributes", "consent"):
+        if isinstance(given.get(merged), dict):
+            given[merged] = {**known[merged], **given[merged]}
+    try:
+        return User.model_validate({**known, **given})
+    except ValidationError as error:
+        faults = describe_faults(error, User, given)
+        raise DefinitionError([replace(fault, key=f"profile.{fault.key}") for fault in faults]) from None
 
 
 def _content(campaign: Campaign, assignment: Assignment, user_id: str, choice: Choice) -> Messages:
@@ -252,9 +264,12 @@ def _content(campaign: Campaign, assignment: Assignment, user_id: str, choice: C
 def _trigger_item(
     choice: Choice, campaign: Campaign, user: User, record: UserRecord, now: datetime
 ) -> tuple[Item, bool]:
-    """Return the item that triggers now, and whether it was invented. Raises InvalidItem."""
+    """Return the item that triggers now, and whether it was invented. Raises DefinitionError."""
     if choice.trigger is not None:
-        return parse_item(with_time({**choice.trigger, "user": user.id}, now)), False
+        try:
+            return parse_item(with_time({**choice.trigger, "user": user.id}, now)), False
+        except InvalidItem as fault:
+            raise DefinitionError([Fault("trigger", str(fault))]) from None
     follow_on = campaign.follow_on
     assert follow_on is not None  # noqa: S101 - only follow-ons have a trigger
     found = newest_match(follow_on, record.items.values())

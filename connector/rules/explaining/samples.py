@@ -14,8 +14,9 @@ from connector.rules.targeting.matching import matches
 
 def newest_match(follow_on: ActionBased, log: Iterable[LogEntry]) -> Item | None:
     """Return the newest item of a log, in event order, that matches a condition of the trigger; None if none does."""
-    items = (entry.item for entry in reversed(list(log)))
-    return next((item for item in items if any(matches(item, one) for one in follow_on.trigger)), None)
+    fitting = (one for one in reversed(list(log)) if any(matches(one.item, wanted) for wanted in follow_on.trigger))
+    newest = next(fitting, None)
+    return None if newest is None else newest.item.model_copy(update={"id": newest.id})
 
 
 def sample_item(condition: Condition, user: str, at: datetime) -> Item:
