@@ -3,6 +3,7 @@
 Everything is loaded in one snapshot of the store and decided by the rules; nothing is changed.
 
 ConnectorError
+├── CampaignUnknown   no campaign or card has that id
 └── NothingToPreview  the campaign sends nothing, or not on that channel, or not in that variant
 """
 
@@ -46,11 +47,15 @@ from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.recipients import load_recipients
 from connector.store.reporting.history import UserRecord, load_user_record
 from connector.store.users.users import StoredUser, find_user
-from starter.explain.explain import UnknownCampaign, UnknownUser
+from starter.operations.users import UserUnknown
 
 _NO_RECORD = UserRecord((), (), False, {}, {}, (), {}, frozenset())
 _INVENTED = "preview"
 """The id and the key of a user who was invented for a preview."""
+
+
+class CampaignUnknown(ConnectorError):
+    """No campaign or card has that id."""
 
 
 class NothingToPreview(ConnectorError):
@@ -122,7 +127,7 @@ async def load_subject(context: StoreContext, choice: Choice) -> Subject:
     """Load everything that a preview needs.
 
     Raises:
-        UnknownCampaign, UnknownUser, NothingToPreview, StoreUnavailable.
+        CampaignUnknown, UserUnknown, NothingToPreview, StoreUnavailable.
         DefinitionError, OrderRefused: the definition, the profile or the trigger cannot be used.
     """
     definitions = _read_definition(choice, with_links=not context.settings.link_hosts)
@@ -198,9 +203,9 @@ def _suppose(
     catalogue = draft(saved, definitions).catalogue if definitions else saved
     entry = catalogue.entries.get(choice.campaign)
     if definitions and choice.campaign not in {getattr(one, "id", None) for one in definitions}:
-        raise UnknownCampaign(f"the definition is not about {choice.campaign}")
+        raise CampaignUnknown(f"the definition is not about {choice.campaign}")
     if entry is None:
-        raise UnknownCampaign(f"{choice.campaign} is not known; {suggest_id(catalogue, choice.campaign)}")
+        raise CampaignUnknown(f"{choice.campaign} is not known; {suggest_id(catalogue, choice.campaign)}")
     revision = entry.live if choice.live else entry.newest
     if revision is None:
         raise NothingToPreview(f"{choice.campaign} is not live; leave out live to preview the newest saved revision")
@@ -214,7 +219,7 @@ async def _load_user(tx: Transaction, choice: Choice) -> tuple[StoredUser, UserR
         return StoredUser(User(id=_INVENTED), _INVENTED, None, {}), _NO_RECORD
     stored = await find_user(tx, choice.user)
     if stored is None:
-        raise UnknownUser(f"the user {choice.user} is not known: no report and no description names them")
+        raise UserUnknown(f"the user {choice.user} is not known: no report and no description names them")
     return stored, await load_user_record(tx, stored.user_key, campaign=choice.campaign)
 
 
