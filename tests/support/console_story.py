@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -83,10 +84,8 @@ class ConsoleStory:
         rows = await self._desk.installation.rows()
         for user, answer in answers.items():
             place = next(n for n, row in enumerate(rows) if (row.campaign, row.user_key) == ("soon", keys[user]))
-            try:
+            with suppress(Killed):
                 await self._desk.attempt("push", answer, place=place)
-            except Killed:
-                pass
         delivery = f"{next(row.id for row in rows if (row.campaign, row.user_key) == ('soon', keys[self.user]))}.push"
         content = {"title": f"For you {self._spice}", "body": f"Come back {self._spice}", "link": "https://shop.test/"}
         message = InboxMessage(

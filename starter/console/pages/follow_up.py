@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.reasons import OPEN_STATES, Reason
+from connector.temporal.client import configured_namespace
 from starter.console.elements.chips import chip
 from starter.console.elements.decisions import evidence, interaction_line, message_lines, outcome
 from starter.console.elements.facts import fact, facts, text_fact
@@ -20,7 +22,6 @@ from starter.console.pages.follow_up_actions import ActionDialog
 from starter.console.pages.follow_up_settling import settle_button
 from starter.console.state import Viewer
 from starter.console.subject_paths import campaign_path, user_path, workflow_url
-from starter.console.temporal_ui import temporal_namespace
 from starter.explain.follow_up import explain_follow_up
 from starter.operations.follow_ups import Criteria
 
@@ -93,7 +94,13 @@ def _workflow(viewer: Viewer, workflow_id: str | None) -> None:
         text(workflow_id, "cc-mono")
         if url is not None:
             text(" ")
-            link("Open in Temporal", workflow_url(url, temporal_namespace(), workflow_id), is_foreign=True)
+            link("Open in Temporal", workflow_url(url, _namespace(), workflow_id), is_foreign=True)
+
+
+@cache
+def _namespace() -> str:
+    """Return the namespace of this process, which does not change."""
+    return configured_namespace()
 
 
 def _decision(shown: Mapping[str, Any]) -> None:
