@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from starter.api.openapi import views
+from starter.api.openapi import overview_views, views
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
 
@@ -276,8 +276,78 @@ EXAMPLES: Mapping[str, Example] = {
             "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
             "template_faults": [],
             "retried": [],
+            "since": None,
+            "until": None,
+            "zone": "UTC",
+            "funnel": {
+                **{"triggered": 1, "waiting": 1, "sent": 0, "opened": 0},
+                **{"opened_by_people": 0, "clicked": 0, "converted": {}},
+            },
+            "reasons": [],
+            "exceptions_after": {"count": 0},
+            "days": None,
         },
-        view=views.ResultsView,
+        view=overview_views.ResultsOverTimeView,
+    ),
+    "overview-read_overview": Example(
+        {"limit": 10},
+        answer={
+            "today": "2026-03-02",
+            "zone": "UTC",
+            "since": "2026-03-02T00:00:00Z",
+            "states": {"draft": 0, "active": 1, "stopped": 0, "archived": 0},
+            "campaigns": [
+                {
+                    "id": "cart-reminder",
+                    "kind": "campaign",
+                    "name": None,
+                    "state": "active",
+                    "live_revision": 1,
+                    "newest_revision": 1,
+                    "effective_at": _AT,
+                    "waiting": 1,
+                    "sent_today": 0,
+                }
+            ],
+            "has_more": False,
+            "next": None,
+            "attention": [],
+            "more_attention": 0,
+        },
+        view=overview_views.OverviewView,
+    ),
+    "overview-read_graph": Example(
+        {"around": "cart-reminder", "depth": 1},
+        answer={
+            "nodes": [
+                {
+                    "id": "cart-reminder",
+                    "name": None,
+                    "state": "active",
+                    "kind": "action_based",
+                    "has_draft": False,
+                    "live_since": _AT,
+                    "starts_on": [],
+                    "cancelled_by": ["make_purchase"],
+                    "waiting": 1,
+                    "sent_today": 0,
+                }
+            ],
+            "edges": [
+                {
+                    "from": "abandoned-cart",
+                    "to": "cart-reminder",
+                    "role": "trigger",
+                    "interaction": "receive_push",
+                    "text": "receives the push",
+                    "refinement": None,
+                    "delay": "after 1 day",
+                }
+            ],
+            "total": 1,
+            "has_more": False,
+        },
+        view=overview_views.GraphView,
     ),
     "inbox-mint_token": Example(
         {"id": "u-17"},
