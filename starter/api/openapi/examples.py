@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from starter.api.openapi import overview_views, preview_views, views
+from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
+from starter.api.openapi.example import Example
+from starter.api.openapi.overview_examples import OVERVIEW_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
-
-
-@dataclass(frozen=True)
-class Example:
-    """A request, by parameter names and body, and its response as JSON; None: no body.
-
-    `view` is the model of the response if the route does not declare one.
-    """
-
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    body: Any = None
-    answer: Any = None
-    view: type[BaseModel] | None = None
-
 
 _AT = "2026-03-02T12:00:00Z"
 _SEND_AT = "2026-03-03T12:00:00Z"
@@ -250,6 +238,8 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=views.EntryView,
     ),
+    **CAMPAIGN_EXAMPLES,
+    **OVERVIEW_EXAMPLES,
     "users-replace_user": Example(
         {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=views.DescribedUserView
     ),
@@ -361,66 +351,6 @@ EXAMPLES: Mapping[str, Example] = {
             "days": None,
         },
         view=overview_views.ResultsOverTimeView,
-    ),
-    "overview-read_overview": Example(
-        {"limit": 10},
-        answer={
-            "today": "2026-03-02",
-            "zone": "UTC",
-            "since": "2026-03-02T00:00:00Z",
-            "states": {"draft": 0, "active": 1, "stopped": 0, "archived": 0},
-            "campaigns": [
-                {
-                    "id": "cart-reminder",
-                    "kind": "campaign",
-                    "name": None,
-                    "state": "active",
-                    "live_revision": 1,
-                    "newest_revision": 1,
-                    "effective_at": _AT,
-                    "waiting": 1,
-                    "sent_today": 0,
-                }
-            ],
-            "has_more": False,
-            "next": None,
-            "attention": [],
-            "more_attention": 0,
-        },
-        view=overview_views.OverviewView,
-    ),
-    "overview-read_graph": Example(
-        {"around": "cart-reminder", "depth": 1},
-        answer={
-            "nodes": [
-                {
-                    "id": "cart-reminder",
-                    "name": None,
-                    "state": "active",
-                    "kind": "action_based",
-                    "has_draft": False,
-                    "live_since": _AT,
-                    "starts_on": [],
-                    "cancelled_by": ["make_purchase"],
-                    "waiting": 1,
-                    "sent_today": 0,
-                }
-            ],
-            "edges": [
-                {
-                    "from": "abandoned-cart",
-                    "to": "cart-reminder",
-                    "role": "trigger",
-                    "interaction": "receive_push",
-                    "text": "receives the push",
-                    "refinement": None,
-                    "delay": "after 1 day",
-                }
-            ],
-            "total": 1,
-            "has_more": False,
-        },
-        view=overview_views.GraphView,
     ),
     "inbox-mint_token": Example(
         {"id": "u-17"},
