@@ -24,9 +24,12 @@ COMMANDS = {
     "Get started": {
         "demo": "Start everything in a temporary folder, play three use cases with short delays, and show the "
         "outcomes.",
+        "init": "Write commented example files: campaigns, the workspace, a timeline, and the JSON Schema for editors.",
         "dev": "Run Temporal with its Web UI, a worker, the API and the console on this machine until Ctrl-C.",
     },
     "Campaigns": {
+        "validate": "Check YAML files, with no database and no server.",
+        "schema": "Print the JSON Schema of YAML files, by which editors complete and check them.",
         "plan": "Show what `apply` and `publish` of these files would do. Nothing is changed.",
         "apply": "Save campaigns, cards and the workspace from YAML as drafts.",
         "publish": "Make the newest saved revisions live, follow-ons before their targets; all of them or none.",

@@ -22,9 +22,11 @@ from starter.api.requests.options import (
     NoOptions,
     OrderOptions,
     PostponeOptions,
+    PreviewOptions,
     PublishOptions,
     ResendOptions,
     ResolveOptions,
+    SendTestOptions,
     TapOptions,
 )
 
@@ -87,6 +89,8 @@ def _schemas() -> dict[str, Any]:
         ResendOptions,
         BulkOptions,
         PostponeOptions,
+        PreviewOptions,
+        SendTestOptions,
     )
     # Validation schemas: fields with defaults are optional in responses.
     answered = [model for model in (ErrorView, *examples.answer_models()) if model is not User]
