@@ -14,7 +14,7 @@ from connector.definitions.yaml_writing import write_document
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.catalogue.references import target_parts
 from connector.rules.model.audit import Actor
-from connector.rules.model.campaigns import Card, Publishable
+from connector.rules.model.campaigns import Card, Publishable, Workspace
 from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, OrderRefused, Source
 from connector.rules.publishing.drafting import as_written, draft
 from connector.rules.publishing.lints import refusals, warnings
@@ -47,6 +47,11 @@ async def open_definition(context: StoreContext, id: str) -> dict[str, Any]:
     }
 
 
+async def read_settings_of_examples(context: StoreContext) -> tuple[Workspace, datetime]:
+    """Return the workspace's settings and the database's clock (UTC), by which an example is drawn."""
+    return (await context.cache.at_least(context.database)).workspace, await _now(context)
+
+
 async def check_text(context: StoreContext, text: str) -> dict[str, Any]:
     """Return what is wrong with a YAML text, with lines and keys, and what `publish` would refuse or warn of.
 
@@ -59,8 +64,7 @@ async def check_text(context: StoreContext, text: str) -> dict[str, Any]:
     except DefinitionError as error:
         return {"faults": [_view_fault(fault) for fault in error.faults], "refusals": [], "warnings": []}
     catalogue = await context.cache.at_least(context.database)
-    async with context.database.read(context.workspace) as tx:
-        now = await database_now(tx)
+    now = await _now(context)
     try:
         drafted = draft(catalogue, definitions.all, definitions.sources).catalogue
     except OrderRefused as error:
@@ -112,6 +116,11 @@ async def read_target(context: StoreContext, id: str) -> dict[str, Any]:
     if entry is None:
         raise UnknownDefinition(f"there is no campaign or card {id}")
     return {**_view_target(entry), "parts": asdict(target_parts(entry))}
+
+
+async def _now(context: StoreContext) -> datetime:
+    async with context.database.read(context.workspace) as tx:
+        return await database_now(tx)
 
 
 def _lint(definitions: Definitions, catalogue: Catalogue, now: datetime) -> dict[str, list[dict[str, Any]]]:

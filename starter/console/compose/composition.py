@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from connector.definitions.yaml_editing import Path, read_data, remove_value, set_value, value_at
+from connector.definitions.yaml_editing import Path, remove_value, set_value, value_at
+from connector.definitions.yaml_text import read_documents
 from connector.rules.model.errors import ConnectorError, DefinitionError, Fault
 
 KINDS = ("campaign", "card", "workspace")
@@ -35,6 +36,7 @@ class Composition:
         self.number = 0
         self.syntax_faults: list[Fault] = []
         self._documents: list[Any] = []
+        self._starts: list[int] = []
         self._saved = self.text = text
         self.write(text)
 
@@ -69,12 +71,18 @@ class Composition:
         """Replace the whole text. If it is no YAML, the data stays as it was and `syntax_faults` says why."""
         self.text = text
         try:
-            self._documents = read_data(text)
+            read = list(read_documents(text, ""))
         except DefinitionError as error:
             self.syntax_faults = error.faults
             return
         self.syntax_faults = []
+        self._documents, self._starts = [one.data for one in read], [one.line for one in read]
         self.number = min(self.number, max(len(self._documents) - 1, 0))
+
+    def is_shown(self, line: int) -> bool:
+        """Return whether a line of the text, from 1, is in the document that the form shows."""
+        later = [start for start in self._starts[self.number + 1 :] if start <= line]
+        return not later and (self.number == 0 or line >= self._starts[self.number])
 
     def value(self, path: Path) -> Any:
         """Return a value of the definition; None if there is none."""

@@ -90,9 +90,7 @@ class Form:
         finally:
             self._section = outer
 
-    def section(
-        self, shape: Callable[[], Hashable], build: Callable[[], None], classes: str = "cc-column"
-    ) -> Section:
+    def section(self, shape: Callable[[], Hashable], build: Callable[[], None], classes: str = "cc-column") -> Section:
         """Build a section here. `shape` says by what it is built: another shape builds it anew."""
         outer = self._section
         section = Section(self, shape, build, classes)
@@ -337,4 +335,3 @@ def _field(label: str, hint: str, *, wide: bool = False) -> Iterator[ui.element]
 
 def _same(text: str, shown: str | None) -> bool:
     return shown is not None and text.rstrip("\n") == shown.rstrip("\n")
-

@@ -6,6 +6,7 @@ from nicegui import app
 
 from starter.console.pages import (
     campaigns,  # noqa: F401
+    compose,  # noqa: F401
     overview,  # noqa: F401
 )
 from starter.console.state import Console
