@@ -56,6 +56,8 @@ def example_times(
         if until is None and opens == at:
             break
         at = until or opens
+    else:
+        return ExampleTimes(triggered_at, due_at, None, Reason.OUTSIDE_TIME_OF_DAY)
     if delivery.end is not None and at >= delivery.end:
         return ExampleTimes(triggered_at, due_at, None, Reason.OUTSIDE_CAMPAIGN_DURATION)
     return ExampleTimes(triggered_at, due_at, at)
