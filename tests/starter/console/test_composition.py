@@ -27,6 +27,7 @@ from starter.console.compose.composition import Composition, NotInStep, covers, 
 from starter.console.compose.starts import STARTS
 
 EXAMPLE = Path("examples/abandoned-cart.yaml").read_text()
+_TRIGGER = "delivery:\n  type: action_based\n  trigger: "
 MISTAKES = [
     ("tab", "campaign: a\n\tname: b\n", 2, "tab"),
     ("smart quotes", "campaign: a\nname: “Hi”\n", 2, "typographic quotes"),
@@ -36,7 +37,7 @@ MISTAKES = [
     ("no colon", "campaign: a\nname Sale\n", 2, "name: Sale"),
     ("unquoted template", "campaign: a\nname: {{ user.id }}\n", 2, "quoted"),
     ("a duration without a unit", "campaign: a\ndelivery: {type: action_based, delay: {after: 3}}\n", 2, "unit"),
-    ("unknown interaction", "campaign: a\ndelivery:\n  type: action_based\n  trigger: [{interaction: opens, campaign: b}]\n", 4, "not"),
+    ("an unknown interaction", f"campaign: a\n{_TRIGGER}[{{interaction: opens, campaign: b}}]\n", 4, "not"),
     ("a text that ends nowhere", 'campaign: a\nname: "Hi\n', 2, "at its end"),
 ]  # fmt: skip
 
