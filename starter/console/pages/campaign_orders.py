@@ -13,7 +13,7 @@ from starter.console.elements.confirm import confirm_with_reason
 from starter.console.elements.errors import attempt
 from starter.console.elements.numbers import count_of
 from starter.console.state import Viewer
-from starter.operations.orders import order_now
+from starter.operations.orders import give_order
 
 _DONE = {"publish": "Published", "stop": "Stopped", "resume": "Resumed", "archive": "Archived"}
 
@@ -81,13 +81,13 @@ def _giving(
 
         async def order() -> Any:
             actor = await viewer.actor(Scope.MANAGE)
-            return await order_now(viewer.context, actor, verb, [id], reason=reason, with_follow_ons=with_follow_ons)
+            return await give_order(viewer.context, actor, verb, [id], reason=reason, with_follow_ons=with_follow_ons)
 
         receipt = await attempt(order)
         progress.dismiss()
         if receipt is not None:
             viewer.console.polling.forget()
-            ui.notify(f"{_DONE[verb]}: {', '.join(receipt.changed) or 'nothing changed'}", type="positive")
+            ui.notify(f"{_DONE[verb]}: {', '.join(receipt['changed']) or 'nothing changed'}", type="positive")
             ui.navigate.reload()
 
     return give
