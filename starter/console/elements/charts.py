@@ -31,7 +31,7 @@ def day_chart(days: Sequence[str], series: Mapping[str, Sequence[int | float]], 
         "grid": {"left": 8, "right": 16, "top": 40, "bottom": 8, "containLabel": True},
         "legend": {"type": "scroll", "top": 0, "icon": "roundRect"},
         "tooltip": {"trigger": "axis", "confine": True, "renderMode": "richText"},
-        "xAxis": {"type": "category", "data": list(days), "boundaryGap": len(days) == 1, "axisLine": _LINE},
+        "xAxis": {"type": "category", "data": list(days), "axisLine": _LINE},
         "yAxis": {"type": "value", "minInterval": 1, "splitLine": _LINE},
         "series": [
             {"name": name, "type": "line", "data": list(values), "showSymbol": len(days) < 40, "symbolSize": 6}

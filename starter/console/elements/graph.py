@@ -18,7 +18,6 @@ _CONFIG = {
     "maxEdges": 2_000,
     "fontFamily": "system-ui, sans-serif",
     "theme": "base",
-    "themeVariables": {"fontSize": "13px"},
     "flowchart": {
         "curve": "basis",
         "nodeSpacing": 28,

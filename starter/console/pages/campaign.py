@@ -73,7 +73,7 @@ def _show_facts(review: Mapping[str, Any]) -> None:
 def _show_windows(windows: list[Mapping[str, Any]]) -> None:
     if not windows:
         return
-    text("Was live", tag="dt")
+    text("Live from – to", tag="dt")
     with ui.element("dd"):
         for window in windows[-5:]:
             with ui.element("div"):
