@@ -35,12 +35,14 @@ class Installation:
             await save_drafts(tx, parsed, await next_instant(tx))
         await self.order("publish", *[d.id for d in parsed if hasattr(d, "id")])
         if since is not None:
-            async with self.database.write("default", lock="exclusive") as tx:
-                await tx.execute(update(publications).values(opened_at=since))
-                await tx.execute(
-                    update(revisions).where(revisions.c.effective_at.is_not(None)).values(effective_at=since)
-                )
-                await tx.execute(update(entries).values(first_effective_at=since))
+            await self.date_back(since)
+
+    async def date_back(self, since: datetime) -> None:
+        """Make every publication have taken effect at `since`."""
+        async with self.database.write("default", lock="exclusive") as tx:
+            await tx.execute(update(publications).values(opened_at=since))
+            await tx.execute(update(revisions).where(revisions.c.effective_at.is_not(None)).values(effective_at=since))
+            await tx.execute(update(entries).values(first_effective_at=since))
 
     async def order(self, verb: str, *ids: str) -> datetime:
         """Carry out an order and return the instant at which it took effect."""
