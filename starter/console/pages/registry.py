@@ -7,6 +7,7 @@ from nicegui import app
 from starter.console.pages import (
     audit,  # noqa: F401
     campaigns,  # noqa: F401
+    compose,  # noqa: F401
     follow_up,  # noqa: F401
     follow_ups,  # noqa: F401
     overview,  # noqa: F401
