@@ -55,7 +55,7 @@ def _actions(viewer: Viewer, shown: Mapping[str, Any]) -> None:
     labels = {"send_now": "Send now…", "postpone": "Postpone…", "cancel": "Cancel…", "resend": "Send again…"}
     for verb in verbs:
         ui.button(
-            labels[verb], on_click=lambda verb=verb: ActionDialog(viewer, verb, Criteria(), (shown["id"],)).open()
+            labels[verb], on_click=lambda verb=verb: ActionDialog(viewer, verb, Criteria(), (shown["id"],))
         ).props("outline dense")
     unknown = [one["channel"] for one in (shown["decision"] or {}).get("messages", ()) if one["state"] == "unknown"]
     for channel in dict.fromkeys(unknown):

@@ -7,10 +7,11 @@ from typing import Any
 
 from nicegui import ui
 
+from starter.console.elements.dialogs import buttons, dialog
 from starter.console.elements.errors import attempt
 from starter.console.elements.rendered import rendered_message
 from starter.console.elements.sentences import sentence
-from starter.console.elements.text import heading, text
+from starter.console.elements.text import text
 from starter.console.state import Viewer
 from starter.operations.preview_messages import preview_messages
 from starter.operations.preview_subject import Choice
@@ -37,16 +38,12 @@ def preview_button(viewer: Viewer, campaign: str, user: str, channel: str) -> No
 
 
 def _dialog(campaign: str, user: str, found: Mapping[str, Any]) -> None:
-    with ui.dialog() as dialog, ui.card().classes("cc-dialog wide"):
-        heading(f"{campaign} for {user}, now")
+    with dialog(f"{campaign} for {user}, now", is_wide=True) as opened:
         for message in found["messages"]:
             sentence(message["words"])
             if message["content"] is not None:
                 rendered_message(message["channel"], message["content"])
             elif message["fault"] is not None:
-                sentence(message["fault"]["words"], "cc-error-message")
-        with ui.element("div").classes("cc-row cc-end"):
-            ui.button("Close", on_click=dialog.close).props("flat")
-    dialog.props["aria-label"] = f"Preview of {campaign}"
-    dialog.on("hide", dialog.delete)
-    dialog.open()
+                sentence(": ".join(part for part in (message["fault"]["words"], message["fault"]["detail"]) if part))
+        with buttons():
+            ui.button("Close", on_click=opened.close).props("flat")

@@ -23,6 +23,10 @@ _FOUND = """[...document.querySelectorAll('[onerror], [onload], [onclick], img[s
     .map(element => element.outerHTML)"""
 
 
+_IN_FRAMES = ("Blocked script execution", 'directive: "img-src data:"')
+"""What the browser says when the frame of an email must not run a script, or load an image."""
+
+
 @dataclass(frozen=True)
 class Look:
     """A page to look at.
@@ -45,10 +49,21 @@ def _page(of: Callable[[str], str]) -> Callable[[ToldConsole], str]:
 LOOKS: dict[str, list[Look]] = {
     "/": [Look("/")],
     "/campaigns": [Look("/campaigns")],
+    "/compose": [Look("/compose"), Look(f"/compose?kind={quote(SPICE)}")],
+    "/compose/{id}": [
+        Look("/compose/soon"),
+        Look("/compose/later"),
+        Look("/compose/gold"),
+        Look("/compose/buyers"),
+        Look(f"/compose/{quote(SPICE.replace('/', ''))}", "There is no campaign or card"),
+    ],
     "/users": [Look(f"/users?find={quote(SPICE)}", "No user has this id"), Look("/users?find=ada%40shop.test", SPICE)],
     "/users/{name:path}": [
         Look(_page(user_path), SPICE, ("Erase…",)),
-        Look(_page(lambda id: page_of_user(id, {"campaign": "buyers"}, "why")), f"hat {MARKUP}"),
+        Look(
+            _page(lambda id: page_of_user(id, {"campaign": "buyers"}, "why")),
+            "hat </script><img src=x onerror=top.owned=1>",
+        ),
         Look(_page(lambda id: page_of_user(id, {"campaign": SPICE}, "why")), f"{SPICE} is not known"),
         Look(user_path(SPICE), f"the user {SPICE} is not known"),
     ],
@@ -78,7 +93,7 @@ async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tol
 @pytest.fixture
 async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
     """A window whose browser says so if a frame wants to run a script."""
-    async with open_page(browser, console.process, allowed=("Blocked script execution",)) as opened:
+    async with open_page(browser, console.process, allowed=_IN_FRAMES) as opened:
         yield opened
 
 

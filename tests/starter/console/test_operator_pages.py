@@ -76,8 +76,8 @@ async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: ToldCons
     await expect(dialog.get_by_text("1 would be cancelled")).to_be_visible()
     await expect(dialog.get_by_text("1 refused: it has ended: excepted (exception)")).to_be_visible()
     assert await _states(console, "cleo") == {"waiting", "failed"}
-    await dialog.get_by_label("Reason for the audit trail").fill("wrong price")
-    await dialog.get_by_role("button", name="Cancel", exact=True).click()
+    await dialog.get_by_label("Reason").fill("wrong price")
+    await dialog.get_by_role("button", name="Cancel: 1").click()
     await expect(dialog.get_by_text("1 cancelled", exact=True)).to_be_visible()
     assert await _states(console, "cleo") == {"dropped", "failed"}
     await dialog.get_by_role("button", name="Close").click()
@@ -112,7 +112,7 @@ async def test_an_erasure_is_typed(console: ToldConsole, page: Page) -> None:
     await expect(dialog.get_by_text("the whole log of interactions", exact=False)).to_be_visible()
     erase = dialog.get_by_role("button", name="Erase for good")
     await expect(erase).to_be_disabled()
-    await dialog.get_by_label("Type ada to confirm").fill("ada")
+    await dialog.get_by_label("The id, to confirm").fill("ada")
     await erase.click()
     await expect(page.get_by_text("This user was erased")).to_be_visible()
     assert await _states(console, "ada") == set()
