@@ -44,7 +44,7 @@ def reason_in(field: ui.input) -> str | None:
 
 
 def duration_in(name: str, written: str | None) -> timedelta | None:
-    """Return the duration that was written into a field; None: nothing. Raises DefinitionError, which names the field."""
+    """Return the duration that was written into a field; None: nothing. Raises DefinitionError with its name."""
     if not (written or "").strip():
         return None
     try:
