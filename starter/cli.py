@@ -42,6 +42,8 @@ COMMANDS = {
         "status": "Show what is live since when, and how many follow-ups wait, were sent, or were not sent and why.",
     },
     "Test campaigns": {
+        "preview": "Show what a campaign sends to a user, exactly as it is sent, and what the rules decide about it "
+        "now.",
         "simulate": "Play a timeline by the rules of production, without a server and without sending.",
         "backtest": "Show what a follow-on would have done if it had been live: triggered, cancelled, capped, sent.",
     },

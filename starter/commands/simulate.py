@@ -19,7 +19,7 @@ from rich.progress import wrap_file
 from connector.definitions import read_definitions
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import format_instant
-from connector.simulation.like import RealUser, play_like, read_real_user
+from connector.simulation.like import play_like
 from connector.simulation.pictures import NotDrawable, draw
 from connector.simulation.sharing import play_timeline
 from connector.simulation.timeline import Timeline, TimelineStep
@@ -96,7 +96,9 @@ def simulate(
         warnings = [] if lines.count else [f"{timeline} is empty: nothing happens"]
         steps: Callable[[], Sequence[TimelineStep]] = lines.sorted_steps
     else:
-        user = _read_user(data, str(like), str(since))
+        from starter.commands.real_users import load_real_user  # a timeline needs no store
+
+        user = load_real_user(data, str(like), str(since))
         played = play_like(definitions, user, end, with_messages=messages)
         warnings = [] if user.arrivals else [f"{like} did nothing since {format_instant(user.since)}"]
         steps = partial(user.steps, definitions)
@@ -107,17 +109,6 @@ def simulate(
             raise played.failure
         if picture is not None:
             _draw(picture, steps(), played.lines(), end)
-
-
-def _read_user(data: Path | None, user: str, since: str) -> RealUser:
-    """Read what a user did from the store, or over HTTP."""
-    from starter.commands.calls import run_operation  # a timeline needs no store
-    from starter.operations.user_logs import read_user_log
-
-    view = run_operation(data, read_user_log, user, since)
-    if view["is_cut"]:
-        print_warnings([f"only the newest {len(view['before']) + len(view['interactions'])} interactions are played"])
-    return read_real_user(view)
 
 
 def _draw(picture: Path, steps: Sequence[TimelineStep], outcomes: Iterator[str], until: datetime | None) -> None:
