@@ -29,6 +29,7 @@ from starter.api.routes import (
     interactions,
     operation,
     orders,
+    overview,
     previews,
     pushes,
     repairs,
@@ -99,6 +100,7 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
         follow_ups,
         repairs,
         audit,
+        overview,
     )
     for resource in (*open_to_all, *keyed, webhooks):
         checks = [Depends(check_parameters)] if resource in keyed else []
