@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from connector.rules.model.users import User
 from starter.api.openapi.views import ResponseModel
 from starter.explain.explanation import Evidence
 
@@ -148,7 +147,7 @@ class TimelineReceiptView(ResponseModel):
 class TimelineView(ResponseModel):
     """What a user did and was sent; `is_cut` is true if there are older interactions, which are left out."""
 
-    user: User
+    user: dict[str, Any] = Field(description="The profile, as of `GET /v1/users/{id}`.")
     since: datetime
     as_of: datetime
     before: list[TimelineLineView]
