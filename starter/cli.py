@@ -41,6 +41,11 @@ COMMANDS = {
         "archive": "Stop campaigns and cards for good; they cannot be edited or published any more.",
         "status": "Show what is live since when, and how many follow-ups wait, were sent, or were not sent and why.",
     },
+    "Pictures": {
+        "graph": "Draw campaigns and what they listen to: solid arrows for triggers, dashed ones for exceptions.",
+        "report": "Write the results of a campaign as one HTML file to mail around: funnel, uplift, variants, reasons, "
+        "days.",
+    },
     "Test campaigns": {
         "preview": "Show what a campaign sends to a user, exactly as it is sent, and what the rules decide about it "
         "now.",

@@ -368,6 +368,7 @@ EXAMPLES: Mapping[str, Example] = {
             "since": None,
             "until": None,
             "zone": "UTC",
+            "as_of": _SEND_AT,
             "funnel": {
                 **{"triggered": 1, "waiting": 1, "sent": 0, "opened": 0},
                 **{"opened_by_people": 0, "clicked": 0, "converted": {}},
