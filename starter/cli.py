@@ -47,6 +47,8 @@ COMMANDS = {
         "days.",
     },
     "Test campaigns": {
+        "preview": "Show what a campaign sends to a user, exactly as it is sent, and what the rules decide about it "
+        "now.",
         "simulate": "Play a timeline by the rules of production, without a server and without sending.",
         "backtest": "Show what a follow-on would have done if it had been live: triggered, cancelled, capped, sent.",
     },
