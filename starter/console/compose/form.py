@@ -214,8 +214,8 @@ class Form:
         caption.props["for"] = select.html_id
 
         def edit(option: str) -> None:
-            if option != to_option(self.value(path)):
-                self.put(path, write(option) if write else option or None)
+            if option != to_option(self.value(path)) and self.put(path, write(option) if write else option or None):
+                self.refresh()  # at once: fields that depend on it must not be rebuilt while somebody types in them
 
         def refresh() -> None:
             set_option(select, to_option(self.value(path)))
