@@ -22,15 +22,16 @@ class DevProcess:
         self.environment = {**os.environ, "CONNECTOR_DATA": str(folder / "data")}
         self.environment.pop("TEMPORAL_ADDRESS", None)
 
-    async def start(self) -> None:
-        ports = [word for name in ("api", "temporal", "ui") for word in (f"--{name}-port", "0")]
+    async def start(self, *, with_console: bool = False) -> None:
+        ports = [word for name in ("api", "temporal", "ui", "console") for word in (f"--{name}-port", "0")]
+        ports += [] if with_console else ["--no-console"]
         self.log = (self.folder / "dev.log").open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "starter.cli", "dev", "--json", *ports, "--no-console",
+            sys.executable, "-m", "starter.cli", "dev", "--json", *ports,
             stdout=asyncio.subprocess.PIPE, stderr=self.log, env=self.environment,
         )  # fmt: skip
         assert self.process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             while not (line := await self.process.stdout.readline()).startswith(b'{"api_url"'):
                 assert line, (self.folder / "dev.log").read_text()
         self.running = json.loads(line)
