@@ -9,6 +9,9 @@ from typing import Any
 from connector.app.context import AppContext
 from connector.channels.protocol import Rejected
 from connector.rules.model.api_keys import Scope
+from connector.rules.model.campaigns import parse_definition
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import database_now
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user_keys
 from starter.operations.api_keys import ApiKeyService
@@ -62,10 +65,13 @@ class ConsoleStory:
         )  # fmt: skip
         await self._send()
         await self._act()
+        edited = {**self._definitions()[1], "name": f"Soon again {self._template_spice}"}
+        async with self._context.database.write("default") as tx:
+            await save_drafts(tx, [parse_definition(edited)], await database_now(tx))
 
     def _definitions(self) -> list[dict[str, Any]]:
         spice = self._template_spice
-        bought = {"event": "make_purchase"}
+        bought, left = {"event": "make_purchase"}, {"event": f"left {spice}"}
         body = f"{{{{ user.first_name }}}}, 15% off {spice}"
         return [
             {**external(), "name": f"Welcome {spice}"},
@@ -75,7 +81,7 @@ class ConsoleStory:
                 "messages": {"push": {"title": f"Still thinking? {spice}", "body": body}},
             },
             {
-                **follow_on("later", PUSHED, delay={"after": "3 days"}, exceptions=[bought]),
+                **follow_on("later", PUSHED, delay={"after": "3 days"}, exceptions=[bought, left]),
                 "name": f"Later {spice}",
                 "messages": {"email": {"subject": f"Later {spice}", "html": f"<p>{body}</p>", "text": body}},
             },

@@ -47,8 +47,13 @@ def _page(of: Callable[[str], str]) -> Callable[[ToldConsole], str]:
 
 
 LOOKS: dict[str, list[Look]] = {
-    "/": [Look("/")],
+    "/": [Look("/", "Soon </script><img")],
     "/campaigns": [Look("/campaigns")],
+    "/campaigns/{id}": [
+        Look("/campaigns/soon", f"Soon again {MARKUP}", ("Stop",)),
+        *(Look(f"/campaigns/{id}", MARKUP) for id in ("later", "gold", "buyers", "o")),
+        Look(f"/campaigns/{quote(SPICE.replace('/', ''))}"),
+    ],
     "/compose": [Look("/compose"), Look(f"/compose?kind={quote(SPICE)}")],
     "/compose/{id}": [
         Look("/compose/soon"),
