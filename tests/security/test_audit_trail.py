@@ -38,7 +38,7 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi import responses
 from starter.cli import COMMANDS, load_command
-from starter.operations.api_keys import ApiKeyService
+from starter.operations.api_keys import ApiKeyService, load_keys
 from tests.support.api import KEY, configured
 from tests.support.builders import ORIGINAL, now
 from tests.support.polling import until
@@ -317,4 +317,4 @@ async def test_what_cannot_be_recorded_does_not_happen(
     assert (await api.get("/v1/campaigns/nudge")).status_code == 404
     assert (await api.get("/v1/campaigns/o")).json()["state"] == "active"
     assert (await api.get("/v1/users/u")).json()["first_name"] == "Ada"
-    assert (await keys.list_keys())[0] == []
+    assert (await load_keys(workspace.database, workspace.name))[0] == []
