@@ -55,9 +55,7 @@ async def rotate_api_key(
     return _view_issued(await _service(context, actor, reason).rotate(_id_in(id), overlap=overlap))
 
 
-async def revoke_api_key(
-    context: StoreContext, actor: Actor, id: str, *, reason: str | None = None
-) -> dict[str, Any]:
+async def revoke_api_key(context: StoreContext, actor: Actor, id: str, *, reason: str | None = None) -> dict[str, Any]:
     """Revoke a key; one that was revoked earlier does not change. Raises KeyUnknown, StoreUnavailable."""
     key = await _service(context, actor, reason).revoke(_id_in(id))
     return {"id": key.id, "name": key.name, "revoked_at": format_instant(key.revoked_at)}

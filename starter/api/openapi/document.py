@@ -16,15 +16,21 @@ from starter.api.access.key_schemes import describe_scopes
 from starter.api.openapi import examples, responses
 from starter.api.openapi.views import ErrorView
 from starter.api.requests.options import (
+    ActOptions,
     BulkOptions,
+    CleanupOptions,
     ClickOptions,
+    CreateKeyOptions,
     InboxActionOptions,
+    MatchOptions,
     NoOptions,
     OrderOptions,
+    PostponeOneOptions,
     PostponeOptions,
     PublishOptions,
     ResendOptions,
     ResolveOptions,
+    RotateKeyOptions,
     TapOptions,
 )
 
@@ -85,8 +91,14 @@ def _schemas() -> dict[str, Any]:
         TapOptions,
         ResolveOptions,
         ResendOptions,
+        ActOptions,
+        PostponeOneOptions,
         BulkOptions,
         PostponeOptions,
+        MatchOptions,
+        CreateKeyOptions,
+        RotateKeyOptions,
+        CleanupOptions,
     )
     # Validation schemas: fields with defaults are optional in responses.
     answered = [model for model in (ErrorView, *examples.answer_models()) if model is not User]

@@ -13,13 +13,19 @@ from starlette.exceptions import HTTPException
 
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.rules.model.validation import describe_problem
+from connector.store.cleanup.cleaning import CleanupRuns
 from connector.store.engine.outages import StoreUnavailable
 from connector.store.users.users import UserErased
 from connector.temporal.client import TemporalUnavailable
 from connector.temporal.codec import PayloadUnreadable
-from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
+from connector.temporal.follow_up_client import FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
 from starter.api.requests.metrics import store_unavailable
+from starter.explain.explain import UnknownCampaign, UnknownUser
+from starter.explain.follow_up import UnknownFollowUp
+from starter.operations.api_keys import KeyEnded, KeyUnknown, ScopesWrong
+from starter.operations.joins import IdUnknown, NotJoined
+from starter.operations.users import UserUnknown
 
 RETRY_AFTER_SECONDS = 2
 
@@ -103,6 +109,7 @@ def _invalid_parameter(error: RequestValidationError) -> ApiError:
     return _invalid([Fault(".".join(map(str, fault["loc"][1:])), describe_problem(fault)) for fault in error.errors()])
 
 
+_NOT_FOUND = (FollowUpUnknown, UnknownFollowUp, UnknownUser, UserUnknown, IdUnknown, UnknownCampaign, KeyUnknown)
 _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     StoreUnavailable: _store_unavailable,
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
@@ -111,8 +118,12 @@ _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     RegistryUnavailable: lambda error: unavailable("registry_unavailable", str(error)),
     UserErased: lambda error: ApiError(410, "erased", str(error)),
     OrderRefused: _refused,
-    FollowUpUnknown: lambda error: ApiError(404, "not_found", str(error)),
-    OperationRefused: lambda error: ApiError(409, "refused", str(error)),
+    FollowUpUnavailable: lambda error: unavailable("follow_up_unavailable", str(error)),
+    **dict.fromkeys(_NOT_FOUND, lambda error: ApiError(404, "not_found", str(error))),
+    **dict.fromkeys((OperationRefused, KeyEnded), lambda error: ApiError(409, "refused", str(error))),
+    NotJoined: lambda error: ApiError(409, "not_joined", str(error)),
+    CleanupRuns: lambda error: ApiError(409, "cleanup_runs", str(error)),
+    ScopesWrong: lambda error: _invalid([Fault("scopes", str(error))]),
     DefinitionError: lambda error: _invalid(error.faults),
     RequestValidationError: _invalid_parameter,
 }

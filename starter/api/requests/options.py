@@ -1,19 +1,35 @@
-"""Request bodies with options: of lifecycle orders, and of actions in an inbox."""
+"""Request bodies with options: of orders, operator actions, keys, and actions in an inbox."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from connector.rules.model.api_keys import MAX_KEY_RATE, Scope, find_name_fault
 from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import ChannelName, Duration, Text, UtcInstant
+from connector.rules.provider_events.events import PROVIDERS
 from starter.operations.bulk import MAX_ACTED_ON
 from starter.operations.cursors import MAX_CHARACTERS
 from starter.operations.follow_ups import ListedState
+from starter.operations.provider_events import MAX_CURSOR_CHARACTERS
 
 _Name = Annotated[Text, Field(max_length=64)]
+
+
+def _check_key_name(name: str) -> str:
+    if fault := find_name_fault(name):
+        raise ValueError(fault)
+    return name
+
+
+def _check_lifetime(lifetime: timedelta) -> timedelta:
+    if not lifetime:
+        raise ValueError('a key is valid for some time at least; write something like "90 days"')
+    return lifetime
 
 
 class NoOptions(BaseModel):
@@ -60,6 +76,24 @@ class ResendOptions(NoOptions):
     note: Note | None = None
 
 
+class ActOptions(NoOptions):
+    """A note for Temporal's UI and the audit trail; both keep it: do not name users."""
+
+    note: Note | None = None
+
+
+class PostponeOneOptions(ActOptions):
+    """The new time, or by how much longer than now it waits."""
+
+    until: Moment | None = None
+    by: Duration | None = None
+
+    @model_validator(mode="after")
+    def _one_time(self) -> PostponeOneOptions:
+        _check_one_time(self.until, self.by)
+        return self
+
+
 class BulkOptions(NoOptions):
     """Which follow-ups an action concerns, as in `GET /v1/follow-ups`; `campaign` or `user` is needed.
 
@@ -87,9 +121,49 @@ class PostponeOptions(BulkOptions):
 
     @model_validator(mode="after")
     def _one_time(self) -> PostponeOptions:
-        if (self.until is None) == (self.by is None):
-            raise ValueError("give either until or by")
+        _check_one_time(self.until, self.by)
         return self
+
+
+def _check_one_time(until: datetime | None, by: timedelta | None) -> None:
+    if (until is None) == (by is None):
+        raise ValueError("give either until or by")
+
+
+class MatchOptions(NoOptions):
+    """Whose events to match again: one provider's, or all; `after` is `next` of the response before."""
+
+    provider: str | None = None
+    note: Note | None = None
+    after: Annotated[str, Field(max_length=MAX_CURSOR_CHARACTERS)] | None = None
+
+    @field_validator("provider")
+    @classmethod
+    def _check_provider(cls, provider: str | None) -> str | None:
+        if provider is not None and provider not in PROVIDERS:
+            raise ValueError(f"write one of {', '.join(PROVIDERS)}")
+        return provider
+
+
+class CleanupOptions(OrderOptions):
+    """With `dry_run`, rows are only counted."""
+
+    dry_run: bool = False
+
+
+class CreateKeyOptions(OrderOptions):
+    """A new key: what it is for, its scopes, its requests per second, and how long it is valid (null: no expiry)."""
+
+    name: Annotated[Text, AfterValidator(_check_key_name)]
+    scopes: Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))]
+    rate: Annotated[float, Field(gt=0, le=MAX_KEY_RATE, allow_inf_nan=False)] | None = None
+    expires: Annotated[Duration, AfterValidator(_check_lifetime)] | None = None
+
+
+class RotateKeyOptions(OrderOptions):
+    """How long the old key stays valid."""
+
+    overlap: Duration = timedelta(hours=1)
 
 
 class InboxActionOptions(NoOptions):
