@@ -8,6 +8,7 @@ ConnectorError
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Catalogue, Entry
@@ -68,6 +69,11 @@ async def load_known_user(tx: Transaction, user: str) -> StoredUser:
     if await find_erased_ids(tx, [user]) or await find_key(tx, user):
         raise UserErased(f"the user {user} was erased; no decision names them any more")
     raise UnknownUser(f"the user {user} is not known: no report and no description names them")
+
+
+async def explain_decisions(context: StoreContext, user: str, campaign: str | None = None) -> dict[str, Any]:
+    """Return what `explain_user` returns as JSON values. Raises as `explain_user`."""
+    return (await explain_user(context, user, campaign)).model_dump(mode="json")
 
 
 def _explanation(

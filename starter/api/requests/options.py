@@ -95,12 +95,13 @@ class PostponeOneOptions(ActOptions):
 
 
 class BulkOptions(NoOptions):
-    """Which follow-ups an action concerns, as in `GET /v1/follow-ups`; `campaign` or `user` is needed.
+    """Which follow-ups an action concerns: by `ids`, or as in `GET /v1/follow-ups`, by `campaign` or `user` at least.
 
     Each request acts on one page of at most `limit`; the next page is the same request with `after` set to `next`.
     With `dry_run`, nothing is changed.
     """
 
+    ids: Annotated[list[Text], Field(min_length=1, max_length=MAX_ACTED_ON)] | None = None
     campaign: Text | None = None
     user: Text | None = None
     state: ListedState | None = None

@@ -115,5 +115,5 @@ async def _act(
     to: datetime | timedelta | None = None,
 ) -> dict[str, Any]:
     criteria = Criteria(given.state, given.campaign, given.user, given.reason, given.channel, given.since)
-    action = BulkAction(verb, criteria, to, given.note)
+    action = BulkAction(verb, criteria, to, given.note, tuple(given.ids or ()))
     return await act_on_follow_ups(context, actor, action, after=given.after, limit=given.limit, dry_run=given.dry_run)
