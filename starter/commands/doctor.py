@@ -96,14 +96,11 @@ def _failed(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    rows = [
-        (
-            check["name"],
-            check["status"],
-            (check["problem"] or "") + (f" [{check['detail']}]" if check["detail"] else ""),
-        )
-        for check in found["checks"]
-    ]
+    rows = [(check["name"], check["status"], _way_out(check)) for check in found["checks"]]
     print_lines(format_table(("check", "status", "what to do"), rows))
     failed = len(_failed(found))
     print_result("every check that could be made is ok" if not failed else f"{failed} of {len(rows)} checks failed")
+
+
+def _way_out(check: dict[str, Any]) -> str:
+    return (check["problem"] or "") + (f" [{check['detail']}]" if check["detail"] else "")

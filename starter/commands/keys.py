@@ -45,7 +45,8 @@ def create(
         typer.Option(
             help="What the key allows; repeat it for several scopes, no scope includes another. ingest: report "
             "interactions and users. read: read users, follow-ups and results. manage: campaigns, orders, "
-            "erasing users. admin: keys of every scope, and the cleanup. client: for apps and web pages, which then need a user's token, too.",
+            "erasing users. admin: keys of every scope, and the cleanup. client: for apps and web pages, which then "
+            "need a user's token, too.",
             show_default=False,
         ),
     ],

@@ -105,7 +105,7 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
     "users find",
-    *("demo", "dev", "worker", "api", "codec-server", "setup"),  # they run or prepare processes
+    *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
     "interact",  # it reports what users did, which the log keeps
 }

@@ -87,7 +87,7 @@ async def test_refused_requests(api: httpx.AsyncClient, path: str, body: Any, st
 
 
 async def test_acts_on_one_say_what_is_wrong(desk: RepairDesk, api: httpx.AsyncClient) -> None:
-    """Without Temporal they can be repeated, by the id of the workflow too; what has ended is refused in one sentence."""
+    """Without Temporal they can be repeated; the id of the workflow names one too; what has ended is refused."""
     waiting = await desk.row(1)
     workflow = follow_up_id("default", waiting.campaign, waiting.user_key, waiting.id).replace("/", "%2F")
     for id in (waiting.id, workflow):
