@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.rules.model.validation import describe_problem
@@ -71,11 +73,21 @@ def unavailable(code: str, message: str) -> ApiError:
 def install_error_handlers(app: FastAPI) -> None:
     """Install handlers that give every handled error its shape."""
 
-    async def respond(_request: Request, error: Exception) -> JSONResponse:
+    async def respond(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(_allowed_methods(request))})
         return as_api_error(error).response()
 
     for kind in HANDLED_ERRORS:
         app.add_exception_handler(kind, respond)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods of every route of a path: the router names those of the first one."""
+    contexts = [
+        one for one in iter_route_contexts(request.app.routes) if one.matches(request.scope)[0] is not Match.NONE
+    ]
+    return sorted({method for context in contexts for method in context.methods or ()})
 
 
 def as_api_error(error: Exception) -> ApiError:
