@@ -27,10 +27,12 @@ from starter.api.requests.options import (
     OrderOptions,
     PostponeOneOptions,
     PostponeOptions,
+    PreviewOptions,
     PublishOptions,
     ResendOptions,
     ResolveOptions,
     RotateKeyOptions,
+    SendTestOptions,
     TapOptions,
 )
 
@@ -99,6 +101,8 @@ def _schemas() -> dict[str, Any]:
         CreateKeyOptions,
         RotateKeyOptions,
         CleanupOptions,
+        PreviewOptions,
+        SendTestOptions,
     )
     # Validation schemas: fields with defaults are optional in responses.
     answered = [model for model in (ErrorView, *examples.answer_models()) if model is not User]
