@@ -15,23 +15,25 @@ from connector.rules.model.users import User
 from starter.api.access.key_schemes import describe_scopes
 from starter.api.openapi import examples, responses
 from starter.api.openapi.views import ErrorView
-from starter.api.requests.options import (
+from starter.api.requests.operator_options import (
     ActOptions,
     BulkOptions,
     CleanupOptions,
-    ClickOptions,
     CreateKeyOptions,
-    InboxActionOptions,
     MatchOptions,
-    NoOptions,
-    OrderOptions,
     PostponeOneOptions,
     PostponeOptions,
-    PreviewOptions,
-    PublishOptions,
     ResendOptions,
     ResolveOptions,
     RotateKeyOptions,
+)
+from starter.api.requests.options import (
+    ClickOptions,
+    InboxActionOptions,
+    NoOptions,
+    OrderOptions,
+    PreviewOptions,
+    PublishOptions,
     SendTestOptions,
     TapOptions,
 )

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from starter.api.openapi import preview_views, views
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
-
-
-@dataclass(frozen=True)
-class Example:
-    """A request, by parameter names and body, and its response as JSON; None: no body.
-
-    `view` is the model of the response if the route does not declare one.
-    """
-
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    body: Any = None
-    answer: Any = None
-    view: type[BaseModel] | None = None
-
 
 _AT = "2026-03-02T12:00:00Z"
 _SEND_AT = "2026-03-03T12:00:00Z"
@@ -178,18 +163,6 @@ _PREVIEW: dict[str, Any] = {
 }
 
 
-_KEY = {
-    "id": "3f1c0a9e5b7d",
-    "name": "shop",
-    "scopes": ["ingest"],
-    "rate": 50.0,
-    "state": "expires",
-    "created_at": _AT,
-    "expires_at": "2026-05-31T12:00:00Z",
-    "revoked_at": None,
-}
-
-
 def _order_example(verb: str, **more: Any) -> Example:
     receipt = {
         "order_id": "a8453037909240d59102b85b70371b5b",
@@ -201,23 +174,6 @@ def _order_example(verb: str, **more: Any) -> Example:
         "warnings": [],
     }
     return Example(_REMINDER, answer=receipt, view=views.ReceiptView, **more)
-
-
-def _act_example(verb: str, says: str, **more: Any) -> Example:
-    body = {"note": "the shop is down", **more}
-    operated = {"state": "waiting", "reason": None, "next_at": _SEND_AT}
-    answer = {"id": _FOLLOW_UP, "update": verb, "says": says, **operated}
-    return Example({"id": _FOLLOW_UP}, body=body, answer=answer, view=views.OperatedView)
-
-
-def _bulk_example(**more: Any) -> Example:
-    page = {
-        "done": [_FOLLOW_UP],
-        **{"unchanged": [], "refused": [], "left_out": []},
-        **{"dry_run": True, "has_more": False, "next": None},
-    }
-    body = {"campaign": "cart-reminder", "dry_run": True, **more}
-    return Example(body=body, answer=page, view=views.BulkView)
 
 
 EXAMPLES: Mapping[str, Example] = {
@@ -323,115 +279,9 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=views.FollowUpsView,
     ),
-    "follow-ups-resolve_message": Example(
-        {"id": _FOLLOW_UP},
-        body={"sent": False, "channel": "push", "note": "the provider has no such message"},
-        answer={"id": _FOLLOW_UP, "channel": "push", "changed": True, "state": "failed", "reason": "send_failed"},
-        view=views.SettledView,
-    ),
-    "follow-ups-resend_messages": Example(
-        {"id": _FOLLOW_UP},
-        body={"note": "the account works again"},
-        answer={
-            "id": _FOLLOW_UP,
-            "outcome": "resent",
-            "channels": ["push"],
-            "left_out": {"email": "no_consent"},
-            "held_until": None,
-            "dry_run": False,
-        },
-        view=views.ResentView,
-    ),
-    "follow-ups-send_one_now": _act_example("send_now", "the rules of its due time decide now"),
-    "follow-ups-postpone_one": _act_example("postpone", f"it waits until {_SEND_AT}", until=_SEND_AT),
-    "follow-ups-cancel_one": Example(
-        {"id": _FOLLOW_UP},
-        body={"note": "wrong price"},
-        answer={
-            "id": _FOLLOW_UP,
-            "update": "cancel",
-            "says": "it was cancelled",
-            "state": "dropped",
-            "reason": "cancelled_by_operator",
-            "next_at": None,
-        },
-        view=views.OperatedView,
-    ),
-    "follow-ups-resend_many": _bulk_example(),
-    "follow-ups-send_many_now": _bulk_example(state="waiting"),
-    "follow-ups-postpone_many": _bulk_example(by="2 hours"),
-    "follow-ups-cancel_many": _bulk_example(note="wrong price"),
+    **OPERATOR_EXAMPLES,
     "follow-ups-read_follow_up": Example(
         {"id": _FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION}, view=views.ExplainedFollowUpView
-    ),
-    "users-find_users": Example(
-        {"text": "ada@shop.example"},
-        answer={
-            "users": [
-                {
-                    "id": "u-17",
-                    "user_key": "0b6c1e7f",
-                    "ids": ["u-17", "visitor-5"],
-                    **{name: _ADA[name] for name in ("email", "phone", "first_name", "time_zone")},
-                    "matched": "email",
-                }
-            ],
-            "is_cut": False,
-            "erased": False,
-        },
-        view=views.FoundUsersView,
-    ),
-    "provider-events-list_events": Example(
-        {"provider": "sendgrid", "limit": 10},
-        answer={
-            "counts": [{"provider": "sendgrid", "reason": "no_campaign", "count": 1}],
-            "reports": [
-                {
-                    "provider": "sendgrid",
-                    "id": "ZGVsaXZlcmVk",
-                    "kind": "opened",
-                    "at": _AT,
-                    "received_at": _AT,
-                    "reason": "no_campaign",
-                    "campaign": None,
-                    "delivery": None,
-                }
-            ],
-            "has_more": False,
-            "next": None,
-        },
-        view=views.ProviderEventsView,
-    ),
-    "provider-events-match_events": Example(
-        body={"provider": "sendgrid", "note": "the campaign was applied"},
-        answer={"led_back": 1, "dropped": 0, "left": 0, "has_more": False, "next": None},
-        view=views.MatchedView,
-    ),
-    "keys-list_keys": Example(answer={"keys": [_KEY]}, view=views.KeysView),
-    "keys-create_key": Example(
-        body={"name": "shop", "scopes": ["ingest"], "rate": 50, "expires": "90 days"},
-        answer={"key": "ck_3f1c0a9e5b7d_…", **_KEY},
-        view=views.IssuedKeyView,
-    ),
-    "keys-rotate_key": Example(
-        {"id": "3f1c0a9e5b7d"},
-        body={"overlap": "2 hours"},
-        answer={
-            **{"key": "ck_8a2b4c6d8e0f_…", **_KEY, "id": "8a2b4c6d8e0f"},
-            "replaces": {"id": "3f1c0a9e5b7d", "expires_at": "2026-03-02T14:00:00Z"},
-        },
-        view=views.IssuedKeyView,
-    ),
-    "keys-revoke_key": Example(
-        {"id": "3f1c0a9e5b7d"},
-        body={"reason": "it was in a log"},
-        answer={"id": "3f1c0a9e5b7d", "name": "shop", "revoked_at": _AT},
-        view=views.RevokedKeyView,
-    ),
-    "cleanup-clean_up": Example(
-        body={"dry_run": True},
-        answer={"rows": {"interactions": 81234}, "partitions": {}, "faults": [], "has_more": False},
-        view=views.CleanedView,
     ),
     "users-explain": Example(
         {"id": "u-17", "campaign": "cart-reminder"},

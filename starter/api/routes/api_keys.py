@@ -12,7 +12,8 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonObject, JsonOptions, validate
-from starter.api.requests.options import CreateKeyOptions, OrderOptions, RotateKeyOptions
+from starter.api.requests.operator_options import CreateKeyOptions, RotateKeyOptions
+from starter.api.requests.options import OrderOptions
 from starter.operations.keys import create_api_key, list_api_keys, revoke_api_key, rotate_api_key
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], dependencies=[Depends(needs(Scope.ADMIN))])

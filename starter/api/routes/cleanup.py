@@ -11,7 +11,7 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonOptions, validate
-from starter.api.requests.options import CleanupOptions
+from starter.api.requests.operator_options import CleanupOptions
 from starter.operations.cleanup import clean_up
 
 router = APIRouter(tags=["cleanup"])

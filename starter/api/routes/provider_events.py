@@ -13,7 +13,7 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonOptions, validate
-from starter.api.requests.options import MatchOptions
+from starter.api.requests.operator_options import MatchOptions
 from starter.operations.provider_events import (
     MAX_CURSOR_CHARACTERS,
     MAX_PAGE,

@@ -15,7 +15,7 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonObject, JsonOptions, validate
-from starter.api.requests.options import (
+from starter.api.requests.operator_options import (
     ActOptions,
     BulkOptions,
     PostponeOneOptions,
