@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from starter.api.openapi import preview_views, views
+from starter.api.openapi.example import Example
+from starter.api.openapi.operator_examples import OPERATOR_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
 _AT = "2026-03-02T12:00:00Z"
