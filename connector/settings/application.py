@@ -22,6 +22,7 @@ from connector.settings.inbox import InboxSettings
 from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
 from connector.settings.networks import Network
 from connector.settings.providers import MAX_SEND, Fcm, Smtp, Twilio
+from connector.settings.remote import RemoteSettings
 from connector.settings.signing import ReceiverHost, WebhookSecret, WebhookSigner
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
@@ -153,6 +154,7 @@ class Settings(Section):
     )
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
     client: ClientSettings = Field(default_factory=ClientSettings)
+    remote: RemoteSettings = Field(default_factory=RemoteSettings)
 
     channel_rates: dict[ChannelName, _Rate] = setting(
         {},

@@ -89,6 +89,7 @@ SIGNING = "whsec_" + "QUJD" * 8
 RIGHT: dict[str, Any] = {
     "CONNECTOR_DATABASE_URL": "postgresql://u:p@h/n",
     "CONNECTOR_API_KEYS": KEYS,
+    "CONNECTOR_API_KEY": "ck_1",
     "CONNECTOR_ERASURE_SECRET": "e" * 32,
     "CONNECTOR_CODEC_KEYS": [{"id": "2026-11", "key": "QUJD" * 10 + "QUI="}],
     "CONNECTOR_WEBHOOK_SECRET": SIGNING,

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
 from starter.api.openapi import views
+from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
+from starter.api.openapi.example import Example
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
-
-
-@dataclass(frozen=True)
-class Example:
-    """A request, by parameter names and body, and its response as JSON; None: no body.
-
-    `view` is the model of the response if the route does not declare one.
-    """
-
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    body: Any = None
-    answer: Any = None
-    view: type[BaseModel] | None = None
-
 
 _AT = "2026-03-02T12:00:00Z"
 _SEND_AT = "2026-03-03T12:00:00Z"
@@ -177,6 +164,7 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=views.EntryView,
     ),
+    **CAMPAIGN_EXAMPLES,
     "users-replace_user": Example(
         {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=views.DescribedUserView
     ),
