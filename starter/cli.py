@@ -25,10 +25,12 @@ COMMANDS = {
     "Get started": {
         "demo": "Start everything in a temporary folder, play three use cases with short delays, and show the "
         "outcomes.",
-        "dev": "Run Temporal with its Web UI, a worker and the API on this machine, with one data folder, until "
-        "Ctrl-C.",
+        "init": "Write commented example files: campaigns, the workspace, a timeline, and the JSON Schema for editors.",
+        "dev": "Run Temporal with its Web UI, a worker, the API and the console on this machine until Ctrl-C.",
     },
     "Campaigns": {
+        "validate": "Check YAML files, with no database and no server.",
+        "schema": "Print the JSON Schema of YAML files, by which editors complete and check them.",
         "plan": "Show what `apply` and `publish` of these files would do. Nothing is changed.",
         "apply": "Save campaigns, cards and the workspace from YAML as drafts.",
         "publish": "Make the newest saved revisions live, follow-ons before their targets; all of them or none.",
@@ -65,6 +67,7 @@ COMMANDS = {
         "fails.",
         "worker": "Run a worker until SIGTERM: workflows, sends and the outbox. Any number of workers can run.",
         "api": "Serve the HTTP API until SIGTERM; its page /docs describes it.",
+        "console": "Serve the web console until SIGTERM: look at campaigns, users and follow-ups, and decide.",
         "codec-server": "Serve Temporal's remote codec protocol until SIGTERM: it decrypts payloads for whoever has a "
         "key with `read`.",
         "reports": "List events from providers that match no campaign and user, with the reason; recipients are not "
@@ -78,7 +81,7 @@ COMMANDS = {
 """The summaries of the commands by panel of the help, so that the help imports no command. A test compares them with
 the first lines of the commands' own help."""
 
-SERVICES = frozenset({"worker", "api", "codec-server", "dev"})
+SERVICES = frozenset({"worker", "api", "codec-server", "console", "dev"})
 """The commands that run until they are stopped."""
 
 _SHARED_MODULES = {

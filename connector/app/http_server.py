@@ -34,17 +34,20 @@ async def serve_until(stopped: asyncio.Event, config: uvicorn.Config, socket: So
     stop.cancel()
 
 
-def server_config(app: Any, max_connections: int, **more: Any) -> uvicorn.Config:
+def server_config(
+    app: Any, max_connections: int, *, ws: Literal["none", "websockets-sansio"] = "none", **more: Any
+) -> uvicorn.Config:
     """Return uvicorn's configuration: bounds on connections, the logs of the process, no access log or server header.
 
     Args:
         app: the ASGI application.
+        ws: the implementation of websockets; only the console has any.
         more: further arguments of `uvicorn.Config`.
     """
     return uvicorn.Config(
         app,
         http=_bounded_protocol(max_connections),
-        ws="none",
+        ws=ws,
         log_config=None,
         access_log=False,
         server_header=False,

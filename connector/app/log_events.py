@@ -48,6 +48,15 @@ LOG_EVENTS = {
     "command_crashed": LogEvent("critical", "A defect ended the command or process. Report it with the line."),
     "command_failed": LogEvent("error", "The command was refused or failed; `text` says why and what would be right."),
     "command_warning": LogEvent("warning", "The command did its work; `text` says what to look at."),
+    "console_broke": LogEvent("error", "A defect in the console; pages go on. Report it with the line."),
+    "console_listens": LogEvent("info", "The console accepts connections on `host` and `port`."),
+    "console_session_ended": LogEvent("info", "The sign-in of a `key` to the console ended; `why` says what ended it."),
+    "console_sign_in_refused": LogEvent("warning", "A `client` was refused at the console's sign-in (`code`)."),
+    "console_signed_in": LogEvent("info", "Somebody signed in to the console with `key`, from `client`."),
+    "console_signed_out": LogEvent("info", "Somebody signed out of the console."),
+    "console_without_database": LogEvent(
+        "warning", "The console started without the database; pages say so meanwhile."
+    ),
     "database_available": LogEvent("info", "The database can be used again, after the outage that `after` names."),
     "database_unavailable": LogEvent(
         "warning", "The database cannot be used; `reason` and `note` say why and what to do."

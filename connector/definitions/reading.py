@@ -38,8 +38,8 @@ class Definitions:
         return (*([self.workspace] if self.workspace else []), *self.cards, *self.campaigns)
 
 
-def read_definitions(path: Path, *, with_links: bool = False) -> Definitions:
-    """Read a YAML file, or all *.yaml and *.yml files of a folder and its subfolders, in the order of their names.
+def read_definitions(*paths: Path, with_links: bool = False) -> Definitions:
+    """Read YAML files, and all *.yaml and *.yml files of folders and their subfolders, in the order of their names.
 
     With `with_links`, a link whose host comes from user data is a fault too.
 
@@ -48,17 +48,9 @@ def read_definitions(path: Path, *, with_links: bool = False) -> Definitions:
     Raises:
         DefinitionError: with every fault of every file.
     """
-    if not path.exists():
-        raise DefinitionError([Fault("", "does not exist; name a YAML file or a folder of them", str(path))])
-    files = _files_in(path) if path.is_dir() else [path]
-    if not files:
-        raise DefinitionError([Fault("", "has no .yaml or .yml file; add one, or name another folder", str(path))])
     collector = _Collector(with_links)
-    for file in files:
-        collector.add_file(file)
-    if not (collector.collected or collector.faults):
-        problem = "is empty; write a campaign, a card or the workspace"
-        raise DefinitionError([Fault("", problem, str(files[0] if len(files) == 1 else path))])
+    for path in paths:
+        collector.add_path(path)
     return collector.definitions()
 
 
@@ -110,6 +102,20 @@ class _Collector:
     collected: list[AnyDefinition] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+
+    def add_path(self, path: Path) -> None:
+        before = len(self.collected) + len(self.faults)
+        if not path.exists():
+            self.faults.append(Fault("", "does not exist; name a YAML file or a folder of them", str(path)))
+            return
+        files = _files_in(path) if path.is_dir() else [path]
+        if not files:
+            self.faults.append(Fault("", "has no .yaml or .yml file; add one, or name another folder", str(path)))
+        for file in files:
+            self.add_file(file)
+        if len(self.collected) + len(self.faults) == before:
+            problem = "is empty; write a campaign, a card or the workspace"
+            self.faults.append(Fault("", problem, str(files[0] if len(files) == 1 else path)))
 
     def add_file(self, file: Path) -> None:
         try:

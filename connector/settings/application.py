@@ -16,6 +16,7 @@ from connector.settings.api_limits import ApiLimits
 from connector.settings.client import ClientSettings
 from connector.settings.codec import CodecSettings
 from connector.settings.collector import OtlpEndpoint
+from connector.settings.console import ConsoleSettings
 from connector.settings.durations import Duration, between
 from connector.settings.environment import Section, setting
 from connector.settings.inbox import InboxSettings
@@ -155,6 +156,14 @@ class Settings(Section):
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
     client: ClientSettings = Field(default_factory=ClientSettings)
     remote: RemoteSettings = Field(default_factory=RemoteSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
+    temporal_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")] | None = setting(
+        None,
+        "the address of Temporal's Web UI, to which the console links",
+        form="`https://temporal.shop.example`",
+        default_text="no links; `connector dev` sets it",
+        read_by="console",
+    )
 
     channel_rates: dict[ChannelName, _Rate] = setting(
         {},

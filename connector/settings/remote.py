@@ -29,7 +29,7 @@ class RemoteSettings(Section):
         form="`https://connector.shop.example`",
         default_text="commands use the database",
     )
-    key: Annotated[SecretStr, Field(min_length=1)] | None = setting(
+    key: Annotated[SecretStr, Field(min_length=32)] | None = setting(
         None,
         "the key that commands send to that API; its scopes decide what they may do",
         form="`ck_…`",

@@ -14,6 +14,9 @@ from connector.store.engine.bulk import as_table, in_set, insert_into
 from connector.store.engine.transaction import Transaction, clock
 from connector.store.tables import audit, keys
 
+_BY_KEY = (ActorKind.KEY.value, ActorKind.CONSOLE.value)
+"""The kinds of actor whose id is the id of a key."""
+
 
 @dataclass(frozen=True)
 class AuditEntry:
@@ -102,7 +105,7 @@ async def list_audit(tx: Transaction, wanted: AuditFilter, limit: int) -> list[A
     key_of_actor = (keys.c.workspace == columns.workspace) & (keys.c.id == columns.actor_id)
     statement = (
         select(audit, keys.c.name.label("key_name"))
-        .outerjoin(keys, key_of_actor & (columns.actor_kind == ActorKind.KEY.value))
+        .outerjoin(keys, key_of_actor & columns.actor_kind.in_(_BY_KEY))
         .where(tx.in_workspace(audit), *(one for one in criteria if one is not None))
         .order_by(columns.seq.desc())
         .limit(limit)

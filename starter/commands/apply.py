@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from connector.app.configuration import read_settings
 from connector.definitions import read_definitions
@@ -15,12 +12,10 @@ from connector.rules.model.campaigns import AnyDefinition, Workspace
 from connector.rules.model.errors import DefinitionError, Fault, Source
 from connector.rules.publishing.drafting import DraftChange
 from starter.commands.actor import command_line_actor
-from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
+from starter.commands.options import DataOption, DefinitionPaths, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import open_store, run
 from starter.operations.drafts import save_definitions
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result, print_warnings, spinner
-
-DefinitionPaths = Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of YAML files.")]
 
 
 def apply(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -24,22 +25,30 @@ def dev(
     api_port: Annotated[int, PortOption] = 8080,
     temporal_port: Annotated[int, PortOption] = 7233,
     ui_port: Annotated[int, PortOption] = 8233,
+    console_port: Annotated[int, PortOption] = 8090,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Do not start Temporal's Web UI.")] = False,
+    no_console: Annotated[bool, typer.Option("--no-console", help="Do not start the web console.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run Temporal with its Web UI, a worker and the API on this machine, with one data folder, until Ctrl-C.
+    """Run Temporal with its Web UI, a worker, the API and the console on this machine until Ctrl-C.
 
-    Messages of channels without a provider are printed instead of sent. A later run on the same folder continues
+    Messages of channels without a provider are printed instead of sent. A later run on the same data folder continues
     where this one stopped; follow-ups that became due in between are evaluated then.
 
     Examples:
 
       connector dev
 
-      connector dev --data /tmp/try --api-port 0 --temporal-port 0 --ui-port 0
+      connector dev --data /tmp/try --api-port 0 --temporal-port 0 --ui-port 0 --console-port 0
     """
     settings = start_command(data)
-    ports = DevPorts(api=api_port, temporal=temporal_port, ui=None if no_ui else ui_port)
+    has_console = not no_console and find_spec("nicegui") is not None
+    ports = DevPorts(
+        api=api_port,
+        temporal=temporal_port,
+        ui=None if no_ui else ui_port,
+        console=console_port if has_console else None,
+    )
 
     def report_ready(instance: DevInstance) -> None:
         if as_json:
@@ -59,6 +68,7 @@ def _banner(instance: DevInstance, data: Path) -> str:
         "",
         "  Campaign Connector is ready.",
         "",
+        f"  Console        {instance.console_url or 'off'}",
         f"  API            {instance.api_url} (described at /docs)",
         f"  Temporal UI    {instance.ui_url or 'off'}",
         f"  Temporal       {instance.temporal_address}",

@@ -21,6 +21,7 @@ DataOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DefinitionPaths = Annotated[list[Path], typer.Argument(exists=True, help="YAML files, or folders of YAML files.")]
 ReasonOption = Annotated[
     str | None,
     typer.Option(

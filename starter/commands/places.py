@@ -17,13 +17,14 @@ REFUSED = {
     "worker": "it works on the database and Temporal of its own settings",
     "api": "it serves the database of its own settings",
     "codec-server": "it serves the keys of its own settings",
+    "console": "it shows the database of its own settings",
     "setup": "it changes the tables of the database of its own settings",
 }
 """Commands about this machine or its own settings; somebody who names an API does not mean them."""
 
 OFFLINE = {
     "demo": "it starts everything in a temporary folder, and reads no settings of this machine",
-    "simulate": "it needs files only",
+    **dict.fromkeys(("init", "schema", "simulate", "validate"), "it needs files only"),
     "settings": "it shows what holds in this process",
 }
 """Commands that need neither the database nor the API, and do the same with CONNECTOR_API_URL as without."""

@@ -15,8 +15,8 @@ from connector.rules.model.values import canonical_json
 from connector.rules.publishing.preview import DefinitionPreview, Difference
 from connector.store.engine.database import database_now
 from connector.store.reporting.counts import WaitCounts
-from starter.commands.apply import DefinitionPaths, check_workspace, read_definition_files
-from starter.commands.options import DataOption, JsonOption
+from starter.commands.apply import check_workspace, read_definition_files
+from starter.commands.options import DataOption, DefinitionPaths, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.preview import Preview, preview_changes
 from starter.operations.text_sizes import TextSize, measure_texts

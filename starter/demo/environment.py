@@ -55,7 +55,7 @@ async def open_environment(on_message: OnMessage) -> AsyncIterator[DemoEnvironme
     """
     with TemporaryDirectory(prefix="connector-demo-", ignore_cleanup_errors=True) as folder:
         data = Path(folder)
-        options = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0", "--json")
+        options = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0", "--console-port", "0", "--json")
         process = await asyncio.create_subprocess_exec(
             *_CONNECTOR, "dev", *options, env=_environment(data), stdout=-1, stderr=-1
         )

@@ -17,13 +17,14 @@ _KILL_TIMEOUT_SECONDS = 5.0
 
 
 class DevInstance(BaseModel):
-    """A `connector dev` while it runs. `pids` are by process: supervisor, temporal, worker, api."""
+    """A `connector dev` while it runs. `pids` are by process: supervisor, temporal, worker, api, console."""
 
     model_config = ConfigDict(frozen=True)
 
     api_url: str
     temporal_address: str
     ui_url: str | None
+    console_url: str | None = None
     pids: dict[str, int]
 
 

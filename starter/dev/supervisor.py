@@ -1,4 +1,4 @@
-"""The supervisor of `connector dev`: Temporal, a worker and the API as three processes on one data folder."""
+"""The supervisor of `connector dev`: Temporal, a worker, the API and the console as processes on one data folder."""
 
 from __future__ import annotations
 
@@ -41,17 +41,20 @@ class DevFailed(ConnectorError):
 
 @dataclass(frozen=True)
 class DevPorts:
-    """The ports to listen on, always on loopback; 0 means any free port, None for the UI means no UI."""
+    """The ports to listen on, always on loopback; 0 means any free port, None for the UI or the console means none."""
 
     api: int = 8080
     temporal: int = 7233
     ui: int | None = 8233
+    console: int | None = 8090
 
     def choose(self) -> DevPorts:
         """Return free ports, the given ones if they are not 0. Raises PortTaken."""
         ui = None if self.ui is None else find_free_port(self.ui, option="--ui-port")
         api = find_free_port(self.api, option="--api-port")
-        return DevPorts(api, find_free_port(self.temporal, option="--temporal-port"), ui)
+        temporal = find_free_port(self.temporal, option="--temporal-port")
+        console = None if self.console is None else find_free_port(self.console, option="--console-port")
+        return DevPorts(api, temporal, ui, console)
 
 
 async def run_dev(
@@ -80,7 +83,7 @@ async def run_dev(
 
 
 class _Supervisor:
-    """The three processes, and the file that describes them."""
+    """The processes, and the file that describes them."""
 
     def __init__(self, data: Path, ports: DevPorts) -> None:
         self._data, self._ports = data, ports
@@ -92,6 +95,8 @@ class _Supervisor:
             "CONNECTOR_DATA": str(data),
             "CONNECTOR_DEV": "1",
         }
+        if ports.ui is not None:
+            self._environment.setdefault("CONNECTOR_TEMPORAL_UI_URL", _loopback_url(ports.ui))
         self._temporal = SupervisedProcess(
             "temporal",
             server_command(data, ports.temporal, ports.ui),
@@ -102,19 +107,26 @@ class _Supervisor:
         api_options = ("--host", "127.0.0.1", "--port", str(ports.api))
         self._api = self._process("api", _connector_command("api", data, *api_options))
         self._worker = self._process("worker", _connector_command("worker", data))
-        self._processes = (self._temporal, self._api, self._worker)
+        self._consoles = [self._console(ports.console)] if ports.console is not None else []
+        self._processes = (self._temporal, self._api, self._worker, *self._consoles)
         self._tasks: list[asyncio.Task[None]] = []
 
     def _process(self, name: str, command: list[str]) -> SupervisedProcess:
         return SupervisedProcess(name, command, self._environment, on_start=self._write_instance)
 
+    def _console(self, port: int) -> SupervisedProcess:
+        return self._process(
+            "console", _connector_command("console", self._data, "--host", "127.0.0.1", "--port", str(port))
+        )
+
     @property
     def _instance(self) -> DevInstance:
         pids = {process.name: process.pid for process in self._processes if process.pid is not None}
         return DevInstance(
-            api_url=f"http://127.0.0.1:{self._ports.api}",
+            api_url=_loopback_url(self._ports.api),
             temporal_address=self._temporal_address,
-            ui_url=None if self._ports.ui is None else f"http://127.0.0.1:{self._ports.ui}",
+            ui_url=None if self._ports.ui is None else _loopback_url(self._ports.ui),
+            console_url=None if self._ports.console is None else _loopback_url(self._ports.console),
             pids={"supervisor": os.getpid(), **pids},
         )
 
@@ -134,8 +146,9 @@ class _Supervisor:
                 task.cancel()
 
     async def stop(self) -> None:
-        """Stop the API and the worker first: they still need Temporal to stop in order."""
-        await asyncio.gather(*(process.stop(_STOP_TIMEOUT_SECONDS) for process in (self._api, self._worker)))
+        """Stop Temporal last: the others still need it to stop in order."""
+        others = (self._api, self._worker, *self._consoles)
+        await asyncio.gather(*(process.stop(_STOP_TIMEOUT_SECONDS) for process in others))
         await self._temporal.stop(_STOP_TIMEOUT_SECONDS)
         for task in self._tasks:
             task.cancel()
@@ -145,8 +158,11 @@ class _Supervisor:
             self._keep_running(self._temporal)
             self._keep_running(self._api)
             await wait_for_server(self._temporal_address)
-            self._keep_running(self._worker)
+            for process in (self._worker, *self._consoles):
+                self._keep_running(process)
             await _wait_until_ready(self._instance.api_url)
+            if self._instance.console_url is not None:
+                await _wait_until_alive(self._instance.console_url)
 
     def _check_started(self, start: asyncio.Task[None]) -> None:
         failed = next((process for process in self._processes if process.failed.is_set()), None)
@@ -180,6 +196,22 @@ async def _wait_until_ready(api_url: str) -> None:
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.1)
+
+
+async def _wait_until_alive(url: str) -> None:
+    """Return as soon as a process answers. Waits without a limit."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
+        while True:
+            try:
+                if (await client.get("/healthz")).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+def _loopback_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def _connector_command(command: str, data: Path, *options: str) -> list[str]:

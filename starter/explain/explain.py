@@ -19,6 +19,7 @@ from connector.rules.model.users import suppressed_channels
 from connector.rules.model.values import format_instant
 from connector.rules.publishing.orders import suggest_id
 from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
 from connector.store.reporting.history import MAX_DECISIONS, UserRecord, load_user_record
 from connector.store.users.marks import find_erased_ids
 from connector.store.users.users import StoredUser, UserErased, find_key, find_user, load_users
@@ -49,11 +50,7 @@ async def explain_user(
     """
     async with context.database.read(context.workspace) as tx:
         as_of = await database_now(tx)
-        stored = await find_user(tx, user) or (await load_users(tx, [user])).get(user)
-        if stored is None:
-            if await find_erased_ids(tx, [user]) or await find_key(tx, user):
-                raise UserErased(f"the user {user} was erased; no decision names them any more")
-            raise UnknownUser(f"the user {user} is not known: no report and no description names them")
+        stored = await load_known_user(tx, user)
         record = await load_user_record(tx, stored.user_key, campaign=campaign, limit=most)
     # Loaded after the record, so that it contains every entry that the record refers to.
     catalogue = await context.cache.at_least(context.database)
@@ -61,6 +58,16 @@ async def explain_user(
         raise UnknownCampaign(f"{campaign} is not known; {suggest_id(catalogue, campaign)}")
     builder = ExplanationBuilder(context.workspace, stored, record, catalogue, as_of)
     return _explanation(builder, stored, record, catalogue, as_of, campaign)
+
+
+async def load_known_user(tx: Transaction, user: str) -> StoredUser:
+    """Load a user by any id or by the user key. Raises UnknownUser, UserErased."""
+    stored = await find_user(tx, user) or (await load_users(tx, [user])).get(user)
+    if stored is not None:
+        return stored
+    if await find_erased_ids(tx, [user]) or await find_key(tx, user):
+        raise UserErased(f"the user {user} was erased; no decision names them any more")
+    raise UnknownUser(f"the user {user} is not known: no report and no description names them")
 
 
 def _explanation(

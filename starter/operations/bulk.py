@@ -44,9 +44,10 @@ Outcome = Literal["done", "unchanged", "refused"]
 
 @dataclass(frozen=True)
 class BulkAction:
-    """An action on all follow-ups that match the criteria.
+    """An action on all follow-ups that match the criteria, or on those of these ids.
 
     Args:
+        ids: at most 500; what the action does not concern among them is refused. The criteria then select nothing.
         to: for `postpone`: the new time, or how long after its original due time each waits at least.
         note: why, for the audit trail.
     """
@@ -55,12 +56,13 @@ class BulkAction:
     criteria: Criteria
     to: datetime | timedelta | None = None
     note: str | None = None
+    ids: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """A text that differs between actions, for cursors."""
         to = format_instant(self.to) if isinstance(self.to, datetime) else self.to and self.to.total_seconds()
-        return canonical_json([self.verb, self.criteria.digest, to])
+        return canonical_json([self.verb, self.criteria.digest, to, *self.ids])
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ class BulkPage:
 def check_action(action: BulkAction, now: datetime) -> None:
     """Raise DefinitionError if the action selects too much, a state that it never concerns, or a time in the past."""
     faults = []
-    if action.criteria.campaign is None and action.criteria.user is None:
+    if len(action.ids) > MAX_ACTED_ON:
+        faults.append(Fault("ids", f"are {len(action.ids)}, and at most {MAX_ACTED_ON} are possible"))
+    if not action.ids and action.criteria.campaign is None and action.criteria.user is None:
         faults.append(Fault("campaign", "name the campaign or the user: no action concerns all of a workspace"))
     state = action.criteria.state
     if action.verb == "resend" and state not in (None, State.FAILED):
@@ -172,6 +176,8 @@ async def _select(
     position = None if after is None else read_cursor(after, action.digest)
     async with context.database.read(context.workspace) as tx:
         check_action(action, await database_now(tx))
+        if action.ids:
+            return list(action.ids), None
         wanted = await resolve_criteria(tx, _with_state(action))
         if wanted is None:
             return [], None

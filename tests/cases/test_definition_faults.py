@@ -5,8 +5,7 @@ Sources: YAML is YAML 1.2.2 (chapters 5 to 10), JSON is RFC 8259, PYDANTIC is th
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,106 +20,8 @@ from connector.rules.model.errors import DefinitionError
 from connector.rules.model.validation import describe_problem, describe_secretly
 from connector.settings.application import Settings
 from connector.settings.environment import SettingsWrong
+from tests.support.definition_texts import CAMPAIGN, GOOD, HEAD, SYNTAX_FAULTS, WORKSPACE, variants_of
 from tests.support.library_words import LIBRARY_WORDS
-
-HEAD = "campaign: f\ndelivery: {type: external}\n"
-PUSH = HEAD + "messages:\n  push:\n    body: b\n"
-STALE = "workspace: w\nstale_after: "
-HOOK = "campaign: f\ndelivery:\n  type: action_based\n"
-
-ROWS: list[tuple[str, int, str]] = [
-    # a tab: YAML 6.1, "tab characters must not be used in indentation"
-    ("campaign: f\ndelivery:\n\ttype: external\n", 3, "is indented with a tab"),
-    (HOOK + "\ttrigger: []\n", 4, "is indented with a tab"),
-    ("campaign: f\ndelivery:\n  type: action_based\n  \ttrigger: []\n", 4, "is indented with a tab"),
-    # quotes of text processors
-    (HEAD + "name: “Hi”\n", 3, 'typographic quotes; write straight ones: "Hi"'),
-    (HEAD + "name: ‘Hi’\n", 3, "typographic quotes"),
-    (HEAD + "name: „Hallo“\n", 3, "typographic quotes"),
-    ("campaign: “f”\ndelivery: {type: external}\n", 1, "typographic quotes"),
-    (HEAD + "“name”: x\n", 3, "has the quotation mark “"),
-    # an unquoted {{ }}: YAML 5.3, { and } are indicators of mappings
-    (PUSH + "    title: {{ user.first_name }}\n", 6, 'a text with {{ }} is quoted: title: "{{ user.first_name }}"'),
-    (PUSH + "    title: {{ user.first_name }}, hi\n", 6, 'quoted: title: "{{ user.first_name }}, hi"'),
-    (PUSH + "    title: {{user.first_name | default: 'you'}}\n", 6, "is quoted: title:"),
-    (PUSH + "    title: {% if user.x %}a{% endif %}\n", 6, 'quoted: title: "{% if user.x %}a{% endif %}"'),
-    (PUSH + "    title: Hi {{ user.first_name }}: look\n", 6, "a text with {{ }} or {% %} is quoted"),
-    (PUSH + "    title: {{ user.first_name\n", 6, "is quoted"),
-    # a colon in a text: YAML 7.3.3, plain scalars do not contain ": "
-    (HEAD + "name: Sale: now\n", 3, 'a text with a colon is quoted: name: "Sale: now"'),
-    (HEAD + "name: Sale:\n", 3, 'a text with a colon is quoted: name: "Sale:"'),
-    (HEAD + 'name: Say "hi": now\n', 3, """is quoted: name: 'Say "hi": now'"""),
-    (HEAD + "messages:\n  push: {title: Hi: there, body: b}\n", 4, "a text with a colon is quoted"),
-    # indentation: YAML 6.1
-    (HOOK + "   trigger: []\n", 4, "indent it by 2 spaces, not by 3"),
-    (HOOK + " trigger: []\n", 4, "indent it by 2 spaces, not by 1"),
-    ("campaign: f\n delivery: {type: external}\n", 2, "indent it by 0 spaces, not by 1"),
-    (HOOK + "  trigger:\n    - {event: a}\n   - {event: b}\n", 6, "indent it by 4 spaces, not by 3"),
-    (HOOK + "  trigger:\n    - {event: a}\n     - {event: b}\n", 6, "indent it by 4 spaces, not by 5"),
-    (HEAD + "messages:\n  sms:\n    body: |\n    Hi\n", 6, "the text after | or > is indented more than its key"),
-    # spaces and colons
-    ("campaign:f\ndelivery: {type: external}\n", 1, "write a space after the colon: campaign: f"),
-    ("campaign f\ndelivery: {type: external}\n", 1, "there is no colon after the key; write campaign: f"),
-    ("campaign:\u00a0f\ndelivery: {type: external}\n", 1, "has the character U+00A0"),
-    ("campaign: f\ndelivery:\n  type: external\n\u3000x: 1\n", 4, "U+3000"),
-    # special characters at the beginning: YAML 5.3, indicators, and 7.3.3
-    *(
-        (HEAD + f"name: {text}\n", 3, f'a text that begins with {text[0]} is quoted: name: "{text}"')
-        for text in ("@abc", "`abc`", "%abc", "*bold*", "}", "[Sale] now", "{Sale} now")
-    ),
-    (HEAD + "name: &x\n", 3, "anchors (&x) are not supported"),
-    (HEAD + "name: !important\n", 3, "tags (!important) are not supported"),
-    # quotes within quotes: YAML 7.3.1, 7.3.2
-    (HEAD + "name: 'it's'\n", 3, "write an apostrophe twice"),
-    (HEAD + 'name: "say "hi""\n', 3, 'write \\" for a quotation mark'),
-    (HEAD + 'name: "abc\n', 3, 'a text begins with " and has no " at its end'),
-    (HEAD + "name: 'abc\n", 3, "a text begins with ' and has no ' at its end"),
-    (HEAD + 'name: "a\\d"\n', 3, "has a backslash in double quotes that begins no escape"),
-    (HEAD + 'name: "\\ud83d"\n', 3, "has half of a character"),
-    # brackets: YAML 7.4
-    ("campaign: f\ndelivery: {type: external\n", 2, "{ has no }"),
-    (HEAD + "conversions: [{event: a}\nname: x\n", 3, "[ has no ]"),
-    (HEAD + "conversions: [{event: a} {event: b}]\n", 3, "there must be a comma or ]"),
-    (HEAD + "messages: {push: {title: a body: b}}\n", 3, "a text with a colon is quoted"),
-    # features of YAML that this format has not
-    ("card: &a f\ntitle: t\nbody: b\n", 1, "anchors (&a) are not supported"),
-    ("card: f\ntitle: *a\nbody: b\n", 2, "aliases (*a) are not supported"),
-    (HEAD + "<<: {name: a}\n", 3, "merge keys (<<) are not supported"),
-    (HEAD + "name: a\nname: b\n", 4, "name: is repeated, first in line 3; keep one"),
-    (HEAD + "campaign: g\n", 3, "campaign: is repeated, first in line 1"),
-    (HEAD + "? [a]\n: b\n", 3, "a key must be a text, not a mapping or a list"),
-    (HEAD + "...\nfoo\n", 4, "begin the next one with ---"),
-    # values that YAML 1.1 read otherwise (YAML 10.3.2 is what counts), and numbers where text is needed
-    (HEAD + "name: 09:00\n", 3, 'name: must be quoted: "09:00"'),
-    (HEAD + "name: 010\n", 3, 'name: must be text; quote it: "010"'),
-    (HEAD + "name: 1.10\n", 3, 'name: must be text; quote it: "1.10"'),
-    (HEAD + "name: 0x1F\n", 3, 'name: must be text; quote it: "0x1F"'),
-    (HEAD + "name: true\n", 3, 'name: must be text; quote it: "true"'),
-    (HEAD + "name: 5\n", 3, 'name: must be text; quote it: "5"'),
-    ("card: f\ntitle:\nbody: b\n", 2, "title: is empty; it must be text"),
-    ("card: f\ntitle: .nan\nbody: b\n", 2, ".nan is not a finite number"),
-    # characters: YAML 5.1
-    (HEAD + "name: a\0b\n", 3, "has the control character U+0000"),
-    (HEAD + "name: a\x07\n", 3, "has the control character U+0007"),
-    # durations
-    (STALE + "99999999999 days\n", 2, "'99999999999 days' is longer than a hundred years"),
-    (STALE + "101 years\n", 2, "has no fixed length; write days or weeks"),
-    (STALE + "5200000 weeks\n", 2, "is longer than a hundred years"),
-    (STALE + "1 month\n", 2, "has no fixed length"),
-    (STALE + "1.5 hours\n", 2, "is not a whole number of its unit"),
-    (STALE + "30\n", 2, '30 has no unit; write a duration like "30 minutes"'),
-    (STALE + "30minutes\n", 2, 'write "30 minutes"'),
-    (STALE + "1h\n", 2, 'write "1 hour"'),
-    (STALE + "30 Minutes\n", 2, 'write "30 minutes"'),
-    (STALE + "30  minutes\n", 2, 'write "30 minutes"'),
-    (STALE + "\n", 2, "is empty; write a duration"),
-    (STALE + "-1 hours\n", 2, "is not a duration; write"),
-    (STALE + "PT1H\n", 2, "is not a duration; write"),
-    # forms
-    (HOOK + "  trigger:\n  delay: 1\n", 4, "delivery.trigger: must be a list"),
-    (HOOK + "  trigger: [{event: e}]\n  delay: 5\n", 5, "delivery.delay: 5 is not understood: write"),
-    (HOOK + "  trigger: [{event: e}]\n  eligible_again:\n", 5, "delivery.eligible_again: is empty; write"),
-]
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"])
@@ -144,7 +45,7 @@ def faults_of(text: str) -> list[str]:
     return [str(fault) for fault in raised.value.faults]
 
 
-@pytest.mark.parametrize(("text", "line", "words"), ROWS)
+@pytest.mark.parametrize(("text", "line", "words"), SYNTAX_FAULTS)
 def test_one_sentence_with_its_line(text: str, line: int, words: str, loader: None) -> None:
     """The first fault names the line at which to look, and what would be right, without a word of the library."""
     first = faults_of(text)[0]
@@ -206,32 +107,6 @@ def test_file_that_is_no_text_or_empty(tmp_path: Path, content: bytes, problem: 
     assert not LIBRARY_WORDS.search(str(raised.value))
 
 
-GOOD = """\
-campaign: nudge
-name: "Second reminder"
-delivery:
-  type: action_based
-  trigger:
-    - {interaction: click_email_alias, campaign: welcome, alias: main, where: {a: 1}}
-  delay: {next: saturday, at: "15:15", zone: user}
-  exceptions: [{event: make_purchase, same: [sku]}]
-  key: properties.sku
-  start: 2026-03-01T00:00:00Z
-  time_of_day: {from: "09:00", to: "17:00"}
-  eligible_again: {after: 30 days}
-audience: {all: [{attribute: tier, in: [gold]}, {not: {did: {event: e, within: 7 days}}}]}
-control_group: 10
-variants: [{name: a, weight: 1, messages: {push: {title: t, body: b}}}]
-conversions: [{event: make_purchase, within: 3 days}]
----
-workspace: default
-zone: America/New_York
-frequency_caps: [{channel: push, at_most: 1, per: {days: 3}}]
-quiet_hours: {from: "22:00", to: "06:00", then: hold}
-stale_after: 24 hours
-"""
-
-
 @pytest.mark.parametrize(
     "inserted", ["\t", " ", "”", '"', "'", "{", "]", ": ", "@", "\u00a0", "&a ", "- ", "#", "\n", ""]
 )
@@ -247,27 +122,6 @@ def test_every_slip_of_the_keyboard(inserted: str) -> None:
                 assert not LIBRARY_WORDS.search(str(fault)), (at, str(fault))
 
 
-WRONG: tuple[Any, ...] = (
-    None,
-    True,
-    5,
-    -1,
-    1.5,
-    10**30,
-    "",
-    "x",
-    "x" * 400,
-    "2026",
-    [],
-    [None],
-    {},
-    {"a": 1},
-    {"type": "x"},
-    [[1]],
-    "\ud83d",
-)
-CAMPAIGN, WORKSPACE = yaml.safe_load_all(GOOD)
-CAMPAIGN["delivery"]["start"] = "2026-03-01T00:00:00Z"
 USER = {
     "id": "u",
     "email": "a@x.example",
@@ -293,22 +147,6 @@ EVENT = {
     "occurred_at": "2026-03-02T12:00:00Z",
     "properties": {"sku": "A"},
 }
-
-
-def variants_of(value: Any) -> Iterator[Any]:
-    """Yield the value with each of its parts replaced by each wrong one, removed, or beside an unknown key."""
-    yield from WRONG
-    if isinstance(value, dict):
-        yield {**value, "unknwon": 1}
-        for key in value:
-            yield {name: part for name, part in value.items() if name != key}
-            yield from ({**value, key: changed} for changed in variants_of(value[key]))
-    if isinstance(value, list):
-        for number in range(len(value)):
-            for changed in variants_of(value[number]):
-                copied = copy.copy(value)
-                copied[number] = changed
-                yield copied
 
 
 @pytest.mark.parametrize("definition", [CAMPAIGN, WORKSPACE], ids=["campaign", "workspace"])

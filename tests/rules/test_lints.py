@@ -247,6 +247,8 @@ CLICKED = {"interaction": "click_email", "campaign": "o"}
             "users without a zone or in UTC",
         ),
         ({"time_of_day": hours("21:00", "05:00", zone="company"), "quiet_hours": NIGHT}, None),
+        ({"trigger": [OPEN | {"campaign": "f"}]}, "an interaction with f itself, which nobody has before"),
+        ({"trigger": [OPEN, OPEN | {"campaign": "f"}]}, "nothing starts it by this trigger"),
         ({"messages": {"email": {"subject": "s"}}}, "an empty email would be sent"),
         ({"messages": {"email": {"subject": "s", "text": ""}}}, None),
         ({"start": day(1)}, "before its `start`"),

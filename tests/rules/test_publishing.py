@@ -303,8 +303,9 @@ class TestCycles:
     def test_refused(self, rule: Any) -> None:
         """P6: a cycle of two and of one are refused, and the problem names the cycle."""
         two = catalogue(entry("draft", self.again("f", "g", rule)), entry("draft", self.again("g", "f", "never")))
-        assert refusal(two, "f", "g")[0].startswith("f → g → f is a cycle")
-        assert refusal(catalogue(entry("draft", self.again("f", "f", rule))), "f")[0].startswith("f → f is a cycle")
+        assert refusal(two, "f", "g")[0].startswith("f: delivery.trigger[0].campaign: f → g → f is a cycle")
+        one = refusal(catalogue(entry("draft", self.again("f", "f", rule))), "f")[0]
+        assert one.startswith("f: delivery.trigger[0].campaign: f → f is a cycle")
 
     def test_allowed_if_all_are_received_once(self) -> None:
         """P6: a cycle is allowed if each campaign on it has eligible_again: never."""

@@ -59,6 +59,7 @@ ROUTES: dict[str, tuple[str, str, Any, str]] = {
     "campaigns-publish": ("POST", "/v1/campaigns/nudge/publish", {"reason": WHY}, "publish"),
     "campaigns-stop": ("POST", "/v1/campaigns/nudge/stop", {"reason": WHY}, "stop"),
     "campaigns-resume": ("POST", "/v1/campaigns/nudge/resume", {"reason": WHY}, "resume"),
+    "campaigns-order": ("POST", "/v1/orders", {"verb": "stop", "ids": ["nudge"], "reason": WHY}, "stop"),
     "campaigns-archive": ("POST", "/v1/campaigns/nudge/archive", {"reason": WHY}, "archive"),
     "users-split": ("POST", f"/v1/users/visitor/split?reason={WHY}", None, "undo_join"),
     "users-erase": ("DELETE", f"/v1/users/u?reason={WHY}", None, "erase_user"),
@@ -92,8 +93,9 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 
 COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
-    *("demo", "dev", "worker", "api", "codec-server", "setup"),  # they run or prepare processes
+    *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
+    *("schema", "init", "validate"),  # they need files only
     "interact",  # it reports what users did, which the log keeps
 }
 
@@ -144,7 +146,7 @@ async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, ap
         answer = await api.request(method, path, json=body)
         assert answer.is_success, (operation, answer.text)
         new = (await trail(workspace))[len(before) :]
-        outcomes = ["requested", "done"] if "/nudge/" in path else ["done"]
+        outcomes = ["requested", "done"] if "/nudge/" in path or path == "/v1/orders" else ["done"]
         assert [entry.act.outcome for entry in new] == outcomes, operation
         assert {(entry.actor, entry.act.action.value, entry.act.reason) for entry in new} == {(actor, action, WHY)}
     [joined] = (await api.get("/v1/audit", params={"action": "join_users"})).json()["entries"]

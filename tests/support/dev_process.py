@@ -26,7 +26,7 @@ class DevProcess:
         ports = [word for name in ("api", "temporal", "ui") for word in (f"--{name}-port", "0")]
         self.log = (self.folder / "dev.log").open("ab")
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "starter.cli", "dev", "--json", *ports,
+            sys.executable, "-m", "starter.cli", "dev", "--json", *ports, "--no-console",
             stdout=asyncio.subprocess.PIPE, stderr=self.log, env=self.environment,
         )  # fmt: skip
         assert self.process.stdout is not None

@@ -6,7 +6,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
+from connector.rules.model.campaigns import Campaign
 from connector.rules.model.conditions import InteractionCondition
+from connector.rules.model.errors import Fault
 
 Graph = Mapping[str, Sequence[str]]
 """From each name to the names that it points to; a name without an entry points to none."""
@@ -49,10 +51,11 @@ def publication_order(catalogue: Catalogue, names: Set[str]) -> tuple[str, ...]:
     return tuple(name for component in _strong_components(graph, sorted(names)) for name in sorted(component))
 
 
-def cycle_problems(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[str]:
+def cycle_problems(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) -> list[Fault]:
     """Return a problem for each cycle of follow-ons that could send to one user without end (P6).
 
-    A cycle is allowed if each campaign on it has `eligible_again: never`.
+    A cycle is allowed if each campaign on it has `eligible_again: never`. The place of the problem is a trigger of the
+    first campaign that has not.
 
     Args:
         becoming_live: the revisions that an order makes live, besides what is live already.
@@ -60,25 +63,30 @@ def cycle_problems(catalogue: Catalogue, becoming_live: Mapping[str, Revision]) 
     live = {entry.id: entry.live for entry in catalogue.entries.values() if entry.live} | dict(becoming_live)
     graph = {name: _targets(trigger_interactions(catalogue.entries[name], revision)) for name, revision in live.items()}
     graph = {name: [target for target in targets if target in live] for name, targets in graph.items() if targets}
-    problems = []
+    problems = list[Fault]()
     for component in _strong_components(graph, sorted(live)):
         if becoming_live.keys().isdisjoint(component):
             continue
         repeating = (name for name in sorted(component) if not _sends_once(catalogue.entries[name], live[name]))
         start = next(repeating, None)
         cycle = _shortest_cycle(_subgraph(graph, component), start) if start else None
-        problems += [_cycle_problem(cycle)] if cycle else []
+        problems += [_cycle_problem(cycle, live[cycle[0]])] if cycle else []
     return problems
 
 
-def _cycle_problem(cycle: Sequence[str]) -> str:
+def _cycle_problem(cycle: Sequence[str], revision: Revision) -> Fault:
+    """Return the problem of a cycle, from each campaign to the one that it listens to; the revision is the first's."""
     names = list(reversed(cycle))
     if len(names) > _MAX_NAMED:
         names = [*names[: _MAX_NAMED // 2], f"… {len(names) - _MAX_NAMED} more …", *names[-_MAX_NAMED // 2 :]]
-    return (
+    follow_on = revision.definition.follow_on if isinstance(revision.definition, Campaign) else None
+    conditions = enumerate(follow_on.trigger if follow_on else ())
+    place = next(n for n, one in conditions if isinstance(one, InteractionCondition) and one.target == cycle[1])
+    problem = (
         f"{' → '.join(names)} is a cycle of follow-ons, which could send to one user for ever; "
         "break it, or give each campaign on it `eligible_again: never`"
     )
+    return Fault(f"delivery.trigger[{place}].campaign", problem, id=cycle[0])
 
 
 def _targets(conditions: Iterable[InteractionCondition]) -> list[str]:

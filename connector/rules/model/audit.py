@@ -16,11 +16,13 @@ Outcome = Literal["done", "requested", "refused"]
 class ActorKind(StrEnum):
     """How an actor is known.
 
-    `key`: by an API key. `command_line`: by the operating system. `anonymous`: not at all, on the loopback address of
-    `connector dev`. `temporal`: not at all, through Temporal's own UI or command line, past the starters.
+    `key`: by an API key. `console`: by the API key of a sign-in there. `command_line`: by the operating system.
+    `anonymous`: not at all, on the loopback address of `connector dev`. `temporal`: not at all, through Temporal's own
+    UI or command line, past the starters.
     """
 
     KEY = "key"
+    CONSOLE = "console"
     COMMAND_LINE = "command_line"
     ANONYMOUS = "anonymous"
     TEMPORAL = "temporal"

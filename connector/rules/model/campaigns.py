@@ -26,7 +26,8 @@ from connector.rules.model.values import (
     parse_duration,
 )
 
-_MAX_CONVERSION_WINDOW = timedelta(days=30)
+MAX_CONVERSION_WINDOW = timedelta(days=30)
+"""The limit of the time within which an event counts as a conversion (C1)."""
 
 
 def _check_lateness(value: timedelta) -> timedelta:
@@ -47,8 +48,8 @@ class Conversion(EventCondition):
     @field_validator("within")
     @classmethod
     def _check_window(cls, value: timedelta) -> timedelta:
-        if not timedelta(0) < value <= _MAX_CONVERSION_WINDOW:
-            raise ValueError(f"must be more than zero and at most {format_duration(_MAX_CONVERSION_WINDOW)}")
+        if not timedelta(0) < value <= MAX_CONVERSION_WINDOW:
+            raise ValueError(f"must be more than zero and at most {format_duration(MAX_CONVERSION_WINDOW)}")
         return value
 
     @field_validator("same")

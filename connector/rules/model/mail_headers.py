@@ -30,7 +30,8 @@ _NAME = re.compile(r"X-[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*", re.IGNORECASE)
 _ADDRESSES = re.compile(
     r"-(?:to|cc|from|sender|reply|rcpt|envelope|return|delivered)\b|bcc|recipient|dkim|domainkey", re.IGNORECASE
 )
-_OWN = frozenset({"x-pm-metadata-delivery"})
+OWN_HEADERS = frozenset({"x-pm-metadata-delivery"})
+"""Headers that the connector sets itself, in small letters."""
 _MAX_NAME_CHARACTERS = 76
 
 
@@ -42,7 +43,7 @@ def header_problem(name: str) -> str | None:
         return f"{name} cannot be set: name a header that begins with X-, or {', '.join(OTHER_HEADERS)}"
     if _ADDRESSES.search(name):
         return f"{name} cannot be set: a campaign sets no sender, recipient or signature by a header"
-    return f"{name} is set by the connector" if name.lower() in _OWN else None
+    return f"{name} is set by the connector" if name.lower() in OWN_HEADERS else None
 
 
 def read_json_header(name: str, value: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ MAX_BODY_CHARACTERS = 1600
 """The limit of a text message, as of Twilio's error 21617, and of the title and the body of a push, each."""
 
 
-class _Part(Definition):
+class Part(Definition):
     """A part of a message that interactions name by its id. A plain text instead of a mapping is the id."""
 
     id: Text
@@ -29,14 +29,14 @@ class _Part(Definition):
         return {"id": data} if isinstance(data, str) else data
 
 
-class Button(_Part):
+class Button(Part):
     """A button of a push or an in-app message."""
 
     label: Template | None = None
     link: Template | None = None
 
 
-class Page(_Part):
+class Page(Part):
     """A page of a push story."""
 
     title: Template | None = None

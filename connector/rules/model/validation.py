@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from connector.rules.model.nearest import nearest
-from connector.rules.model.values import UNKNOWN_FORM, show_value
+from connector.rules.model.values import ID_PATTERN, UNKNOWN_FORM, show_value
 
 _PATTERNS = {
-    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$": (
+    ID_PATTERN: (
         "is not an id; write up to 128 letters, digits, dots, hyphens and underscores, beginning with a letter or digit"
     ),
     r"^properties\.[^.].*$": "must name a property, like properties.sku",

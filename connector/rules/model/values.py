@@ -271,7 +271,9 @@ UtcInstant = Annotated[AwareDatetime, BeforeValidator(parse_instant), AfterValid
 Clock = Annotated[
     time, BeforeValidator(parse_clock), PlainSerializer(lambda value: value.strftime("%H:%M"), return_type=str)
 ]
-Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+"""The form of the ids of campaigns, cards and workspaces."""
+Id = Annotated[str, StringConstraints(strict=True, pattern=ID_PATTERN)]
 MAX_TEXT_CHARACTERS = 255
 """The limit of ids of users and of other short texts."""
 Text = Annotated[str, Field(strict=True, max_length=MAX_TEXT_CHARACTERS, min_length=1), BeforeValidator(_no_null)]

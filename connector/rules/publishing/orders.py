@@ -105,7 +105,7 @@ def check_publish(
     texts = [f"{name} is active and has nothing new; nothing changed" for name in unchanged]
     texts += [*facts.describe(notes), *([facts.unknown] if facts.unknown else [])]
     plan = OrderPlan(publication_order(catalogue, names), unchanged, tuple(texts))
-    return plan, [*archived, *facts.describe(problems), *cycles]
+    return plan, [*archived, *facts.describe([*problems, *cycles])]
 
 
 def publish_questions(catalogue: Catalogue, ids: Sequence[str], *, with_follow_ons: bool = False) -> PublishQuestions:
@@ -140,7 +140,7 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts |
         catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence}
     )
     if problems:
-        raise OrderRefused(problems)
+        raise OrderRefused([str(problem) for problem in problems])
     return replace(plan, warnings=(*plan.warnings, *map(str, launch_notes(catalogue, plan.sequence, forecasts or {}))))
 
 

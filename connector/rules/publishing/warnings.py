@@ -47,6 +47,19 @@ def audience_requires_trigger(one: Publication) -> Iterator[Fault]:
             )
 
 
+def trigger_on_itself(one: Publication) -> Iterator[Fault]:
+    """Warn of a trigger on the campaign itself: no user has an interaction with it before it was sent (P8)."""
+    triggers = one.follow_on.trigger if one.follow_on else ()
+    own = [isinstance(c, InteractionCondition) and c.target == one.campaign.id for c in triggers]
+    for number in (number for number, is_own in enumerate(own) if is_own):
+        rest = "" if all(own) else " by this trigger"
+        yield Fault(
+            f"delivery.trigger[{number}].campaign",
+            f"its trigger is an interaction with {one.campaign.id} itself, which nobody has before it is sent, so that "
+            f"nothing starts it{rest}; name the campaign that comes before it",
+        )
+
+
 def exception_by_machine_opens(one: Publication) -> Iterator[Fault]:
     """Warn of an `open_email` exception that machine opens satisfy (P8)."""
     for key, condition in exception_conditions(one.campaign):
@@ -137,6 +150,7 @@ WARNINGS: tuple[Check, ...] = (
     value_without_encoding,
     time_has_passed,
     audience_requires_trigger,
+    trigger_on_itself,
     exception_by_machine_opens,
     exception_by_opens_alone,
     starts_later,

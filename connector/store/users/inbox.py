@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -9,7 +10,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import RowMapping, and_, select, update
 
 from connector.rules.model.inbox import InboxKind
-from connector.store.engine.bulk import insert_into
+from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import inbox, inbox_marks
 
@@ -84,6 +85,16 @@ async def find_message(tx: Transaction, id: str) -> InboxMessage | None:
     statement = select(inbox).where(tx.in_workspace(inbox), inbox.c.id == id)
     row = (await tx.execute(statement)).mappings().one_or_none()
     return None if row is None else _message(row, None)
+
+
+async def load_contents(tx: Transaction, user_key: str, delivery_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Load what messages of a user said, by delivery; those of other channels than the inbox's are not kept."""
+    if not delivery_ids:
+        return {}
+    table = inbox.c
+    where = (tx.in_workspace(inbox), table.user_key == user_key, in_set(tx, table.delivery_id, delivery_ids))
+    rows = await tx.execute(select(table.delivery_id, table.content).where(*where))
+    return {delivery: content for delivery, content in rows}
 
 
 async def load_card_marks(tx: Transaction, user_key: str, prefix: str) -> dict[str, Mark]:

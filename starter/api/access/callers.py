@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from connector.rules.model.api_keys import SERVER_SCOPES, Scope, parse_key
+from connector.rules.model.api_keys import SERVER_SCOPES, PresentedKey, Scope, parse_key
 from connector.rules.model.errors import ConnectorError
 from connector.settings.application import DEFAULT_KEY_RATE
 from connector.settings.client import DEFAULT_USER_RATE
@@ -53,7 +53,8 @@ class Caller:
         return scope in self.scopes and not self.is_client
 
 
-_ANONYMOUS = Caller(None, SERVER_SCOPES)
+ANONYMOUS = Caller(None, SERVER_SCOPES)
+"""Whoever calls from this machine where no key is needed."""
 
 
 class Keys:
@@ -99,7 +100,21 @@ class Keys:
         if given is not None and (not self._is_open or await self._looks_like_a_key(given)):
             raise self._failures.refuse(request.scope, unauthorized("the key is not valid"))
         refuse_web_pages(request)
-        return _ANONYMOUS
+        return ANONYMOUS
+
+    async def renew(self, caller: Caller, presented: PresentedKey | None) -> Caller | None:
+        """Return a caller whom `identify` has returned, with the key's scopes of now; None if the key is not valid now.
+
+        Args:
+            presented: the stored key; None: the caller had a key of the settings or none, which hold with the process.
+
+        Raises:
+            StoreUnavailable: the stored keys have never been read.
+        """
+        if presented is None or self._stored is None:
+            return caller
+        found = await self._stored.find(presented, may_be_new=False)
+        return None if found is None else Caller(found.id, found.scopes, found.rate)
 
     def count_request(self, caller: Caller) -> None:
         """Count a request against the rate of the caller's key, and first against that of its user, if it has one.
@@ -114,6 +129,11 @@ class Keys:
         if caller.user is not None:
             self._take(f"{caller.id} {caller.user}", self._user_rate, "this user")
         self._take(caller.id, caller.rate or self._rate, "this key")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether callers on this machine need no key."""
+        return self._is_open
 
     async def check_any_exist(self) -> None:
         """Raise KeysMissing if no caller could use the API; StoreUnavailable if the stored keys cannot be read."""

@@ -28,6 +28,7 @@ __all__ = [
     "KeysMissing",
     "Scope",
     "caller_of",
+    "check_scopes",
     "credentials_in",
     "keys_for",
     "needs",
@@ -97,13 +98,23 @@ async def caller_of(
     if caller is None:
         caller = await _identify(request, or_client)
     is_permitted_client = or_client and caller.user is not None
-    if missing := [scope.value for scope in scopes if not (is_permitted_client or caller.has_scope(scope))]:
+    if not is_permitted_client:
+        check_scopes(caller, *scopes)
+    await admit(request, PoolName.CLIENTS if is_permitted_client else pool)
+    return caller
+
+
+def check_scopes(caller: Caller, *scopes: Scope) -> None:
+    """Check that the caller has all of these scopes.
+
+    Raises:
+        ApiError: 403 that names the missing scopes.
+    """
+    if missing := [scope.value for scope in scopes if not caller.has_scope(scope)]:
         message = (
             f"the key lacks the scope {' and '.join(missing)}; it has {', '.join(sorted(caller.scopes)) or 'none'}"
         )
         raise ApiError(403, "forbidden", message, details={"missing": missing})
-    await admit(request, PoolName.CLIENTS if is_permitted_client else pool)
-    return caller
 
 
 async def _identify(request: Request, or_client: bool) -> Caller:

@@ -8,12 +8,11 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from connector.rules.model.addresses import address_warnings
 from connector.rules.model.audit import Actor
-from connector.rules.model.consent import ConsentSource, ConsentStatement, read_statements
+from connector.rules.model.consent import ConsentSource, read_statements
 from connector.rules.model.users import User
-from connector.rules.model.values import MAX_TEXT_CHARACTERS, format_instant
+from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.store.engine.database import database_now
 from connector.store.users.descriptions import merge_user, save_user
-from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.users import find_user
 from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.scopes import Caller, Scope, needs
@@ -27,6 +26,8 @@ from starter.explain.explanation import Explanation
 from starter.operations.consent import audited_consent
 from starter.operations.erasure import erase as erase_user
 from starter.operations.joins import IdUnknown, NotJoined, split_user
+from starter.operations.users import UserUnknown
+from starter.operations.users import read_user as show_user
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
@@ -103,16 +104,10 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     `joins` lists the ids that were joined into this user: who did it and when, by a key's id or a user name of the
     operating system, and when a join was undone. `undone_by` is null if a service used the id as a user's own.
     """
-    async with context.database.read(context.workspace) as tx:
-        stored = await find_user(tx, id)
-        joins = [] if stored is None else await load_joins(tx, stored.user_key)
-    if stored is None:
-        raise not_found(f"the user {id}")
-    suppressed = {"unreachable": dict(stored.unreachable)} if stored.unreachable else {}
-    joined = {"joins": [_view_join(join) for join in joins]} if joins else {}
-    stated = {channel: _view_statement(one) for channel, one in stored.statements.items() if one.is_explicit}
-    consent = {"consent_statements": stated} if stated else {}
-    return stored.user.model_dump(mode="json") | consent | suppressed | joined
+    try:
+        return await show_user(context, id)
+    except UserUnknown:
+        raise not_found(f"the user {id}") from None
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
@@ -174,19 +169,3 @@ def _operator(caller: Caller, actor: Actor, body: dict[str, Any]) -> Actor | Non
 
 def _source(operator: Actor | None) -> ConsentSource:
     return ConsentSource.SERVICE if operator is None else ConsentSource.OPERATOR
-
-
-def _view_statement(statement: ConsentStatement) -> dict[str, str | None]:
-    return {"state": statement.state, "source": statement.source.value, "at": format_instant(statement.at)}
-
-
-def _view_join(join: UserJoin) -> dict[str, str | None]:
-    return {
-        "previous_id": join.previous_id,
-        "id": join.id,
-        "joined_at": format_instant(join.joined_at),
-        "joined_by": join.joined_by,
-        "route": join.route,
-        "undone_at": format_instant(join.undone_at),
-        "undone_by": join.undone_by,
-    }

@@ -258,9 +258,9 @@ def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pyt
         port = str(taken.getsockname()[1])
         for words, option in (
             (("api", "--port", port), "--port"),
-            (("dev", "--api-port", port, "--temporal-port", "0", "--ui-port", "0"), "--api-port"),
-            (("dev", "--api-port", "0", "--temporal-port", port, "--ui-port", "0"), "--temporal-port"),
-            (("dev", "--api-port", "0", "--temporal-port", "0", "--ui-port", port), "--ui-port"),
+            (("dev", "--api-port", port, "--temporal-port", "0", "--ui-port", "0", "--no-console"), "--api-port"),
+            (("dev", "--api-port", "0", "--temporal-port", port, "--ui-port", "0", "--no-console"), "--temporal-port"),
+            (("dev", "--api-port", "0", "--temporal-port", "0", "--ui-port", port, "--no-console"), "--ui-port"),
         ):
             code, _, err = connector(*words)
             assert code == 1

@@ -44,6 +44,11 @@ def test_a_wrong_address(connector: Connector, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_key_without_an_address(connector: Connector, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who has a key means an API, not the database of this machine."""
-    monkeypatch.setenv("CONNECTOR_API_KEY", "ck_secret")
+    key = "ck_a-secret-of-thirty-two-characters"
+    monkeypatch.setenv("CONNECTOR_API_KEY", key)
     code, _, err = connector("status")
-    assert (code, "CONNECTOR_API_KEY needs CONNECTOR_API_URL" in err, "ck_secret" in err) == (1, True, False)
+    assert (
+        code,
+        "CONNECTOR_API_KEY needs CONNECTOR_API_URL" in err,
+        key in err,
+    ) == (1, True, False)

@@ -15,7 +15,7 @@ import pytest
 from starter.dev.instance import read_instance
 from tests.support.builders import ABANDONED, ORIGINAL
 
-FREE_PORTS = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0")
+FREE_PORTS = ("--api-port", "0", "--temporal-port", "0", "--ui-port", "0", "--console-port", "0")
 
 
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
@@ -71,7 +71,9 @@ async def test_dev_from_its_first_start_to_its_second_end(start: Start, tmp_path
     data = tmp_path / "data"
     process = await start("dev", "--json", *FREE_PORTS)
     running = await ready(process, data)
-    assert set(running["pids"]) == {"supervisor", "temporal", "worker", "api"}
+    assert set(running["pids"]) == {"supervisor", "temporal", "worker", "api", "console"}
+    async with httpx.AsyncClient(base_url=running["console_url"], trust_env=False) as console:
+        assert "Overview" in (await console.get("/")).text  # without a sign-in, on loopback
     async with httpx.AsyncClient(base_url=running["api_url"], timeout=30, trust_env=False) as api:
         for definition in (ORIGINAL, ABANDONED):
             assert (await api.put(f"/v1/campaigns/{definition['campaign']}", json=definition)).status_code == 200

@@ -11,6 +11,9 @@ from connector.rules.model.errors import DefinitionError
 from connector.store.engine.database import Database
 from connector.store.follow_ups.outbox import find_moved, find_to_signal, mark_moves_signalled
 from connector.store.tables import audit, deliveries, follow_ups
+from starter.operations.bulk import MAX_ACTED_ON, BulkAction, act_on_page
+from starter.operations.follow_ups import Criteria
+from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, ORIGINAL, PUSHED, follow_on, now, push
 from tests.support.installation import Installation
 from tests.support.repair_desk import RepairDesk
@@ -145,3 +148,26 @@ async def test_statements_of_a_page_of_actions(desk: RepairDesk) -> None:
             assert len((await desk.act("cancel", limit=limit)).items) == limit
         counts.append(len(count.statements))
     assert counts[0] == counts[1]
+
+
+async def test_chosen_follow_ups_only(desk: RepairDesk) -> None:
+    """Ids that were chosen need no filter; what has ended among them is refused, and an unknown one is left out."""
+    rows = {row.trigger_id: row.id for row in await desk.installation.rows() if row.campaign == "f"}
+    first, second = rows["e-u0"], rows["e-u1"]
+    alone = BulkAction("cancel", Criteria(), note="wrong price", ids=(first,))
+    assert [one.outcome for one in (await act_on_page(desk.context, OPERATOR, alone, dry_run=True)).items] == ["done"]
+    assert [one.outcome for one in (await act_on_page(desk.context, OPERATOR, alone)).items] == ["done"]
+    both = BulkAction("cancel", Criteria(), ids=(first, second, "no-such-id"))
+    page = await act_on_page(desk.context, OPERATOR, both)
+    assert ([(one.id, one.outcome) for one in page.items], page.next) == (
+        [(first, "refused"), (second, "done")],
+        None,
+    )
+    assert len(await desk.stored(audit)) == 2
+
+
+async def test_at_most_one_page_of_ids(desk: RepairDesk) -> None:
+    """More ids than one transaction changes are refused as a whole."""
+    many = BulkAction("send_now", Criteria(), ids=tuple(map(str, range(MAX_ACTED_ON + 1))))
+    with pytest.raises(DefinitionError, match="at most 500"):
+        await act_on_page(desk.context, OPERATOR, many)

@@ -17,7 +17,7 @@ from starter.remote.client import ApiClient
 from starter.remote.registration import Request, get, path
 
 URL = "https://connector.shop.example/under"
-SETTINGS = RemoteSettings(url=URL, key=SecretStr("ck_secret"))
+SETTINGS = RemoteSettings(url=URL, key=SecretStr("ck_a-secret-of-thirty-two-characters"))
 READ = get("/v1/status", state="open", limit=5, after=None, dry_run=True)
 ACT = Request("POST", "/v1/orders", body={"verb": "stop"})
 KEYED = Request("POST", "/v1/orders", body={"verb": "stop"}, idempotency_key="k")
@@ -64,7 +64,7 @@ async def test_a_request() -> None:
     assert await server.send(READ) == {"fine": True}
     [sent] = server.requests
     assert str(sent.url) == f"{URL}/v1/status?state=open&limit=5&dry_run=true"
-    assert sent.headers["Authorization"] == "Bearer ck_secret"
+    assert sent.headers["Authorization"] == "Bearer ck_a-secret-of-thirty-two-characters"
     await server.send(KEYED)
     assert (server.requests[1].headers["Idempotency-Key"], json.loads(server.requests[1].content)) == (
         "k",

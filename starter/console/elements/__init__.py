@@ -1,0 +1,1 @@
+"""What pages are made of: tables, chips, times, empty states, confirmations, errors, charts."""

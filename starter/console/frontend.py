@@ -1,0 +1,54 @@
+"""NiceGUI, set up so that it writes no files, loads nothing from elsewhere and obeys our content security policy."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from jinja2 import DictLoader
+from nicegui import Client, core, ui
+from nicegui.client import templates
+from starlette.types import ASGIApp
+
+from starter.console.headers import NONCE
+from starter.console.theme import COLOURS, HEAD
+
+MAX_OPEN_PAGES = 500
+_RECONNECT_SECONDS = 10.0
+_TITLE = "Campaign Connector"
+
+
+def create_frontend() -> ASGIApp:
+    """Return NiceGUI's application. There is one per process, because NiceGUI has one registry of pages."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    if not core.app.config.has_run_config:
+        _add_nonces()
+        core.app.config.socket_io_js_transports = ["websocket"]
+        core.app.config.quasar_config["brand"].update(COLOURS)
+        ui.add_head_html(HEAD, shared=True)
+    ui.run_with(
+        app,
+        title=_TITLE,
+        favicon=None,
+        dark=None,
+        language="en-US",
+        binding_refresh_interval=None,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        message_history_length=100,
+        tailwind=False,
+        storage_secret=None,
+        show_welcome_message=False,
+    )
+    return app
+
+
+def is_full() -> bool:
+    """Whether so many pages are open that no further one is served."""
+    return len(Client.instances) >= MAX_OPEN_PAGES
+
+
+def _add_nonces() -> None:
+    """Give every script of NiceGUI's template the nonce of the request, before any value is filled in."""
+    loader = templates.env.loader
+    assert loader is not None  # noqa: S101
+    source, _, _ = loader.get_source(templates.env, "index.html")
+    nonce = f'<script nonce="{{{{ request.state.{NONCE} }}}}"'
+    templates.env.loader = DictLoader({"index.html": source.replace("<script", nonce)})

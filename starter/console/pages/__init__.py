@@ -1,0 +1,1 @@
+"""The pages of the console, one module for each; `starter.console.pages.registry` lists them."""

@@ -1,0 +1,161 @@
+"""The timeline of one user: what the user did, what was decided about it, and the messages, newest first, by page.
+
+It is made of what `explain` reads, so that both say the same about every decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from connector.app.store_context import StoreContext
+from connector.rules.model.reasons import OPEN_STATES, State
+from connector.rules.model.values import format_instant
+from connector.rules.sending.deliveries import delivery_id
+from connector.store.engine.database import database_now
+from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.selection import Position
+from connector.store.reporting.history import UserRecord, load_user_record
+from connector.store.users.inbox import load_contents
+from connector.store.users.users import StoredUser
+from starter.explain.decisions import ExplanationBuilder, interaction_view
+from starter.explain.explain import load_known_user
+from starter.explain.explanation import Decision, DeliveryView, InteractionView
+from starter.operations.cursors import read_cursor, write_cursor
+
+MAX_ENTRIES = 200
+_OPEN = {state.value for state in OPEN_STATES}
+
+
+class CampaignDecision(BaseModel):
+    """A decision, and the campaign that made it."""
+
+    campaign: str
+    decision: Decision
+
+
+class TimelineEntry(BaseModel):
+    """One thing that happened at one time (UTC).
+
+    Args:
+        kind: `interaction`: the user did something, and `decisions` has what was decided about it. `message`: a message
+            was sent, failed or was dropped. `outcome`: a follow-up ended without one.
+        content: what an inbox message said, as it was rendered. The bodies of other channels are handed to their
+            providers and not kept: null.
+    """
+
+    id: str
+    at: str
+    kind: Literal["interaction", "message", "outcome"]
+    interaction: InteractionView | None = None
+    decisions: list[CampaignDecision] = []
+    message: DeliveryView | None = None
+    content: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """An entry with its time."""
+
+    at: datetime
+    entry: TimelineEntry
+
+    @property
+    def order(self) -> tuple[datetime, str]:
+        return self.at, self.entry.id
+
+
+async def read_timeline(
+    context: StoreContext, user: str, *, limit: int = 50, after: str | None = None
+) -> dict[str, Any]:
+    """Return a page of a user's timeline, newest first, of the newest 1,000 decisions and 1,000 interactions.
+
+    Args:
+        user: any id of the user, or the user key.
+        limit: 1 to `MAX_ENTRIES`. after: `next` of the previous page.
+
+    Returns:
+        `entries`, `has_more`, `next`; `is_cut` is true if there are older decisions, which are left out.
+
+    Raises:
+        UnknownUser, UserErased, StoreUnavailable. DefinitionError: the cursor is wrong.
+    """
+    async with context.database.read(context.workspace) as tx:
+        as_of = await database_now(tx)
+        stored = await load_known_user(tx, user)
+        position = None if after is None else read_cursor(after, _list_of(stored))
+        record = await load_user_record(tx, stored.user_key)
+    catalogue = await context.cache.at_least(context.database)
+    builder = ExplanationBuilder(context.workspace, stored, record, catalogue, as_of)
+    placed = sorted(_entries(builder, record), key=lambda one: one.order, reverse=True)
+    left = [one for one in placed if position is None or one.order < (position.at, position.id)]
+    page = left[:limit]
+    async with context.database.read(context.workspace) as tx:
+        await _add_contents(tx, stored.user_key, [one.entry for one in page])
+    return {
+        "user": stored.user.id,
+        "user_key": stored.user_key,
+        "as_of": format_instant(as_of),
+        "entries": [one.entry.model_dump(mode="json") for one in page],
+        "is_cut": record.is_cut,
+        "has_more": len(left) > limit,
+        "next": write_cursor(Position(*page[-1].order), _list_of(stored)) if len(left) > limit else None,
+    }
+
+
+def _list_of(stored: StoredUser) -> str:
+    return f"timeline {stored.user_key}"
+
+
+def _entries(builder: ExplanationBuilder, record: UserRecord) -> Iterator[_Placed]:
+    campaigns = sorted({one.campaign for one in record.follow_ups} | {one.campaign for one in record.decided})
+    decided = [CampaignDecision(campaign=id, decision=one) for id in campaigns for one in builder.decisions(id)]
+    yield from _interactions(record, decided)
+    for one in decided:
+        yield from _ends(one)
+
+
+def _interactions(record: UserRecord, decided: Sequence[CampaignDecision]) -> Iterator[_Placed]:
+    """Yield what the user did: what is logged, and what is known of the rest by the decisions about it."""
+    views = {id: interaction_view(logged) for id, logged in record.items.items()}
+    by_interaction: dict[str, list[CampaignDecision]] = {}
+    for one in decided:
+        by_interaction.setdefault(one.decision.interaction.id, []).append(one)
+        views.setdefault(one.decision.interaction.id, one.decision.interaction)
+    for id, view in views.items():
+        entry = TimelineEntry(
+            id=f"interaction {id}",
+            at=view.happened_at,
+            kind="interaction",
+            interaction=view,
+            decisions=by_interaction.get(id, []),
+        )
+        yield _Placed(datetime.fromisoformat(view.happened_at), entry)
+
+
+def _ends(one: CampaignDecision) -> Iterator[_Placed]:
+    """Yield the messages of a follow-up, and its end if that is none of them."""
+    decision = one.decision
+    if decision.follow_up is None:
+        return
+    for message in decision.messages:
+        if at := message.claimed_at or message.decided_at:
+            id = delivery_id(decision.follow_up, message.channel, message.resend)
+            entry = TimelineEntry(id=f"message {id}", at=at, kind="message", decisions=[one], message=message)
+            yield _Placed(datetime.fromisoformat(at), entry)
+    if decision.decided_at is not None and decision.state not in (*_OPEN, State.SENT.value, State.FAILED.value):
+        entry = TimelineEntry(
+            id=f"outcome {decision.follow_up}", at=decision.decided_at, kind="outcome", decisions=[one]
+        )
+        yield _Placed(datetime.fromisoformat(decision.decided_at), entry)
+
+
+async def _add_contents(tx: Transaction, user_key: str, entries: Sequence[TimelineEntry]) -> None:
+    """Add what the inbox keeps of messages as they were rendered."""
+    of_delivery = {entry.id.partition(" ")[2]: entry for entry in entries if entry.kind == "message"}
+    for id, content in (await load_contents(tx, user_key, of_delivery)).items():
+        of_delivery[id].content = content
