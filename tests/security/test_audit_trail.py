@@ -49,12 +49,20 @@ ME = Actor(ActorKind.COMMAND_LINE, pwd.getpwuid(os.getuid()).pw_name, origin=soc
 WHY = "why it was done"
 EXTERNAL = {"delivery": {"type": "external"}}
 
+SCHEDULED = {"delivery": {"type": "scheduled", "send": "at_publish"}, "messages": {"push": {"title": "a", "body": "b"}}}
+
 ROUTES: dict[str, tuple[str, str, Any, str]] = {
     "campaigns-save_campaign": (
         "PUT",
         f"/v1/campaigns/nudge?reason={WHY}",
         {"delivery": {"type": "external"}},
         "apply",
+    ),
+    "campaigns-send_test_message": (
+        "POST",
+        "/v1/campaigns/nudge/send-test",
+        {"reason": WHY, "address": "a-token", "definition": {**SCHEDULED, "campaign": "nudge"}},
+        "send_test",
     ),
     "campaigns-publish": ("POST", "/v1/campaigns/nudge/publish", {"reason": WHY}, "publish"),
     "campaigns-stop": ("POST", "/v1/campaigns/nudge/stop", {"reason": WHY}, "stop"),

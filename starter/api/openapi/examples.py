@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from starter.api.openapi import views
+from starter.api.openapi import preview_views, views
 from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
 from starter.api.openapi.example import Example
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
@@ -108,6 +108,62 @@ _STOPPED = {
     "request_id": "5f1f63ef1d6c4c0e9f0b2f6f0d1c9a55",
 }
 
+_PREVIEW: dict[str, Any] = {
+    "campaign": "cart-reminder",
+    "revision": 1,
+    "state": "draft",
+    "as_of": _AT,
+    "user": {"id": None, "is_invented": True},
+    "trigger": {
+        "id": "preview",
+        "type": "receive_push",
+        "campaign": "abandoned-cart",
+        "card": None,
+        "properties": {},
+        "is_sample": True,
+    },
+    "due_at": _SEND_AT,
+    "variant": None,
+    "control": False,
+    "checks": [
+        {
+            "rule": "audience",
+            "outcome": "passes",
+            "reason": None,
+            "until": None,
+            "words": "the user is in the audience",
+            "looked_at": [],
+        }
+    ],
+    "messages": [
+        {
+            "channel": "push",
+            "outcome": "sent",
+            "reason": None,
+            "until": None,
+            "words": f"would be sent at {_SEND_AT}",
+            "content": {"title": "Still thinking it over?", "body": "15% off until Sunday", "buttons": [], "pages": []},
+            "form": {
+                "request": {
+                    "message": {
+                        "notification": {"title": "Still thinking it over?", "body": "15% off until Sunday"},
+                        "data": {"delivery": f"{_FOLLOW_UP}.push", "campaign": "cart-reminder"},
+                        "android": {"notification": {"tag": f"{_FOLLOW_UP}.push"}},
+                        "apns": {"headers": {"apns-collapse-id": f"{_FOLLOW_UP}.push"}},
+                        "token": "…",
+                    }
+                },
+                "devices": 1,
+            },
+            "tracking": None,
+            "fault": None,
+            "missing": [],
+            "checks": [],
+            "checks_now": [],
+        }
+    ],
+}
+
 
 def _order_example(verb: str, **more: Any) -> Example:
     receipt = {
@@ -143,6 +199,23 @@ EXAMPLES: Mapping[str, Example] = {
         body=_DEFINITION,
         answer={"id": "cart-reminder", "revision": 1, "change": "new", "warnings": []},
         view=views.SavedView,
+    ),
+    "campaigns-preview": Example(
+        _REMINDER,
+        body={"profile": {"first_name": "Ada", "push_tokens": ["phone-1"]}},
+        answer=_PREVIEW,
+        view=preview_views.PreviewView,
+    ),
+    "campaigns-send_test_message": Example(
+        _REMINDER,
+        body={"address": "phone-of-a-tester", "profile": {"first_name": "Ada"}},
+        answer={
+            "campaign": "cart-reminder",
+            "channel": "push",
+            "id": "test-0f8fad5bd9cb469fa16570867728950e",
+            "provider_id": None,
+        },
+        view=preview_views.SentTestView,
     ),
     "audit-read_entries": Example(
         {"action": "stop", "limit": 1},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -112,6 +112,31 @@ class PostponeOptions(BulkOptions):
         if (self.until is None) == (self.by is None):
             raise ValueError("give either until or by")
         return self
+
+
+class PreviewOptions(NoOptions):
+    """What is previewed, and for whom.
+
+    `definition` is an edited definition, as a text in YAML or as JSON; without it, the newest saved one, or with `live`
+    the live one. `user` is an id that services use; without it, the user is invented from `profile`, whose fields
+    otherwise replace those of the user. `trigger` is the item that triggers, in wire form without its user; without it,
+    the user's newest that fits, else an invented one. Without `channel`, every message; without `variant`, the user's.
+    """
+
+    definition: Annotated[str, Field(max_length=2_000_000)] | dict[str, Any] | None = None
+    user: Text | None = None
+    profile: dict[str, Any] | None = None
+    channel: ChannelName | None = None
+    variant: Text | None = None
+    trigger: dict[str, Any] | None = None
+    live: bool = False
+
+
+class SendTestOptions(PreviewOptions):
+    """As `PreviewOptions`, and where to send it: an email address, a phone number or a push token."""
+
+    address: Annotated[Text, Field(max_length=4096)]
+    reason: Note | None = None
 
 
 class InboxActionOptions(NoOptions):
