@@ -30,11 +30,13 @@ from starter.api.routes import (
     inbox,
     interactions,
     operation,
+    orders,
     previews,
     provider_events,
     pushes,
     repairs,
     segment,
+    status,
     tracking,
     users,
     webhooks,
@@ -85,8 +87,9 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
     router = APIRouter(dependencies=[Depends(decode_path_parameters)], generate_unique_id_function=openapi.operation_id)
     open_to_all = (operation, api_docs, tracking) if docs else (operation, tracking)
     # every route of these declares the scopes that it needs; those of the webhooks check signatures
-    of_operators = (campaigns, previews, follow_ups, repairs, provider_events, audit, api_keys, cleanup)
-    keyed = (interactions, segment, users, inbox, pushes, *of_operators)
+    of_campaigns = (campaigns, orders, status, previews)
+    of_operators = (follow_ups, repairs, provider_events, audit, api_keys, cleanup)
+    keyed = (interactions, segment, users, inbox, pushes, *of_campaigns, *of_operators)
     for resource in (*open_to_all, *keyed, webhooks):
         checks = [Depends(check_parameters)] if resource in keyed else []
         router.include_router(resource.router, dependencies=checks)

@@ -23,7 +23,9 @@ from starter.commands.filter_options import (
     parse_criteria,
 )
 from starter.commands.options import DataOption, JsonOption, check_reason, parse_duration_option, parse_time_option
-from starter.operations import acts
+from starter.operations.acts import cancel as cancel_one
+from starter.operations.acts import postpone as postpone_one
+from starter.operations.acts import send_now as send_one_now
 from starter.operations.bulk import BulkAction
 from starter.terminal import print_json, print_result
 
@@ -74,7 +76,7 @@ def send_now(
     action = BulkAction("send_now", criteria, note=note)
 
     def act(id: str) -> dict[str, Any]:
-        return run_act(data, acts.send_now, id, note=note)
+        return run_act(data, send_one_now, id, note=note)
 
     _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
 
@@ -118,7 +120,7 @@ def postpone(
     later = None if by is None else parse_duration_option("--by", by)
 
     def act(id: str) -> dict[str, Any]:
-        return run_act(data, acts.postpone, id, until=instant, by=later, note=note)
+        return run_act(data, postpone_one, id, until=instant, by=later, note=note)
 
     criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
     action = BulkAction("postpone", criteria, instant or later, note)
@@ -152,7 +154,7 @@ def cancel(
     action = BulkAction("cancel", criteria, note=note)
 
     def act(id: str) -> dict[str, Any]:
-        return run_act(data, acts.cancel, id, note=note)
+        return run_act(data, cancel_one, id, note=note)
 
     _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
 

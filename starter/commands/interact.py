@@ -16,10 +16,10 @@ from temporalio.service import RPCError
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.temporal.client import TemporalUnavailable
-from starter.commands.calls import Calls, StoreCalls, open_calls
+from starter.commands.calls import Calls, open_calls
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import run
-from starter.operations.interactions import report_interactions, start_follow_ups
+from starter.operations.interactions import report_interactions
 from starter.terminal import print_json, print_note, print_result
 
 _STDIN = Path("-")
@@ -96,8 +96,7 @@ async def _report(data: Path | None, file: Path | None, item: dict[str, Any], pr
             stdin: Iterable[str | bytes] = getattr(sys.stdin, "buffer", sys.stdin)
             with nullcontext(stdin) if file == _STDIN else file.open("rb") as lines:
                 await _report_all(calls, _batches(_read_lines(lines)), printer)
-        if isinstance(calls, StoreCalls):  # the API starts what was reported to it
-            await _start_follow_ups(calls)
+        await _start_follow_ups(calls)
 
 
 async def _report_all(calls: Calls, batches: Iterable[list[_Line]], printer: _Printer) -> None:
@@ -152,10 +151,10 @@ def _batches(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
         yield batch
 
 
-async def _start_follow_ups(calls: StoreCalls) -> None:
+async def _start_follow_ups(calls: Calls) -> None:
     """Start the workflows of the new follow-ups; if Temporal is down, the next sweep of a worker does."""
     try:
-        await calls.read(start_follow_ups)
+        await calls.start_follow_ups()
     except (TemporalUnavailable, RPCError):
         print_note(
             "stored; Temporal cannot be reached, so the follow-ups start when a worker or the API reaches it again"

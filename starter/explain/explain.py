@@ -15,7 +15,6 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_misses import describe_near_miss, listens_to_any, nearest_miss, subjects_of
 from connector.rules.explaining.wording import describe_condition
 from connector.rules.model.campaigns import Campaign, Scheduled
-from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import suppressed_channels
 from connector.rules.model.values import format_instant
 from connector.rules.publishing.orders import suggest_id
@@ -26,13 +25,14 @@ from connector.store.users.marks import find_erased_ids
 from connector.store.users.users import StoredUser, UserErased, find_key, find_user, load_users
 from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
+from starter.operations.errors import NotKnown
 
 
-class UnknownUser(ConnectorError):
+class UnknownUser(NotKnown):
     """No user with that id was ever reported or described."""
 
 
-class UnknownCampaign(ConnectorError):
+class UnknownCampaign(NotKnown):
     """No campaign or card has that id."""
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from connector import names
 from connector.app.store_context import StoreContext
-from connector.rules.model.errors import ConnectorError
 from connector.rules.sending.operating import in_words
 from connector.store.engine.transaction import database_now
 from connector.store.reporting.history import load_user_record
@@ -15,10 +14,11 @@ from connector.store.reporting.overview import find_listing
 from connector.store.users.users import load_users
 from starter.explain.decisions import ExplanationBuilder
 from starter.explain.explanation import Decision, decision_lines
+from starter.operations.errors import NotKnown
 from starter.operations.follow_ups import view_listings
 
 
-class UnknownFollowUp(ConnectorError):
+class UnknownFollowUp(NotKnown):
     """The store has no follow-up with that id."""
 
 

@@ -21,13 +21,14 @@ from connector.store.audit import record_audit
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.users.api_keys import add_key, end_key, find_key, list_keys
+from starter.operations.errors import NotAllowedNow, NotKnown
 
 
-class KeyUnknown(ConnectorError):
+class KeyUnknown(NotKnown):
     """No key of this workspace has that id."""
 
 
-class KeyEnded(ConnectorError):
+class KeyEnded(NotAllowedNow):
     """The key was revoked or has expired."""
 
 

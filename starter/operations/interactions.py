@@ -21,13 +21,3 @@ async def report_interactions(context: AppContext, items: Sequence[Any]) -> dict
     if answer.changed:
         context.outbox.nudge()
     return answer.as_json()
-
-
-async def start_follow_ups(context: AppContext) -> dict[str, Any]:
-    """Start the workflows of what has begun, and signal those of what has ended, before a command ends.
-
-    Raises:
-        TemporalUnavailable, RPCError: a worker's sweep does it later.
-    """
-    await context.outbox.flush()
-    return {}

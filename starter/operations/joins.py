@@ -15,9 +15,10 @@ from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.users.splitting import split_id
 from connector.store.users.users import find_user_keys, load_ids, load_users, lock_users
+from starter.operations.errors import NotKnown
 
 
-class IdUnknown(ConnectorError):
+class IdUnknown(NotKnown):
     """No user has that id."""
 
 

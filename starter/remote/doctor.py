@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from connector.health.checks import CheckName, CheckStatus
+from connector.rules.model.errors import ConnectorError
 from starter.remote.client import ApiClient
 from starter.remote.errors import ApiRefused
 from starter.remote.registration import Request, View, get
-
-from connector.health.checks import CheckName, CheckStatus
-from connector.rules.model.errors import ConnectorError
 
 _SECONDS = 20.0
 _UNSEEN = "it is compared only where a worker runs: `connector doctor` without CONNECTOR_API_URL"

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from starter.api.openapi import preview_views, views
+from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
 from starter.api.openapi.example import Example
 from starter.api.openapi.operator_examples import OPERATOR_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
@@ -231,6 +232,7 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=views.EntryView,
     ),
+    **CAMPAIGN_EXAMPLES,
     "users-replace_user": Example(
         {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=views.DescribedUserView
     ),

@@ -23,11 +23,9 @@ from connector.temporal.codec import PayloadUnreadable
 from connector.temporal.follow_up_client import FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
 from starter.api.requests.metrics import store_unavailable
-from starter.explain.explain import UnknownCampaign, UnknownUser
-from starter.explain.follow_up import UnknownFollowUp
-from starter.operations.api_keys import KeyEnded, KeyUnknown, ScopesWrong
-from starter.operations.joins import IdUnknown, NotJoined
-from starter.operations.users import UserUnknown
+from starter.operations.api_keys import ScopesWrong
+from starter.operations.errors import NotAllowedNow, NotKnown
+from starter.operations.joins import NotJoined
 
 RETRY_AFTER_SECONDS = 2
 
@@ -121,7 +119,6 @@ def _invalid_parameter(error: RequestValidationError) -> ApiError:
     return _invalid([Fault(".".join(map(str, fault["loc"][1:])), describe_problem(fault)) for fault in error.errors()])
 
 
-_NOT_FOUND = (FollowUpUnknown, UnknownFollowUp, UnknownUser, UserUnknown, IdUnknown, UnknownCampaign, KeyUnknown)
 _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     StoreUnavailable: _store_unavailable,
     TemporalUnavailable: lambda error: unavailable("temporal_unavailable", str(error)),
@@ -131,9 +128,11 @@ _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     UserErased: lambda error: ApiError(410, "erased", str(error)),
     OrderRefused: _refused,
     FollowUpUnavailable: lambda error: unavailable("follow_up_unavailable", str(error)),
-    **dict.fromkeys(_NOT_FOUND, lambda error: ApiError(404, "not_found", str(error))),
-    **dict.fromkeys((OperationRefused, KeyEnded), lambda error: ApiError(409, "refused", str(error))),
+    FollowUpUnknown: lambda error: ApiError(404, "not_found", str(error)),
+    OperationRefused: lambda error: ApiError(409, "refused", str(error)),
+    NotKnown: lambda error: ApiError(404, "not_found", str(error)),
     NotJoined: lambda error: ApiError(409, "not_joined", str(error)),
+    NotAllowedNow: lambda error: ApiError(409, "refused", str(error)),
     CleanupRuns: lambda error: ApiError(409, "cleanup_runs", str(error)),
     ScopesWrong: lambda error: _invalid([Fault("scopes", str(error))]),
     DefinitionError: lambda error: _invalid(error.faults),

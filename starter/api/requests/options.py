@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from connector.rules.model.values import ChannelName, Text
+from starter.operations.orders import MAX_ORDERED
 
 _Name = Annotated[Text, Field(max_length=64)]
 
@@ -33,6 +35,26 @@ class PublishOptions(OrderOptions):
 
     with_follow_ons: bool = False
     allow_missed: bool = False
+
+
+class OrderRequest(PublishOptions):
+    """An order about one or several campaigns and cards, all or nothing.
+
+    With `dry_run`, which only `resume` has, nothing is changed: the response is like that of
+    `GET /v1/campaigns/{id}/resume`.
+    """
+
+    verb: OrderVerb
+    ids: Annotated[list[Text], Field(min_length=1, max_length=MAX_ORDERED)]
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _options_of_verb(self) -> OrderRequest:
+        if self.verb != "publish" and (self.with_follow_ons or self.allow_missed):
+            raise ValueError("only publish has with_follow_ons and allow_missed")
+        if self.verb != "resume" and self.dry_run:
+            raise ValueError("only resume has dry_run; POST /v1/plan shows what publish would do")
+        return self
 
 
 Note = Annotated[Text, Field(max_length=MAX_REASON_CHARACTERS)]

@@ -2,10 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from starter.remote.registration import Request, act_over_http, path
-
 from connector.rules.model.values import format_duration, format_instant
 from starter.operations.acts import cancel, postpone, send_now
+from starter.remote.registration import Request, act_over_http, path
 
 
 @act_over_http(send_now)

@@ -2,10 +2,9 @@
 
 from datetime import timedelta
 
-from starter.remote.registration import LONG_SECONDS, Request, act_over_http
-
 from connector.rules.model.values import format_duration, format_instant
 from starter.operations.bulk import MAX_ACTED_ON, BulkAction, act_on_follow_ups
+from starter.remote.registration import LONG_SECONDS, Request, act_over_http
 
 
 @act_over_http(act_on_follow_ups)

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from starter.remote.registration import LONG_SECONDS, Request, act_over_http
-
 from starter.operations.cleanup import clean_up
+from starter.remote.registration import LONG_SECONDS, Request, act_over_http
 
 
 @act_over_http(clean_up)

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from starter.remote.registration import Request, View, act_over_http, path
-
 from starter.operations.erasure import erase
+from starter.remote.registration import Request, View, act_over_http, path
 
 
 @act_over_http(erase)

@@ -1,8 +1,7 @@
 """The requests of `starter.explain.explain`."""
 
-from starter.remote.registration import Request, get, over_http, path
-
 from starter.explain.explain import explain_decisions
+from starter.remote.registration import Request, get, over_http, path
 
 
 @over_http(explain_decisions)

@@ -1,8 +1,7 @@
 """The requests of `starter.explain.follow_up`."""
 
-from starter.remote.registration import Request, get, over_http, path
-
 from starter.explain.follow_up import explain_follow_up
+from starter.remote.registration import Request, get, over_http, path
 
 
 @over_http(explain_follow_up)

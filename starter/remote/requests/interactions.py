@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from starter.remote.registration import Request, over_http
-
 from starter.operations.interactions import report_interactions
+from starter.remote.registration import Request, over_http
 
 
 @over_http(report_interactions)

@@ -1,8 +1,7 @@
 """The requests of `starter.operations.joins`."""
 
-from starter.remote.registration import Request, act_over_http, path
-
 from starter.operations.joins import split_user
+from starter.remote.registration import Request, act_over_http, path
 
 
 @act_over_http(split_user)

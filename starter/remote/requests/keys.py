@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from starter.remote.registration import Request, act_over_http, get, over_http, path
-
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.values import format_duration
 from starter.operations.keys import create_api_key, list_api_keys, revoke_api_key, rotate_api_key
+from starter.remote.registration import Request, act_over_http, get, over_http, path
 
 
 @over_http(list_api_keys)

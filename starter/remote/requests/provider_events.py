@@ -1,9 +1,8 @@
 """The requests of `starter.operations.provider_events`."""
 
-from starter.remote.registration import LONG_SECONDS, Request, act_over_http, get, over_http
-
 from connector.rules.provider_events.attribution import Unmatched
 from starter.operations.provider_events import list_provider_events, match_provider_events
+from starter.remote.registration import LONG_SECONDS, Request, act_over_http, get, over_http
 
 
 @over_http(list_provider_events)

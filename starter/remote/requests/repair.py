@@ -1,8 +1,7 @@
 """The requests of `starter.operations.repair`; repeated, they change nothing."""
 
-from starter.remote.registration import Request, act_over_http, path
-
 from starter.operations.repair import send_again, settle
+from starter.remote.registration import Request, act_over_http, path
 
 
 @act_over_http(settle)

@@ -1,8 +1,7 @@
 """The requests of `starter.operations.users`."""
 
-from starter.remote.registration import Request, get, over_http, path
-
 from starter.operations.users import find_users, read_user
+from starter.remote.registration import Request, get, over_http, path
 
 
 @over_http(find_users)

@@ -44,7 +44,8 @@ def test_batches_fit_into_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are bounded by their number and by their size; a larger item goes alone."""
     monkeypatch.setattr(interact, "_ITEMS_PER_BATCH", 3)
     monkeypatch.setattr(interact, "_CHARACTERS_PER_BATCH", 10)
-    sizes = [[line.size for line in batch] for batch in _batches([_Line(1, {}, size=n) for n in [1, 1, 1, 1, 6, 6, 99, 4]])]
+    batches = _batches([_Line(1, {}, size=size) for size in (1, 1, 1, 1, 6, 6, 99, 4)])
+    sizes = [[line.size for line in batch] for batch in batches]
     assert sizes == [[1, 1, 1], [1, 6], [6], [99], [4]]
 
 
