@@ -7,7 +7,7 @@ from typing import Any
 from connector.health.checks import CheckName, CheckStatus
 from connector.rules.model.errors import ConnectorError
 from starter.remote.client import ApiClient
-from starter.remote.errors import ApiRefused
+from starter.remote.errors import ApiRefused, ApiUnreachable
 from starter.remote.registration import Request, View, get
 
 _SECONDS = 20.0
@@ -21,6 +21,10 @@ async def examine_remotely(client: ApiClient) -> View:
     """
     try:
         ready = await client.send(Request("GET", "/readyz", seconds=_SECONDS, read=_read_readiness))
+        if "checks" not in ready:
+            raise ApiUnreachable(
+                "what answers there is not the connector's API: CONNECTOR_API_URL names another service"
+            )
     except ConnectorError as error:
         failed = _view("api", CheckStatus.FAILED, str(error))
         return {"status": "not_ready", "checks": [failed, _view("key", CheckStatus.UNKNOWN, _because_of("api"))]}

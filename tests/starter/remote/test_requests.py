@@ -127,4 +127,6 @@ def test_every_command_has_a_place() -> None:
     assert len(local) == len(set(local))
     assert set(local) <= set(names)
     for name in set(names) - set(local):
-        assert {"run_operation", "run_act", "open_calls"} & vars(_import_command(name)).keys(), name
+        assert {"run_operation", "run_act", "open_calls", "_examine_remotely"} & vars(_import_command(name)).keys(), (
+            name
+        )
