@@ -31,6 +31,7 @@ from starter.api.routes import (
     interactions,
     operation,
     orders,
+    overview,
     previews,
     provider_events,
     pushes,
@@ -87,7 +88,7 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
     router = APIRouter(dependencies=[Depends(decode_path_parameters)], generate_unique_id_function=openapi.operation_id)
     open_to_all = (operation, api_docs, tracking) if docs else (operation, tracking)
     # every route of these declares the scopes that it needs; those of the webhooks check signatures
-    of_campaigns = (campaigns, orders, status, previews)
+    of_campaigns = (campaigns, orders, status, previews, overview)
     of_operators = (follow_ups, repairs, provider_events, audit, api_keys, cleanup)
     keyed = (interactions, segment, users, inbox, pushes, *of_campaigns, *of_operators)
     for resource in (*open_to_all, *keyed, webhooks):

@@ -22,9 +22,7 @@ async def examine_remotely(client: ApiClient) -> View:
     try:
         ready = await client.send(Request("GET", "/readyz", seconds=_SECONDS, read=_read_readiness))
         if "checks" not in ready:
-            raise ApiUnreachable(
-                "what answers there is not the connector's API: CONNECTOR_API_URL names another service"
-            )
+            raise ApiUnreachable("CONNECTOR_API_URL names a service that is not the connector's API")
     except ConnectorError as error:
         failed = _view("api", CheckStatus.FAILED, str(error))
         return {"status": "not_ready", "checks": [failed, _view("key", CheckStatus.UNKNOWN, _because_of("api"))]}

@@ -7,10 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from starter.api.openapi import preview_views, views
+from starter.api.openapi import overview_views, preview_views, views
 from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
 from starter.api.openapi.example import Example
 from starter.api.openapi.operator_examples import OPERATOR_EXAMPLES
+from starter.api.openapi.overview_examples import OVERVIEW_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
 _AT = "2026-03-02T12:00:00Z"
@@ -233,6 +234,7 @@ EXAMPLES: Mapping[str, Example] = {
         view=views.EntryView,
     ),
     **CAMPAIGN_EXAMPLES,
+    **OVERVIEW_EXAMPLES,
     "users-replace_user": Example(
         {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=views.DescribedUserView
     ),
@@ -310,8 +312,18 @@ EXAMPLES: Mapping[str, Example] = {
             "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
             "template_faults": [],
             "retried": [],
+            "since": None,
+            "until": None,
+            "zone": "UTC",
+            "funnel": {
+                **{"triggered": 1, "waiting": 1, "sent": 0, "opened": 0},
+                **{"opened_by_people": 0, "clicked": 0, "converted": {}},
+            },
+            "reasons": [],
+            "exceptions_after": {"count": 0},
+            "days": None,
         },
-        view=views.ResultsView,
+        view=overview_views.ResultsOverTimeView,
     ),
     "inbox-mint_token": Example(
         {"id": "u-17"},

@@ -71,6 +71,7 @@ _EXTRA_STATUSES: dict[str, set[int]] = {
     "campaigns-read_results": {404},
     "campaigns-order": {409, 504},
     "campaigns-read_campaign_status": {404},
+    "overview-read_graph": {404},
     "campaigns-preview": {404, 409, 410},
     "campaigns-send_test_message": {404, 409, 410},
     "follow-ups-resolve_message": {404, 409},

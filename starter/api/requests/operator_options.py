@@ -9,15 +9,13 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from connector.rules.model.api_keys import MAX_KEY_RATE, Scope, find_name_fault
 from connector.rules.model.reasons import Reason
-from connector.rules.model.values import ChannelName, Duration, Text, UtcInstant
+from connector.rules.model.values import ChannelName, Duration, Text
 from connector.rules.provider_events.events import PROVIDERS
-from starter.api.requests.options import NoOptions, Note, OrderOptions
+from starter.api.requests.options import Moment, NoOptions, Note, OrderOptions
 from starter.operations.bulk import MAX_ACTED_ON
 from starter.operations.cursors import MAX_CHARACTERS
 from starter.operations.follow_ups import ListedState
 from starter.operations.provider_events import MAX_CURSOR_CHARACTERS
-
-Moment = Annotated[UtcInstant, Field(strict=False)]
 
 
 def _check_key_name(name: str) -> str:

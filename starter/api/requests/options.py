@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import MAX_REASON_CHARACTERS
-from connector.rules.model.values import ChannelName, Text
+from connector.rules.model.values import ChannelName, Text, UtcInstant
 from starter.operations.orders import MAX_ORDERED
 
 _Name = Annotated[Text, Field(max_length=64)]
@@ -57,6 +57,7 @@ class OrderRequest(PublishOptions):
         return self
 
 
+Moment = Annotated[UtcInstant, Field(strict=False)]
 Note = Annotated[Text, Field(max_length=MAX_REASON_CHARACTERS)]
 """Why, for the audit trail, which keeps it for good: do not name users."""
 

@@ -30,7 +30,7 @@ def refusal(code: str, message: str) -> dict[str, Any]:
         ((200, READY), (200, FOUND), "ok", None, []),
         (
             (200, READY),
-            (403, refusal("forbidden", "the key lacks the scope read; it has ingest")),
+            (403, refusal("forbidden", "it has ingest")),
             "ok",
             "it has ingest",
             [],
