@@ -10,8 +10,11 @@ from connector.app.context import AppContext
 from connector.channels.protocol import Rejected
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.campaigns import parse_definition
+from connector.rules.provider_events.attribution import Unmatched
+from connector.rules.provider_events.events import identify_event
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
+from connector.store.provider_events.events import save_unmatched
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user_keys
 from starter.operations.api_keys import ApiKeyService
@@ -21,6 +24,7 @@ from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, PUSHED, at, buy, external, follow_on, push
 from tests.support.fake_channel import Killed
 from tests.support.installation import Installation
+from tests.support.provider_event_harness import event
 from tests.support.repair_desk import RepairDesk
 
 USER = "u/17"
@@ -65,6 +69,7 @@ class ConsoleStory:
         )  # fmt: skip
         await self._send()
         await self._act()
+        await self._report()
         edited = {**self._definitions()[1], "name": f"Soon again {self._template_spice}"}
         async with self._context.database.write("default") as tx:
             await save_drafts(tx, [parse_definition(edited)], await database_now(tx))
@@ -119,3 +124,14 @@ class ConsoleStory:
         await keys.create(f"shop {self._spice}", [Scope.INGEST])
         action = BulkAction("cancel", Criteria(user="..", campaign="later"), note=f"asked to {self._spice}")
         await act_on_page(self._context, OPERATOR, action)
+
+    async def _report(self) -> None:
+        """Let a provider report two events that match nothing."""
+        named = {"campaign": f"gone {self._spice}", "delivery": f"d {self._spice}", "user": self.user}
+        reports = [
+            (event(id=f"click {self._spice}", arguments=named), Unmatched.UNKNOWN_CAMPAIGN),
+            (event(id=f"open {self._spice}", recipient="nobody@shop.test"), Unmatched.UNKNOWN_USER),
+        ]
+        async with self._context.database.write("default") as tx:
+            kept = {identify_event(one): (one, reason) for one, reason in reports}
+            await save_unmatched(tx, kept, await database_now(tx))

@@ -82,6 +82,8 @@ LOOKS: dict[str, list[Look]] = {
         Look(lambda told: follow_up_path(told.follow_up), SPICE, ("Send again…", "What soon would say now by push")),
         Look(follow_up_path(SPICE), f"there is no follow-up {SPICE}"),
     ],
+    "/provider-events": [Look("/provider-events", SPICE), Look(f"/provider-events?provider={quote(SPICE)}")],
+    "/keys": [Look("/keys", SPICE, ("Create a key…", "Rotate the key", "Revoke the key"))],
     "/audit": [Look("/audit", SPICE), Look(f"/audit?subject={quote(SPICE)}", "No entry matches")],
 }
 """Every page of the console by the path of its route. A new page belongs here."""
