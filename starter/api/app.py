@@ -39,6 +39,7 @@ from starter.api.routes import (
     segment,
     status,
     tracking,
+    user_logs,
     users,
     webhooks,
 )
@@ -90,7 +91,7 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
     # every route of these declares the scopes that it needs; those of the webhooks check signatures
     of_campaigns = (campaigns, orders, status, previews, overview)
     of_operators = (follow_ups, repairs, provider_events, audit, api_keys, cleanup)
-    keyed = (interactions, segment, users, inbox, pushes, *of_campaigns, *of_operators)
+    keyed = (interactions, segment, users, user_logs, inbox, pushes, *of_campaigns, *of_operators)
     for resource in (*open_to_all, *keyed, webhooks):
         checks = [Depends(check_parameters)] if resource in keyed else []
         router.include_router(resource.router, dependencies=checks)
