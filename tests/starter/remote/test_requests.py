@@ -29,6 +29,7 @@ from starter.operations.bulk import BulkAction, act_on_follow_ups
 from starter.operations.cleanup import clean_up
 from starter.operations.erasure import erase
 from starter.operations.follow_ups import Criteria, read_follow_ups
+from starter.operations.graph import read_graph
 from starter.operations.interactions import report_interactions
 from starter.operations.joins import split_user
 from starter.operations.keys import create_api_key, list_api_keys, revoke_api_key, rotate_api_key
@@ -38,6 +39,7 @@ from starter.operations.preview_messages import preview_messages
 from starter.operations.preview_subject import Choice
 from starter.operations.provider_events import list_provider_events, match_provider_events
 from starter.operations.repair import send_again, settle
+from starter.operations.results import read_results
 from starter.operations.status import read_campaign_status, read_status
 from starter.operations.user_logs import read_user_log
 from starter.operations.users import find_users
@@ -53,9 +55,6 @@ SAMPLES: dict[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]]] = {
     read_follow_ups: ((Criteria(campaign="c"), 10), {}),
     give_order: (("stop", ["a"]), {}),
     preview_resuming: ((["a"],), {}),
-    preview_messages: ((Choice("a/b", user="u"),), {}),
-    send_test: ((Choice("a/b"), "a@b.example"), {"reason": "why"}),
-    read_user_log: (("a/b", "7 days"), {}),
     send_now: (("a/b",), {"note": "n"}),
     postpone: (("a",), {"by": timedelta(hours=2), "note": None}),
     cancel: (("a",), {}),
@@ -75,6 +74,11 @@ SAMPLES: dict[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]]] = {
     rotate_api_key: (("a",), {"overlap": timedelta(hours=1)}),
     revoke_api_key: (("a",), {}),
     clean_up: ((), {"dry_run": True}),
+    preview_messages: ((Choice("a/b", user="u"),), {}),
+    send_test: ((Choice("a/b"), "a@b.example"), {"reason": "why"}),
+    read_graph: ((), {"around": "c", "depth": 2}),
+    read_results: (("a/b",), {"by": "day"}),
+    read_user_log: (("a/b", "7 days"), {}),
 }
 """Parameters of every operation that commands call."""
 
