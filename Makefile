@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test attack situations chaos lint bench pages image robots clean
+.PHONY: help install demo test attack situations chaos lint bench pages pictures image robots clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,9 @@ pages: $(STAMP) ## regenerate the generated parts of the documents
 	@$(BIN)/python -m connector.app.log_events > docs/logs.md
 	@$(BIN)/python -m tests.support.metrics_docs
 	@$(BIN)/connector schema > examples/connector.schema.json
+
+pictures: $(STAMP) ## take the pictures of the console for docs/console.md, in Chromium
+	@$(BIN)/python -m tests.support.console_pictures $(ARGS)
 
 image: $(STAMP) ## execute the steps of deploy/Dockerfile as an unprivileged user, and start what they make
 	@$(BIN)/python -m tests.support.image_check $(ARGS)
