@@ -19,8 +19,8 @@ from xml.etree import ElementTree
 
 from tests.support.repository import ROOT
 
-PROCESSES = max(3, min(8, os.cpu_count() or 1))
-"""Even with two cores three processes are faster: many tests wait for another process most of the time."""
+PROCESSES = max(4, min(8, os.cpu_count() or 1))
+"""Even with two cores four processes are faster: many tests wait for another process most of the time."""
 PARTS = {"parallel": ("-n", str(PROCESSES), "--dist", "worksteal"), "serial": ()}
 OK, NOTHING_COLLECTED = 0, 5
 MOST_TO_REPEAT = 3
