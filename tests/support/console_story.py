@@ -54,6 +54,11 @@ class ConsoleStory:
         await self._send()
         await self._act()
 
+    async def trigger(self, user: str) -> None:
+        """Let one more user get a push, which starts follow-ups."""
+        await self._desk.describe(user)
+        await self._desk.installation.ingest(push(f"e-{user}", 30, user))
+
     def _definitions(self) -> list[dict[str, Any]]:
         spice = self._spice
         bought = {"event": "make_purchase"}

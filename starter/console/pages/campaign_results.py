@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from nicegui import ui
 
+from connector.rules.timing.days import day_of, start_of_day
 from connector.store.engine.transaction import database_now
 from starter.console.elements.bars import Bar, bars
 from starter.console.elements.charts import day_chart
@@ -29,8 +30,7 @@ async def show_results(viewer: Viewer, id: str, days: int) -> None:
     """Show the results of the last days, as they are now; 0: of all times."""
 
     async def load() -> dict[str, Any]:
-        async with viewer.context.database.read(viewer.context.workspace) as tx:
-            since = None if days == 0 else await database_now(tx) - timedelta(days=days)
+        since = None if days == 0 else await _start_of(viewer, days)
         return await read_results(viewer.context, id, since=since, by="day")
 
     with ui.element("section").classes("cc-column").props('aria-labelledby="results"'):
@@ -38,6 +38,15 @@ async def show_results(viewer: Viewer, id: str, days: int) -> None:
             heading("Results").props('id="results"')
             _show_ranges(id, days)
         await live(viewer, ("results", id, days), load, lambda found: _show(id, found))
+
+
+async def _start_of(viewer: Viewer, days: int) -> datetime:
+    """Return when the first of the last days began in the workspace's zone, UTC; it stays the same all day."""
+    context = viewer.context
+    zone = (await context.cache.at_least(context.database)).workspace.zone
+    async with context.database.read(context.workspace) as tx:
+        today = day_of(await database_now(tx), zone)
+    return start_of_day(today - timedelta(days=days - 1), zone)
 
 
 def _show_ranges(id: str, days: int) -> None:

@@ -99,7 +99,7 @@ def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return labels and paths of the pages where a person can do something about it."""
     campaign = one["campaign"]
     if one["kind"] == "overdue":
-        return [("Look at them", at("follow-ups", campaign=campaign, overdue="true"))]
+        return [("Look at them", at("follow-ups", campaign=campaign, state="waiting"))]
     if one["kind"] in ("unknown", "failed"):
         return [("Look at them", at("follow-ups", campaign=campaign, reason=f"send_{one['kind']}"))]
     if one["order"]:
