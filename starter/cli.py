@@ -47,6 +47,8 @@ COMMANDS = {
         "days.",
     },
     "Test campaigns": {
+        "preview": "Show what a campaign sends to a user, exactly as it is sent, and what the rules decide about it "
+        "now.",
         "simulate": "Play a timeline by the rules of production, without a server and without sending.",
         "backtest": "Show what a follow-on would have done if it had been live: triggered, cancelled, capped, sent.",
     },
@@ -59,8 +61,8 @@ COMMANDS = {
         "resend": "Send messages again that failed (`send_failed`): of one follow-up, or of all that match.",
     },
     "Users": {
-        "interact": "Report interactions and events directly to the store. An invalid item does not affect the others.",
-        "users": "Erase users, or split off an id that was joined into a user.",
+        "interact": "Report interactions and events. An invalid item does not affect the others.",
+        "users": "Find users, erase them, or split off an id that was joined into a user.",
         "explain": "Show every decision about a user in order: the interaction, the evidence, the outcome and its "
         "reason.",
     },

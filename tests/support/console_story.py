@@ -9,15 +9,22 @@ from typing import Any
 from connector.app.context import AppContext
 from connector.channels.protocol import Rejected
 from connector.rules.model.api_keys import Scope
+from connector.rules.model.campaigns import parse_definition
+from connector.rules.provider_events.attribution import Unmatched
+from connector.rules.provider_events.events import identify_event
+from connector.store.catalogue.drafts import save_drafts
+from connector.store.engine.database import database_now
+from connector.store.provider_events.events import save_unmatched
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user_keys
 from starter.operations.api_keys import ApiKeyService
 from starter.operations.bulk import BulkAction, act_on_page
 from starter.operations.follow_ups import Criteria
 from tests.support.actors import OPERATOR
-from tests.support.builders import BASE, PUSHED, buy, external, follow_on, push
+from tests.support.builders import BASE, PUSHED, at, buy, external, follow_on, push
 from tests.support.fake_channel import Killed
 from tests.support.installation import Installation
+from tests.support.provider_event_harness import event
 from tests.support.repair_desk import RepairDesk
 
 USER = "u/17"
@@ -28,11 +35,13 @@ class ConsoleStory:
     """What the pages show.
 
     Args:
-        spice: is a part of every text that a user, a service, a marketer or an operator writes.
+        spice: is a part of every text that a user, a service or an operator writes.
+        template_spice: the same for what marketers write, in which a template must stay valid.
     """
 
-    def __init__(self, context: AppContext, spice: str = "") -> None:
+    def __init__(self, context: AppContext, spice: str = "", template_spice: str | None = None) -> None:
         self._context, self._spice = context, spice
+        self._template_spice = spice if template_spice is None else template_spice
         self._desk = RepairDesk(Installation(context.database))
 
     @property
@@ -50,13 +59,24 @@ class ConsoleStory:
             await self._desk.describe(other)
         everyone = (self.user, *OTHERS)
         await installation.ingest(*(push(f"e-{n}{spice}", n, user) for n, user in enumerate(everyone)))
-        await installation.ingest(buy(f"b{spice}", 20, "ben", product=f"shoe {spice}"))
+        await installation.ingest(
+            buy(f"b{spice}", 20, "ben", product=f"shoe {spice}"),
+            buy(f"b2{spice}", 20, self.user, product=f"shoe {spice}", **{f"note {spice}": [spice]}),
+            {
+                "id": f"c{spice}", "user": self.user, "type": "event", "name": f"looked {spice}",
+                "occurred_at": at(25), "properties": {f"sku {spice}": spice},
+            },
+        )  # fmt: skip
         await self._send()
         await self._act()
+        await self._report()
+        edited = {**self._definitions()[1], "name": f"Soon again {self._template_spice}"}
+        async with self._context.database.write("default") as tx:
+            await save_drafts(tx, [parse_definition(edited)], await database_now(tx))
 
     def _definitions(self) -> list[dict[str, Any]]:
-        spice = self._spice
-        bought = {"event": "make_purchase"}
+        spice = self._template_spice
+        bought, left = {"event": "make_purchase"}, {"event": f"left {spice}"}
         body = f"{{{{ user.first_name }}}}, 15% off {spice}"
         return [
             {**external(), "name": f"Welcome {spice}"},
@@ -66,7 +86,7 @@ class ConsoleStory:
                 "messages": {"push": {"title": f"Still thinking? {spice}", "body": body}},
             },
             {
-                **follow_on("later", PUSHED, delay={"after": "3 days"}, exceptions=[bought]),
+                **follow_on("later", PUSHED, delay={"after": "3 days"}, exceptions=[bought, left]),
                 "name": f"Later {spice}",
                 "messages": {"email": {"subject": f"Later {spice}", "html": f"<p>{body}</p>", "text": body}},
             },
@@ -104,3 +124,14 @@ class ConsoleStory:
         await keys.create(f"shop {self._spice}", [Scope.INGEST])
         action = BulkAction("cancel", Criteria(user="..", campaign="later"), note=f"asked to {self._spice}")
         await act_on_page(self._context, OPERATOR, action)
+
+    async def _report(self) -> None:
+        """Let a provider report two events that match nothing."""
+        named = {"campaign": f"gone {self._spice}", "delivery": f"d {self._spice}", "user": self.user}
+        reports = [
+            (event(id=f"click {self._spice}", arguments=named), Unmatched.UNKNOWN_CAMPAIGN),
+            (event(id=f"open {self._spice}", recipient="nobody@shop.test"), Unmatched.UNKNOWN_USER),
+        ]
+        async with self._context.database.write("default") as tx:
+            kept = {identify_event(one): (one, reason) for one, reason in reports}
+            await save_unmatched(tx, kept, await database_now(tx))

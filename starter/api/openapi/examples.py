@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from starter.api.openapi import overview_views, preview_views, views
 from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
 from starter.api.openapi.example import Example
+from starter.api.openapi.operator_examples import OPERATOR_EXAMPLES
 from starter.api.openapi.overview_examples import OVERVIEW_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
@@ -179,12 +180,6 @@ def _order_example(verb: str, **more: Any) -> Example:
     return Example(_REMINDER, answer=receipt, view=views.ReceiptView, **more)
 
 
-def _bulk_example(**more: Any) -> Example:
-    page = {"done": [_FOLLOW_UP], "unchanged": [], "refused": [], "dry_run": True, "has_more": False, "next": None}
-    body = {"campaign": "cart-reminder", "dry_run": True, **more}
-    return Example(body=body, answer=page, view=views.BulkView)
-
-
 EXAMPLES: Mapping[str, Example] = {
     "operation-alive": Example(answer={"status": "alive"}, view=views.HealthView),
     "operation-ready": Example(
@@ -290,31 +285,35 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=views.FollowUpsView,
     ),
-    "follow-ups-resolve_message": Example(
-        {"id": _FOLLOW_UP},
-        body={"sent": False, "channel": "push", "note": "the provider has no such message"},
-        answer={"id": _FOLLOW_UP, "channel": "push", "changed": True, "state": "failed", "reason": "send_failed"},
-        view=views.SettledView,
-    ),
-    "follow-ups-resend_messages": Example(
-        {"id": _FOLLOW_UP},
-        body={"note": "the account works again"},
-        answer={
-            "id": _FOLLOW_UP,
-            "outcome": "resent",
-            "channels": ["push"],
-            "left_out": {"email": "no_consent"},
-            "held_until": None,
-            "dry_run": False,
-        },
-        view=views.ResentView,
-    ),
-    "follow-ups-resend_many": _bulk_example(),
-    "follow-ups-send_many_now": _bulk_example(state="waiting"),
-    "follow-ups-postpone_many": _bulk_example(by="2 hours"),
-    "follow-ups-cancel_many": _bulk_example(note="wrong price"),
+    **OPERATOR_EXAMPLES,
     "follow-ups-read_follow_up": Example(
         {"id": _FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION}, view=views.ExplainedFollowUpView
+    ),
+    "users-read_timeline": Example(
+        {"id": "u-17", "since": "3650 days"},
+        answer={
+            "user": _ADA,
+            "since": "2016-03-04T12:00:00Z",
+            "as_of": _AT,
+            "before": [],
+            "interactions": [
+                {
+                    "at": _AT,
+                    "interaction": {
+                        "id": "evt-1",
+                        "user": "u-17",
+                        "type": "receive_push",
+                        "campaign": "abandoned-cart",
+                        "occurred_at": _AT,
+                        "properties": {},
+                    },
+                }
+            ],
+            "sends": [{"campaign": "cart-reminder", "channel": "push", "follow_up": _FOLLOW_UP, "at": _SEND_AT}],
+            "receipts": [{"campaign": "cart-reminder", "key": "", "at": _SEND_AT}],
+            "is_cut": False,
+        },
+        view=preview_views.TimelineView,
     ),
     "users-explain": Example(
         {"id": "u-17", "campaign": "cart-reminder"},
