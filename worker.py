@@ -23,6 +23,7 @@ from connector import names
 from connector.app.cleanup import DailyCleanup
 from connector.app.configuration import read_settings
 from connector.app.context import AppContext, open_context
+from connector.app.count_folding import fold_until
 from connector.app.event_loop import run_service
 from connector.app.logs import configure_logs
 from connector.app.preflight import check_data_folder, check_tables
@@ -94,6 +95,7 @@ async def _run_parts(settings: Settings, stopped: asyncio.Event, client: Client 
             group.create_task(context.outbox.run(stopped))
             group.create_task(context.reconciliation.run(stopped))
             group.create_task(DailyCleanup(context.database, context.cache, context.settings).run(stopped))
+            group.create_task(fold_until(context.database, context.workspace, stopped))
             group.create_task(watch_checks(context.probe.read, stopped))
             _log.info(
                 "worker_started",

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 from temporalio import activity
@@ -23,7 +22,6 @@ from activities.results import AttemptEnd, NothingSent, ProviderResult, RecordRe
 from connector import names, tracing
 from connector.channels.protocol import (
     Accepted,
-    Address,
     Channel,
     OutcomeUnknown,
     OutgoingMessage,
@@ -31,6 +29,7 @@ from connector.channels.protocol import (
     SendError,
     TryLater,
 )
+from connector.channels.rendering import MessageToRender, render_message
 from connector.ingest.intake import Intake
 from connector.metrics import FAULTS, PROVIDER_CALLS, SEND_ATTEMPTS, SEND_DELAY, SENDS, SENDS_TRIED_AGAIN
 from connector.rules.catalogue.catalogue import Catalogue
@@ -44,18 +43,7 @@ from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
-from connector.templating.links import leads_elsewhere
-from connector.templating.templates import (
-    MessageAborted,
-    RenderingFailed,
-    RenderMoment,
-    is_quick,
-    render,
-    result_of_failure,
-    template_variables,
-)
-from connector.templating.threads import run_in_thread
-from connector.tracking.text_links import hosts_in
+from connector.templating.templates import MessageAborted, RenderingFailed, RenderMoment, result_of_failure
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")
@@ -243,27 +231,12 @@ def _show_zeros(channels: Collection[str]) -> None:
 
 
 async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
-    """Render a message for its channel, beside the event loop if it may take long.
-
-    Raises:
-        RenderingFailed, MessageAborted: the message cannot or must not be sent.
-        Rejected: user data leads a link to a host that is not listed.
-    """
-    user, due = claim.user, claim.due
-    sms = claim.content.sms if due.channel == "sms" else None
-    variables = template_variables(due.follow_up, user, claim.campaign)
-    work = partial(render, claim.content, due.channel, variables, RenderMoment(claim.dispatched_at, claim.zone))
-    content = work() if is_quick(claim.content, due.channel, variables) else await run_in_thread(work)
-    if link_hosts and leads_elsewhere(getattr(claim.content, due.channel), content, link_hosts):
-        raise Rejected("link_host_refused", "a link leads to a host that is neither written nor listed")
-    return OutgoingMessage(
-        delivery_id=due.delivery_id,
-        campaign=due.follow_up.campaign,
-        channel=due.channel,
-        address=Address(user.id, user.email, user.phone, tuple(user.push_tokens)),
-        content=content,
-        hosts=None if sms is None else hosts_in(sms.body),
+    """Render a claimed message; raises as `render_message` does."""
+    due, moment = claim.due, RenderMoment(claim.dispatched_at, claim.zone)
+    message = MessageToRender(
+        due.delivery_id, due.follow_up, due.channel, claim.user, claim.campaign, claim.content, moment
     )
+    return await render_message(message, link_hosts)
 
 
 async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:

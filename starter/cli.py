@@ -18,6 +18,7 @@ from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.printable import escape_line
+from starter.commands.places import check_place
 from starter.terminal import log_notes, print_defect, print_error, print_result
 
 COMMANDS = {
@@ -116,6 +117,8 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name of the command, the command from its module, and its arguments."""
         name, _, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            check_place(name, rest)
         return name, None if name is None else load_command(name), rest
 
 

@@ -35,6 +35,9 @@ LOG_EVENTS = {
     ),
     "check_passed": LogEvent("info", "A `check` is ok again, after `check_failed`."),
     "checks_broke": LogEvent("error", "A defect in the checks of the installation. Report it with the line."),
+    "count_folding_broke": LogEvent(
+        "error", "A defect in adding up the counts of follow-ups, which stay exact. Report it with the line."
+    ),
     "cleanup_broke": LogEvent("error", "A defect in the cleanup; messages go on. Report it with the line."),
     "cleanup_done": LogEvent("info", "What was past its use was deleted: `rows` by table, and partitions."),
     "cleanup_failed": LogEvent("warning", "The database is away; the cleanup goes on within ten minutes."),

@@ -71,7 +71,7 @@ class FcmChannel:
         tokens = tuple(dict.fromkeys(message.address.push_tokens))
         if not tokens:
             raise Rejected("unregistered", "the user has no push token")
-        body, semaphore = _build_message(message), asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
+        body, semaphore = build_fcm_message(message), asyncio.Semaphore(_MAX_CONCURRENT_REQUESTS)
         deadline = asyncio.get_running_loop().time() + self._timeout_seconds
 
         async def send_bounded(token: str) -> _TokenResult:
@@ -118,7 +118,7 @@ class _TokenResult:
     fault: SendError | None = None
 
 
-def _build_message(message: OutgoingMessage) -> dict[str, Any]:
+def build_fcm_message(message: OutgoingMessage) -> dict[str, Any]:
     """Return FCM's message without its token. Its tag is the delivery id: on a device, a repetition replaces the first.
 
     Raises:

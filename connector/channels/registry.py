@@ -50,3 +50,20 @@ def open_channels(settings: Settings, *, default_console: bool, database: Databa
         networks=EVERYWHERE if settings.webhook_allow_private else settings.webhook_networks,
     )
     return track_channels(channels, settings)
+
+
+def open_test_channel(settings: Settings, channel: str) -> Channel | None:
+    """Return a channel for one test message, without tracked links and reports; None if it has no provider.
+
+    With `connector dev` it prints what has no provider.
+
+    Raises:
+        InvalidCredentials: a provider's key file cannot be used. ValueError: its settings are incomplete.
+    """
+    if channel == "email" and settings.smtp.host is not None:
+        return EmailChannel(settings.smtp.model_copy(update={"provider": None}))
+    if channel == "sms" and settings.twilio.account_sid is not None:
+        return TwilioChannel(settings.twilio.model_copy(update={"status_callback": None}))
+    if channel == "push" and settings.fcm.credentials is not None:
+        return FcmChannel(settings.fcm)
+    return ConsoleChannel() if channel in settings.provided_channels else None

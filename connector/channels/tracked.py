@@ -14,7 +14,7 @@ from connector.settings.application import Settings
 from connector.templating.threads import run_in_thread
 from connector.tracking.rewriting import TrackLink, rewrite_html, rewrite_text
 from connector.tracking.text_links import leads_to
-from connector.tracking.tokens import LinkKind, Token, Tokens, open_tokens
+from connector.tracking.tokens import LinkKind, PlaceholderTokens, Token, Tokens, open_tokens
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class MessageTracker:
         base: the public URL of our endpoints, without a slash at its end.
     """
 
-    tokens: Tokens
+    tokens: Tokens | PlaceholderTokens
     base: str
 
     def track(self, message: OutgoingMessage, at: datetime) -> OutgoingMessage:
@@ -81,6 +81,14 @@ def open_tracker(settings: Settings) -> MessageTracker | None:
     """Create the tracker from the settings; None if the URL or a secret is missing."""
     tokens, base = open_tokens(settings), settings.tracking.url
     return MessageTracker(tokens, base) if tokens is not None and base is not None else None
+
+
+def open_preview_tracker(settings: Settings) -> MessageTracker | None:
+    """Create a tracker whose links have the length of real ones and lead nowhere; None as `open_tracker`."""
+    tracker = open_tracker(settings)
+    if tracker is None or not isinstance(tracker.tokens, Tokens):
+        return None
+    return replace(tracker, tokens=PlaceholderTokens(tracker.tokens))
 
 
 def track_channels(

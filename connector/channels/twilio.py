@@ -96,7 +96,7 @@ class TwilioChannel:
         await self._http.close()
 
     def _form(self, message: OutgoingMessage) -> dict[str, str]:
-        form = {"To": _check_number(message.address.phone), "Body": _check_body(message.content.get("body"))}
+        form = {"To": _check_number(message.address.phone), "Body": check_text(message.content.get("body"))}
         if self._settings.sender:
             form["From"] = self._settings.sender
         if self._settings.messaging_service_sid:
@@ -120,7 +120,8 @@ def _check_number(phone: str | None) -> str:
     return stored_address("sms", phone)
 
 
-def _check_body(text: object) -> str:
+def check_text(text: object) -> str:
+    """Return the text of a message; raises Rejected if Twilio would not accept it."""
     if not isinstance(text, str) or not text.strip():
         raise Rejected("sms_empty", "there is no text")
     if len(text) > MAX_BODY_CHARACTERS:

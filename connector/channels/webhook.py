@@ -133,6 +133,13 @@ class WebhookChannel:
         }
 
 
+def describe_request(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request of a message as it is sent, without its signature; raises Rejected if it cannot be sent."""
+    body = str(content.get("body") or "")
+    url, headers = _parse_url(content["url"]), _headers(content, body)
+    return {"method": content.get("method") or "POST", "url": str(url), "headers": headers, "body": body or None}
+
+
 def _parse_url(text: str) -> httpx.URL:
     try:
         url = httpx.URL(text.strip())

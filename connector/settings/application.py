@@ -23,6 +23,7 @@ from connector.settings.inbox import InboxSettings
 from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
 from connector.settings.networks import Network
 from connector.settings.providers import MAX_SEND, Fcm, Smtp, Twilio
+from connector.settings.remote import RemoteSettings
 from connector.settings.signing import ReceiverHost, WebhookSecret, WebhookSigner
 from connector.settings.tracking import TrackingSettings
 from connector.settings.webhooks import MailgunWebhook, PostmarkWebhook, ResendWebhook, SendGridWebhook, SesWebhook
@@ -154,6 +155,7 @@ class Settings(Section):
     )
     api_limits: ApiLimits = Field(default_factory=ApiLimits)
     client: ClientSettings = Field(default_factory=ClientSettings)
+    remote: RemoteSettings = Field(default_factory=RemoteSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     temporal_ui_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")] | None = setting(
         None,

@@ -77,6 +77,7 @@ RETENTIONS = (
         "campaigns, their revisions and windows, and what the registry carried out; they grow with orders, not users",
     ),
     Retention((t.keys,), ALWAYS, "the audit trail names keys, also revoked ones"),
+    Retention((t.follow_up_counts,), ALWAYS, "a row for each state and reason of a campaign; they name no user"),
     Retention((t.sequences, t.channel_windows, t.cleanups, t.compatibility), ALWAYS, "a row or two for each workspace"),
 )
 """Every table of `connector.store.tables`; a test compares both, and this list with docs/operations.md."""

@@ -38,6 +38,8 @@ metadata = MetaData()
 
 arrivals = Sequence("arrivals", metadata=metadata)
 """PostgreSQL's arrival numbers; SQLite keeps its own in `sequences`."""
+count_slots = Sequence("follow_up_count_slots", metadata=metadata)
+"""PostgreSQL's slots of `follow_up_counts`; on SQLite there is only slot 0."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -248,7 +250,8 @@ interactions = Table(
     PrimaryKeyConstraint("workspace", "user_key", "id", "day"),
     Index("interactions_of_user", "workspace", "user_key", "t"),
     Index("interactions_of_type", "workspace", "user_key", "topic", "t"),
-    Index("interactions_on_target", "workspace", "target", "topic"),
+    # The last columns let results read receipts without their rows.
+    Index("interactions_on_target", "workspace", "target", "topic", "user_key", "t"),
     Index("interactions_received", "workspace", "received_at"),
     postgresql_partition_by="RANGE (day)",
     comment="The log. day is the UTC date of t; on PostgreSQL the table is partitioned by it.",
@@ -313,8 +316,25 @@ follow_ups = Table(
         "follow_ups_moved", "workspace", "moved_at",
         postgresql_where=text("moved_at IS NOT NULL"), sqlite_where=text("moved_at IS NOT NULL"),
     ),
+    # Who received what when, or was enrolled: results, and what was sent today.
+    Index(
+        "follow_ups_reached", "workspace", "campaign", "decided_at", "user_key", "state",
+        postgresql_where=text("state IN ('sent', 'control')"), sqlite_where=text("state IN ('sent', 'control')"),
+    ),
     comment="One user's passage through one follow-on. trigger is {kind, topic, target, target_kind, properties}.",
 )  # fmt: skip
+follow_up_counts = Table(
+    "follow_up_counts",
+    metadata,
+    _key("workspace"),
+    _key("campaign"),
+    Column("state", String(16), primary_key=True),
+    Column("reason", String(32), primary_key=True),
+    Column("slot", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Index("follow_up_counts_to_fold", "workspace", postgresql_where=text("slot <> 0"), sqlite_where=text("slot <> 0")),
+    comment="How many follow-ups and refusals there are, kept by triggers; a count is the sum over its slots.",
+)
 deliveries = Table(
     "deliveries",
     metadata,
@@ -347,6 +367,10 @@ deliveries = Table(
     Index(
         "deliveries_open", "workspace", "channel", "fault",
         postgresql_where=text("state = 'open'"), sqlite_where=text("state = 'open'"),
+    ),
+    Index(
+        "deliveries_template_failed", "workspace", "campaign", "detail",
+        postgresql_where=text("reason = 'template_failed'"), sqlite_where=text("reason = 'template_failed'"),
     ),
     comment="One message on one channel: open, claimed, sent, dropped, failed or unknown.",
 )  # fmt: skip
@@ -385,6 +409,7 @@ decisions = Table(
     Column("decided_at", Instant, nullable=False),
     Index("decisions_of_user", "workspace", "user_key", "t"),
     Index("decisions_of_state", "workspace", "state", "t", "seq", "campaign", "reason"),
+    Index("decisions_of_campaign", "workspace", "campaign", "state", "t", "seq", "reason"),
     postgresql_partition_by="RANGE (decided_at)",
     comment="Refusals at the trigger, and late exceptions that were noted; on PostgreSQL partitioned by their day.",
 )

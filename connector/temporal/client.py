@@ -121,6 +121,11 @@ async def connect(*, attempts: int | None = 10) -> Client:
             return client
 
 
+def configured_namespace() -> str:
+    """Return the namespace that TEMPORAL_* and the profiles name. Raises SettingsWrong."""
+    return str(_read_connect_config().get("namespace") or "default")
+
+
 def _read_connect_config() -> dict[str, Any]:
     try:
         config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())

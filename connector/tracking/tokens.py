@@ -133,6 +133,24 @@ class Tokens:
         return hmac.digest(key, body, hashlib.sha256)[: _SIGNATURE_BYTES[kind]]
 
 
+class PlaceholderTokens:
+    """Writes texts that are as long as tokens and are none: for previews, whose links must not count as a user's.
+
+    Attributes:
+        written: the tokens in whose place texts were written.
+    """
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self.written: list[Token] = []
+
+    def write(self, token: Token, *, at: datetime) -> str:
+        """Return a text of the length of the token; raises ValueError as `Tokens.write`."""
+        size = len(self._tokens.write(token, at=at))
+        self.written.append(token)
+        return ("preview-" * (size // len("preview-") + 1))[:size]
+
+
 @dataclass(frozen=True)
 class OwnLinks:
     """Reads our own links, which providers report as clicked when their click tracking wraps ours.

@@ -28,9 +28,13 @@ from starter.api.routes import (
     inbox,
     interactions,
     operation,
+    orders,
+    overview,
+    previews,
     pushes,
     repairs,
     segment,
+    status,
     tracking,
     users,
     webhooks,
@@ -81,7 +85,21 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
     router = APIRouter(dependencies=[Depends(decode_path_parameters)], generate_unique_id_function=openapi.operation_id)
     open_to_all = (operation, api_docs, tracking) if docs else (operation, tracking)
     # every route of these declares the scopes that it needs; those of the webhooks check signatures
-    keyed = (interactions, segment, users, inbox, pushes, campaigns, follow_ups, repairs, audit)
+    keyed = (
+        interactions,
+        segment,
+        users,
+        inbox,
+        pushes,
+        campaigns,
+        orders,
+        status,
+        previews,
+        follow_ups,
+        repairs,
+        audit,
+        overview,
+    )
     for resource in (*open_to_all, *keyed, webhooks):
         checks = [Depends(check_parameters)] if resource in keyed else []
         router.include_router(resource.router, dependencies=checks)

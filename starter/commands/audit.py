@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from connector.rules.model.audit import AuditAction
 from connector.store.audit import AuditFilter
+from starter.commands.calls import run_operation
 from starter.commands.options import DataOption, JsonOption, parse_time_option
-from starter.commands.store_session import open_store, run
 from starter.operations.audit import MAX_PAGE, read_audit
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result
 
@@ -47,15 +46,10 @@ def audit(
     """
     instant = None if since is None else parse_time_option("--since", since)
     subjects = None if subject is None else (subject,)
-    page = run(_read(data, AuditFilter(instant, action, actor, subjects, before), limit))
+    page = run_operation(data, read_audit, AuditFilter(instant, action, actor, subjects, before), limit)
     if as_json:
         return print_json(page)
     return _print_page(page)
-
-
-async def _read(data: Path | None, wanted: AuditFilter, limit: int) -> dict[str, Any]:
-    async with open_store(data) as context:
-        return await read_audit(context, wanted, limit)
 
 
 def _print_page(page: dict[str, Any]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from starter.commands.calls import run_operation
 from starter.commands.filter_options import (
     CampaignOption,
     ChannelOption,
@@ -18,8 +18,7 @@ from starter.commands.filter_options import (
     parse_criteria,
 )
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.store_session import open_store, run
-from starter.operations.follow_ups import MAX_PAGE, Criteria, read_follow_ups
+from starter.operations.follow_ups import MAX_PAGE, read_follow_ups
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result
 
 _COLUMNS = ("id", "campaign", "user", "triggered_at", "due_at", "state", "reason", "decided_at", "waits")
@@ -53,17 +52,12 @@ def follow_ups(
     criteria = parse_criteria(
         state=state, campaign=campaign, user=user, reason=reason, channel=channel, since=since, until=until
     )
-    page = run(_read(data, criteria, limit, after))
+    page = run_operation(data, read_follow_ups, criteria, limit, after)
     if "hint" in page:
         print_note(page["hint"])
     if as_json:
         return print_json(page)
     return _print_page(page)
-
-
-async def _read(data: Path | None, criteria: Criteria, limit: int, after: str | None) -> dict[str, Any]:
-    async with open_store(data) as context:
-        return await read_follow_ups(context, criteria, limit, after)
 
 
 def _print_page(page: dict[str, Any]) -> None:

@@ -5,21 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
-from connector.rules.model.values import format_instant
-from connector.wire import OrderReceipt
-from starter.commands.actor import command_line_actor
+from starter.commands.calls import run_act, run_operation
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
-from starter.commands.session import open_session
-from starter.commands.store_session import READ_SECONDS, open_store, run
 from starter.operations.order_keys import KEY_PATTERN, OrderKey
-from starter.operations.orders import order_now
-from starter.operations.preview import ResumePreview, preview_resume, view_resume
+from starter.operations.orders import give_order, preview_resuming
 from starter.terminal import print_json, print_note, print_result, print_warnings
 
 IdsArgument = Annotated[list[str], typer.Argument(help="The ids of campaigns and cards.", show_default=False)]
@@ -120,37 +115,30 @@ def archive(
     _order("archive", ids, key, reason, data, as_json)
 
 
-def _preview_resume(ids: list[str], data: Path | None) -> ResumePreview:
-    async def work() -> ResumePreview:
-        async with (
-            open_store(data) as context,
-            context.database.read(context.workspace, seconds=READ_SECONDS) as tx,
-        ):
-            return await preview_resume(tx, ids)
-
+def _preview_resume(ids: list[str], data: Path | None) -> dict[str, Any]:
     try:
-        return run(work())
+        return run_operation(data, preview_resuming, ids)
     except OrderRefused as refusal:
         _print_refusal("resume", refusal)
         raise typer.Exit(1) from None
 
 
-def _print_resume_preview(preview: ResumePreview, as_json: bool) -> None:
-    print_warnings(preview.warnings)
+def _print_resume_preview(preview: dict[str, Any], as_json: bool) -> None:
+    print_warnings(preview["warnings"])
     if as_json:
-        return print_json(view_resume(preview))
-    for id in preview.changed:
+        return print_json(preview)
+    for id in preview["changed"]:
         print_result(f"would resume {id}")
-    for id, forecast in preview.forecasts.items():
-        print_result(f"{id}: {forecast.at_once} at once, {forecast.stale} stale, {forecast.later} later")
+    for one in preview["launches"]:
+        print_result(f"{one['campaign']}: {one['at_once']} at once, {one['stale']} stale, {one['later']} later")
     return None
 
 
-def _confirm_resume(preview: ResumePreview) -> None:
+def _confirm_resume(preview: dict[str, Any]) -> None:
     """Ask for confirmation if the resume sends, or drops, messages of a launch."""
-    if any(forecast.at_once or forecast.stale for forecast in preview.forecasts.values()):
-        print_warnings(preview.warnings)
-        typer.confirm(f"Resume {', '.join(preview.changed)}?", abort=True, err=True)
+    if any(one["at_once"] or one["stale"] for one in preview["launches"]):
+        print_warnings(preview["warnings"])
+        typer.confirm(f"Resume {', '.join(preview['changed'])}?", abort=True, err=True)
 
 
 def _print_refusal(verb: OrderVerb, refusal: OrderRefused) -> None:
@@ -172,23 +160,17 @@ def _order(
 ) -> None:
     order_key = _parse_key(key)
     check_reason(reason)
-    actor = command_line_actor()
-
-    async def work() -> OrderReceipt:
-        async with open_session(data) as context:
-            return await order_now(
-                context,
-                actor,
-                verb,
-                ids,
-                reason=reason,
-                with_follow_ons=with_follow_ons,
-                allow_missed=allow_missed,
-                key=order_key,
-            )
-
     try:
-        receipt = run(work())
+        receipt = run_act(
+            data,
+            give_order,
+            verb,
+            ids,
+            reason=reason,
+            with_follow_ons=with_follow_ons,
+            allow_missed=allow_missed,
+            key=order_key,
+        )
     except OrderRefused as refusal:
         _print_refusal(verb, refusal)
         raise typer.Exit(1) from None
@@ -203,11 +185,12 @@ def _parse_key(text: str | None) -> OrderKey | None:
     return OrderKey(text, caller="command line")
 
 
-def _print_receipt(receipt: OrderReceipt, as_json: bool) -> None:
-    print_warnings(receipt.warnings)
+def _print_receipt(receipt: dict[str, Any], as_json: bool) -> None:
+    print_warnings(receipt["warnings"])
     if as_json:
-        return print_json(receipt.model_dump(mode="json"))
-    for id in receipt.changed:
-        print_result(f"{_PAST_TENSE[receipt.verb]} {id} as of {format_instant(receipt.effective_at)}")
-    for id in receipt.unchanged:
+        return print_json(receipt)
+    for id in receipt["changed"]:
+        print_result(f"{_PAST_TENSE[receipt['verb']]} {id} as of {receipt['effective_at']}")
+    for id in receipt["unchanged"]:
         print_result(f"unchanged {id}")
+    return None

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.wording import WAYS_OUT
-from connector.rules.model.errors import ConnectorError
 from connector.rules.model.reasons import State
-from connector.store.reporting.counts import Count, count_follow_ups
+from starter.commands.calls import run_operation
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.store_session import READ_SECONDS, open_store, run
-from starter.operations.entries import view_entry
-from starter.operations.results import RESULT_STEPS, load_outcomes, load_results, load_retried, view_counts
+from starter.operations.results import RESULT_STEPS
+from starter.operations.status import read_campaign_status, read_status
 from starter.terminal import format_table, print_json, print_lines, print_result
 
 _OUTCOMES = {
@@ -30,10 +26,6 @@ _OUTCOMES = {
 }
 """The columns that count follow-ups of follow-ons and of launches, each with its states."""
 _VERDICTS = {"more": "more than control", "less": "less than control", "undecided": "no difference shown"}
-
-
-class UnknownCampaign(ConnectorError):
-    """No campaign or card has that id."""
 
 
 def status(
@@ -53,41 +45,21 @@ def status(
       connector status cart-reminder --json
     """
     if campaign is None:
-        _print_all(*run(_load_all(data)), as_json)
+        _print_all(run_operation(data, read_status), as_json)
     else:
-        _print_one(run(_load_one(data, campaign)), as_json)
+        _print_one(run_operation(data, read_campaign_status, campaign), as_json)
 
 
-async def _load_all(data: Path | None) -> tuple[Catalogue, list[Count], list[dict[str, Any]]]:
-    async with open_store(data) as context:
-        catalogue = await context.cache.at_least(context.database)
-        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            return catalogue, await count_follow_ups(tx), await load_retried(tx)
-
-
-async def _load_one(data: Path | None, campaign: str) -> dict[str, Any]:
-    async with open_store(data) as context:
-        entry = (await context.cache.at_least(context.database)).entries.get(campaign)
-        if entry is None:
-            raise UnknownCampaign(f"{campaign} is not known; apply its definition first")
-        outcomes = await load_outcomes(context, entry)
-        return {**view_entry(entry), **outcomes, "results": await load_results(context, entry)}
-
-
-def _view_with_counts(entry: Entry, counts: Sequence[Count]) -> dict[str, Any]:
-    return {**view_entry(entry), "follow_ups": view_counts(count for count in counts if count.campaign == entry.id)}
-
-
-def _print_all(catalogue: Catalogue, counts: Sequence[Count], retried: Sequence[dict[str, Any]], as_json: bool) -> None:
-    views = [_view_with_counts(catalogue.entries[id], counts) for id in sorted(catalogue.entries)]
+def _print_all(shown: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        return print_json({"version": catalogue.version, "campaigns": views, "retried": retried})
+        return print_json(shown)
+    views = shown["campaigns"]
     if not views:
         return print_result("nothing has been applied yet; begin with `connector apply PATH`")
     header = ("id", "kind", "state", "live", "newest", *_OUTCOMES)
     print_lines(format_table(header, [_row(view) for view in views]))
     _print_failed(views)
-    return _print_retried(retried)
+    return _print_retried(shown["retried"])
 
 
 def _row(view: dict[str, Any]) -> tuple[object, ...]:

@@ -36,12 +36,17 @@ async def open_store(data: Path | None) -> AsyncIterator[StoreContext]:
         NotSetUp: the data folder is missing. WrongTables: the tables do not fit this program.
     """
     settings = read_settings(data)
-    logging.basicConfig(handlers=[_FirstRecord(settings)], level=logging.ERROR, force=True)
-    log_uncaught()
+    configure_store_logs(settings)
     check_data_folder(settings)
     async with open_store_context(settings) as context:
         await check_tables(context.database)
         yield context
+
+
+def configure_store_logs(settings: Settings) -> None:
+    """Configure the logs of a command that hardly logs anything: errors, once there is one."""
+    logging.basicConfig(handlers=[_FirstRecord(settings)], level=logging.ERROR, force=True)
+    log_uncaught()
 
 
 class _FirstRecord(logging.Handler):

@@ -29,6 +29,7 @@ from starter.console.state import Console
 
 _STATIC = Path(__file__).parent / "static"
 _ASSETS = {
+    "compose.css": "text/css",
     "console.css": "text/css",
     "console.js": "text/javascript",
     "sign_in.css": "text/css",

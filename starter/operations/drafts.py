@@ -24,18 +24,20 @@ async def save_definitions(
     *,
     reason: str | None = None,
     sources: Mapping[str, Source] = NO_SOURCES,
+    bases: Mapping[str, int] | None = None,
 ) -> tuple[list[DraftChange], list[str]]:
     """Save all of the definitions or none; return their changes, in their order, and what `publish` would refuse.
 
     Args:
         sources: where they were read from, by id; the workspace by ''.
+        bases: the revisions that they were edited from, by id, so that nobody else's edit is replaced; None: any.
 
     Raises:
         OrderRefused: as `save_drafts` raises it.
     """
     async with context.database.write(context.workspace) as tx:
         now = await database_now(tx)
-        saved = await save_drafts(tx, definitions, now, sources)
+        saved = await save_drafts(tx, definitions, now, sources, bases)
         await record_audit(tx, actor, *(_act(one, reason) for one in saved if one.change != "unchanged"))
     catalogue = await context.cache.at_least(context.database)
     facts = await gather_facts_in_time(

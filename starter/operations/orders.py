@@ -1,24 +1,69 @@
-"""Submit lifecycle orders to the registry."""
+"""Submit lifecycle orders to the registry, and preview what a resume would do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 from connector.app.context import AppContext
+from connector.app.store_context import StoreContext
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import Act, Actor, AuditAction, Outcome
 from connector.rules.model.errors import OrderRefused
+from connector.rules.publishing.orders import find_ordered
 from connector.store.audit import record_audit
 from connector.store.catalogue.orders import find_receipt
+from connector.store.engine.database import LONG_SECONDS
 from connector.store.engine.outages import StoreUnavailable
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
 from starter.operations.order_keys import OrderKey
+from starter.operations.preview import preview_resume, view_resume
 
+MAX_ORDERED = 10_000
+"""Campaigns and cards in one order over HTTP."""
 _MAX_PROBLEMS = 5
 """How many problems the entry of a refused order names."""
+
+
+async def give_order(
+    context: AppContext,
+    actor: Actor,
+    verb: OrderVerb,
+    ids: Sequence[str],
+    *,
+    reason: str | None = None,
+    with_follow_ons: bool = False,
+    allow_missed: bool = False,
+    key: OrderKey | None = None,
+) -> dict[str, Any]:
+    """Have the registry carry out an order, and return its receipt; see `order_now`.
+
+    An id that is not known is refused at once, with the words of the registry, for which no worker is needed.
+    """
+    receipt = await order_now(
+        context,
+        actor,
+        verb,
+        ids,
+        reason=reason,
+        with_follow_ons=with_follow_ons,
+        allow_missed=allow_missed,
+        key=key,
+    )
+    return receipt.model_dump(mode="json")
+
+
+async def preview_resuming(context: StoreContext, ids: Sequence[str]) -> dict[str, Any]:
+    """Return what resuming these would do now, and change nothing.
+
+    Raises:
+        OrderRefused: the order would be refused; names every problem.
+    """
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
+        return view_resume(await preview_resume(tx, ids))
 
 
 async def order_now(
@@ -65,9 +110,10 @@ async def order_now(
 async def _submit(
     context: AppContext, actor: Actor, order: Order, reason: str | None, *, may_repeat: bool
 ) -> OrderReceipt:
-    client = await context.temporal.client()
-    await _record(context, actor, order, "requested", reason)
     try:
+        find_ordered(await context.cache.at_least(context.database), order.ids)
+        client = await context.temporal.client()
+        await _record(context, actor, order, "requested", reason)
         return await submit_order(client, order, may_repeat=may_repeat)
     except OrderRefused as refusal:
         with suppress(StoreUnavailable):

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from datetime import timedelta
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
 
 from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Entry
 from connector.rules.explaining.waiting import describe_age
+from connector.rules.explaining.wording import REASON_TEXTS
+from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.reasons import NOTED, OPEN_STATES, Reason, State
 from connector.rules.model.values import format_instant
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
+from connector.rules.timing.days import day_of, days_between
+from connector.simulation.tally import quantiles
 from connector.store.engine.database import LONG_SECONDS
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
-from connector.store.reporting.results import ResultCounts, count_results
+from connector.store.reporting.results import QUARTER, ResultCounts, count_results
 from connector.store.reporting.retries import count_retried
+from connector.store.reporting.triggered import count_triggered, load_exception_waits
+from starter.operations.errors import NotKnown
 
+MAX_DAYS = 400
+"""How many days are shown at most, the newest: as long as what was sent is kept by default."""
+_GROUPS = ("control", "receivers", "variants")
 RESULT_STEPS = ("enrolled", "sent", "opened", "opened_by_people", "clicked")
 
 
@@ -28,6 +39,64 @@ async def load_results(context: StoreContext, entry: Entry) -> dict[str, Any]:
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         counts = await count_results(tx, entry.id, catalogue.workspace.robots)
     return view_results(counts, _conversion_letters(entry, counts))
+
+
+async def read_results(
+    context: StoreContext,
+    id: str,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    by: Literal["day"] | None = None,
+) -> dict[str, Any]:
+    """Return the results of a campaign or card, of all times or of those in [since, until).
+
+    Users count for the time at which they were first reached, whatever they did later: so days add up, and rates
+    compare what became of the same users. Follow-ups and refusals count for the time of their trigger.
+
+    Besides what `view_results` has, and `follow_ups`, `template_faults` and `retried` (`load_outcomes`):
+    `funnel`: `triggered`, `waiting` and `sent` follow-ups, and of the receivers how many `opened`, `clicked` and
+    `converted`. `reasons`: why follow-ups sent nothing and triggers were refused, in words, the most frequent first.
+    `exceptions_after`: how long after the trigger exceptions came, `p10` to `p99` in seconds, of the newest `count`.
+    `days`: with `by`, each day in the workspace's `zone` with `control`, `receivers` and `variants`; else null.
+
+    Raises:
+        NotKnown: there is no such campaign or card.
+        DefinitionError: the range is empty.
+    """
+    if since is not None and until is not None and since >= until:
+        raise DefinitionError([Fault("until", "is not later than `since`")])
+    catalogue = await context.cache.at_least(context.database)
+    entry = catalogue.entries.get(id)
+    if entry is None:
+        raise NotKnown(f"the campaign or card {id} is not known")
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
+        groups = await count_results(
+            tx, id, catalogue.workspace.robots, since=since, until=until, by_quarter=by is not None
+        )
+        counts, now = await count_triggered(tx, id, since, until), await database_now(tx)
+        waits = await load_exception_waits(tx, id, since, until)
+        faults, retried = await count_template_faults(tx, id), await load_retried(tx, id)
+    letters = _conversion_letters(entry, groups)
+    results = view_results(add_up(groups), letters)
+    zone = catalogue.workspace.zone
+    return {
+        "id": id,
+        "since": format_instant(since),
+        "until": format_instant(until),
+        "zone": zone,
+        **results,
+        "follow_ups": view_counts(counts),
+        "template_faults": [{"fault": fault, "count": count} for fault, count in faults],
+        "retried": retried,
+        "funnel": view_funnel(counts, results["receivers"]),
+        "reasons": view_reasons(counts),
+        "exceptions_after": {
+            "count": len(waits),
+            **{f"p{share}": wait.total_seconds() for share, wait in quantiles(waits).items()},
+        },
+        "days": None if by is None else view_days(groups, letters, zone, (since, until), now),
+    }
 
 
 async def load_outcomes(context: StoreContext, entry: Entry) -> dict[str, Any]:
@@ -88,6 +157,65 @@ def view_results(counts: Sequence[ResultCounts], letters: Sequence[str]) -> dict
         "receivers": compared(receivers),
         "variants": [{"variant": group.variant, **compared([group])} for group in variants],
     }
+
+
+def view_funnel(counts: Iterable[Count], receivers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the steps from the trigger to the conversion; the first three count follow-ups, the others users."""
+    numbers: Counter[str] = Counter()
+    for count in counts:
+        if count.state not in (State.REFUSED, NOTED):
+            numbers["triggered"] += count.count
+            numbers["waiting" if count.state in OPEN_STATES else count.state] += count.count
+    steps = {step: numbers[step] for step in ("triggered", "waiting", "sent")}
+    return {**steps, **{step: receivers[step] for step in ("opened", "opened_by_people", "clicked", "converted")}}
+
+
+def view_reasons(counts: Iterable[Count]) -> list[dict[str, Any]]:
+    """Return why follow-ups sent nothing and triggers were refused, the most frequent first; not late exceptions."""
+    reasons = [
+        {"state": one.state, "reason": one.reason, "text": REASON_TEXTS[Reason(one.reason)], "count": one.count}
+        for one in counts
+        if one.reason is not None and one.state != NOTED
+    ]
+    return sorted(reasons, key=lambda one: (-int(str(one["count"])), str(one["reason"])))
+
+
+def view_days(
+    groups: Sequence[ResultCounts],
+    letters: Sequence[str],
+    zone: str,
+    bounds: tuple[datetime | None, datetime | None],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Return the results of each day in a zone, those of days without any included, the newest `MAX_DAYS`.
+
+    Args:
+        groups: by the quarter of an hour.
+        bounds: the range that was asked for; None: from the first day with results, and to the present one.
+        now: UTC.
+    """
+    by_day: dict[date, list[ResultCounts]] = defaultdict(list)
+    for group in groups:
+        if group.reached_in is not None:
+            by_day[day_of(group.reached_in, zone)].append(group)
+    since, until = bounds
+    last = day_of(now if until is None else min(until - QUARTER, now), zone)
+    first = min(by_day, default=last) if since is None else day_of(since, zone)
+    days = days_between(max(first, last - timedelta(days=MAX_DAYS - 1)), max(last, *by_day, first))
+    views = ((day, view_results(add_up(by_day.get(day, ())), letters)) for day in days)
+    return [{"day": day.isoformat(), **{key: view[key] for key in _GROUPS}} for day, view in views]
+
+
+def add_up(groups: Iterable[ResultCounts]) -> list[ResultCounts]:
+    """Add up the groups of several times, which share no user, by control group and variant."""
+    sums: dict[tuple[bool, str | None], ResultCounts] = {}
+    for group in groups:
+        key = group.control, group.variant
+        known = sums.get(key, ResultCounts(*key, 0, 0, 0, 0, 0))
+        steps = {step: getattr(known, step) + getattr(group, step) for step in RESULT_STEPS}
+        converted = Counter(known.converted) + Counter(group.converted)
+        sums[key] = replace(known, **steps, converted=dict(converted))
+    return sorted(sums.values(), key=lambda group: (not group.control, group.variant or ""))
 
 
 def _conversion_letters(entry: Entry, counts: Sequence[ResultCounts]) -> list[str]:

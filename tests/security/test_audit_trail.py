@@ -49,6 +49,8 @@ ME = Actor(ActorKind.COMMAND_LINE, pwd.getpwuid(os.getuid()).pw_name, origin=soc
 WHY = "why it was done"
 EXTERNAL = {"delivery": {"type": "external"}}
 
+SCHEDULED = {"delivery": {"type": "scheduled", "send": "at_publish"}, "messages": {"push": {"title": "a", "body": "b"}}}
+
 ROUTES: dict[str, tuple[str, str, Any, str]] = {
     "campaigns-save_campaign": (
         "PUT",
@@ -56,9 +58,16 @@ ROUTES: dict[str, tuple[str, str, Any, str]] = {
         {"delivery": {"type": "external"}},
         "apply",
     ),
+    "campaigns-send_test_message": (
+        "POST",
+        "/v1/campaigns/nudge/send-test",
+        {"reason": WHY, "address": "a-token", "definition": {**SCHEDULED, "campaign": "nudge"}},
+        "send_test",
+    ),
     "campaigns-publish": ("POST", "/v1/campaigns/nudge/publish", {"reason": WHY}, "publish"),
     "campaigns-stop": ("POST", "/v1/campaigns/nudge/stop", {"reason": WHY}, "stop"),
     "campaigns-resume": ("POST", "/v1/campaigns/nudge/resume", {"reason": WHY}, "resume"),
+    "campaigns-order": ("POST", "/v1/orders", {"verb": "stop", "ids": ["nudge"], "reason": WHY}, "stop"),
     "campaigns-archive": ("POST", "/v1/campaigns/nudge/archive", {"reason": WHY}, "archive"),
     "users-split": ("POST", f"/v1/users/visitor/split?reason={WHY}", None, "undo_join"),
     "users-erase": ("DELETE", f"/v1/users/u?reason={WHY}", None, "erase_user"),
@@ -94,6 +103,7 @@ COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
     *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
+    *("schema", "init", "validate"),  # they need files only
     "interact",  # it reports what users did, which the log keeps
 }
 
@@ -144,7 +154,7 @@ async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, ap
         answer = await api.request(method, path, json=body)
         assert answer.is_success, (operation, answer.text)
         new = (await trail(workspace))[len(before) :]
-        outcomes = ["requested", "done"] if "/nudge/" in path else ["done"]
+        outcomes = ["requested", "done"] if "/nudge/" in path or path == "/v1/orders" else ["done"]
         assert [entry.act.outcome for entry in new] == outcomes, operation
         assert {(entry.actor, entry.act.action.value, entry.act.reason) for entry in new} == {(actor, action, WHY)}
     [joined] = (await api.get("/v1/audit", params={"action": "join_users"})).json()["entries"]

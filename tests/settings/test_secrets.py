@@ -89,6 +89,7 @@ SIGNING = "whsec_" + "QUJD" * 8
 RIGHT: dict[str, Any] = {
     "CONNECTOR_DATABASE_URL": "postgresql://u:p@h/n",
     "CONNECTOR_API_KEYS": KEYS,
+    "CONNECTOR_API_KEY": "r" * 32,
     "CONNECTOR_ERASURE_SECRET": "e" * 32,
     "CONNECTOR_CODEC_KEYS": [{"id": "2026-11", "key": "QUJD" * 10 + "QUI="}],
     "CONNECTOR_WEBHOOK_SECRET": SIGNING,
@@ -121,6 +122,7 @@ ONE_LESS: dict[str, Any] = {
 WITHOUT_LENGTH = {"CONNECTOR_DATABASE_URL", "CONNECTOR_SMTP_PASSWORD"}
 """The URL need not hold a password; the server of SMTP, which the password signs in at, knows what it accepts."""
 BESIDE = {
+    "CONNECTOR_API_KEY": {"CONNECTOR_API_URL": "https://connector.shop.example"},
     "CONNECTOR_TWILIO_API_SECRET": {"CONNECTOR_TWILIO_API_KEY": "SK" + "0" * 32},
     "CONNECTOR_POSTMARK_WEBHOOK_PASSWORD": {"CONNECTOR_POSTMARK_WEBHOOK_USER": "u"},
     "CONNECTOR_POSTMARK_WEBHOOK_TOKEN": {

@@ -176,6 +176,10 @@ async def test_indexes_are_used(sqlite_database: Database) -> None:
         plan = " ".join(
             str(row[-1]) for row in await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)
         )
-    for table, index in (("interactions", "interactions_on_target"), ("follow_ups", "follow_ups_of_campaign")):
-        assert f"SEARCH {table} USING INDEX {index}" in plan
+    for table, index in (
+        ("interactions", "INDEX interactions_on_target"),
+        ("interactions", "COVERING INDEX interactions_on_target"),
+        ("follow_ups", "COVERING INDEX follow_ups_reached"),
+    ):
+        assert f"SEARCH {table} USING {index}" in plan
         assert f"SCAN {table}" not in plan

@@ -56,6 +56,39 @@ class _KnownMessages:
     contents: tuple[Messages, ...]
 
 
+@dataclass(frozen=True)
+class TargetParts:
+    """What conditions on a target can name: its channels, and the parts of its messages. Empty if not known.
+
+    `conversions` are letters; `urls` are links of emails that are no templates.
+    """
+
+    channels: tuple[str, ...] = ()
+    push_buttons: tuple[str, ...] = ()
+    in_app_buttons: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+    conversions: tuple[str, ...] = ()
+
+
+def target_parts(entry: Entry) -> TargetParts:
+    """Return what a condition on this campaign or card can name, over all revisions that users may have got."""
+    known = _known_messages(entry)
+    if known is None:
+        return TargetParts(channels=("news_feed_card",))
+    links = (tag.value("href") for html in _html_texts(known) for tag in read_tags(html) if tag.name == "a")
+    return TargetParts(
+        channels=tuple(sorted({name for content in known.contents for name in content.channels})),
+        push_buttons=tuple(sorted(_buttons(known, "push"))),
+        in_app_buttons=tuple(sorted(_buttons(known, "in_app_message"))),
+        aliases=tuple(sorted(_aliases(known))),
+        urls=tuple(sorted({url for url in links if url and "{" not in url and ":" in url})),
+        pages=tuple(sorted(_pages(known))),
+        conversions=tuple("ABCD"[: max((len(campaign.conversions) for campaign in known.campaigns), default=0)]),
+    )
+
+
 def target_problems(campaign: Campaign, catalogue: Catalogue) -> Iterator[Fault]:
     """Yield the problems of the targets of a follow-on (P3, M5).
 
@@ -176,11 +209,13 @@ def _missing(key: str, kind: str, name: str, target: str, existing: set[str]) ->
 
 
 def _aliases(known: _KnownMessages) -> set[str]:
-    aliases: set[str] = set()
-    for content in known.contents:
-        if content.email is not None and content.email.html is not None:
-            aliases.update(alias for tag in read_tags(content.email.html) if (alias := tag.value("data-alias")))
-    return aliases
+    tags = (tag for html in _html_texts(known) for tag in read_tags(html))
+    return {alias for tag in tags if (alias := tag.value("data-alias"))}
+
+
+def _html_texts(known: _KnownMessages) -> Iterator[str]:
+    emails = (content.email for content in known.contents)
+    return (email.html for email in emails if email is not None and email.html is not None)
 
 
 def _buttons(known: _KnownMessages, channel: ChannelName | None) -> set[str]:

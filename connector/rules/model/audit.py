@@ -41,6 +41,7 @@ class AuditAction(StrEnum):
     CANCEL = "cancel"
     RESOLVE = "resolve"
     RESEND = "resend"
+    SEND_TEST = "send_test"
     CREATE_KEY = "create_key"
     ROTATE_KEY = "rotate_key"
     REVOKE_KEY = "revoke_key"

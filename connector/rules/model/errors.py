@@ -4,6 +4,7 @@ ConnectorError
 ├── InvalidItem          a reported interaction or event is not well-formed
 ├── DefinitionError      a campaign, card or workspace definition is not well-formed
 └── OrderRefused         the rules do not allow a publish, stop, resume or archive
+    └── DraftConflict    somebody else saved a definition since it was read
 """
 
 from __future__ import annotations
@@ -90,3 +91,15 @@ class OrderRefused(ConnectorError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(map(escape_line, problems)))
         self.problems = problems
+
+
+class DraftConflict(OrderRefused):
+    """Somebody else saved a definition since the caller read it. Nothing was saved.
+
+    Args:
+        found: the newest saved revision of each definition in question.
+    """
+
+    def __init__(self, problems: list[str], found: Mapping[str, int]) -> None:
+        super().__init__(problems)
+        self.found = found

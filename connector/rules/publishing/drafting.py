@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle, Revision
 from connector.rules.model.campaigns import AnyDefinition, Card, Publishable, Workspace
-from connector.rules.model.errors import Fault, OrderRefused, Source
+from connector.rules.model.errors import DraftConflict, Fault, OrderRefused, Source
 from connector.rules.model.values import canonical_json
 from connector.rules.publishing.facts import NO_FACTS, PublishFacts
 from connector.rules.publishing.lints import refusals, warnings
@@ -101,6 +101,29 @@ def draft_changes(
         else _change_of(definition, saved.get(definition.id))
         for definition in definitions
     )
+
+
+def check_bases(changes: Sequence[DraftChange], saved: Mapping[str, SavedDefinition], bases: Mapping[str, int]) -> None:
+    """Check that nobody else saved what these changes replace since it was read. What does not change is in order.
+
+    Args:
+        bases: the newest revision when each definition was read, by id; 0, or no entry: it did not exist.
+
+    Raises:
+        DraftConflict: names every definition that is not as it was read.
+    """
+    found = {one.id: saved[one.id].revision for one in changes if one.change != "unchanged" and one.id in saved}
+    conflicts = {id: revision for id, revision in found.items() if revision != bases.get(id, 0)}
+    if conflicts:
+        raise DraftConflict(
+            [
+                f"{id} was saved by somebody else meanwhile: its newest revision is {revision}, yours began from {base}"
+                if (base := bases.get(id, 0))
+                else f"{id} exists already, with {revision} as its newest revision; choose another id, or edit that one"
+                for id, revision in conflicts.items()
+            ],
+            conflicts,
+        )
 
 
 def draft_warnings(

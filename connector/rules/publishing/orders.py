@@ -88,7 +88,7 @@ def check_publish(
     Raises:
         OrderRefused: no ids, or unknown ones.
     """
-    entries = _entries(catalogue, ids)
+    entries = find_ordered(catalogue, ids)
     archived = [f"{entry.id} is archived, which is final" for entry in entries if entry.state == "archived"]
     changing = [entry for entry in entries if entry.state != "archived" and not _is_published(entry)]
     names = {entry.id for entry in changing}
@@ -122,7 +122,7 @@ def publish_questions(catalogue: Catalogue, ids: Sequence[str], *, with_follow_o
 
 def plan_stop(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     """Plan a stop (P9). Raises OrderRefused if an entry was never published or is archived."""
-    return _plan_move(_entries(catalogue, ids), "stopped", {"active"}, "only what is active can be stopped")
+    return _plan_move(find_ordered(catalogue, ids), "stopped", {"active"}, "only what is active can be stopped")
 
 
 def plan_resume(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts | None = None) -> OrderPlan:
@@ -134,7 +134,7 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts |
     Raises:
         OrderRefused: an entry is a draft or archived, or the resume would close a cycle (P6).
     """
-    entries = _entries(catalogue, ids)
+    entries = find_ordered(catalogue, ids)
     plan = _plan_move(entries, "active", {"stopped"}, "only what is stopped can be resumed; publish a draft")
     problems = cycle_problems(
         catalogue, {entry.id: _last_live(entry) for entry in entries if entry.id in plan.sequence}
@@ -146,7 +146,7 @@ def plan_resume(catalogue: Catalogue, ids: Sequence[str], forecasts: Forecasts |
 
 def plan_archive(catalogue: Catalogue, ids: Sequence[str]) -> OrderPlan:
     """Plan an archiving, which is possible from any state and final (P9)."""
-    return _plan_move(_entries(catalogue, ids), "archived", {"draft", "active", "stopped"}, "")
+    return _plan_move(find_ordered(catalogue, ids), "archived", {"draft", "active", "stopped"}, "")
 
 
 PLANNERS: Mapping[str, Callable[[Catalogue, Sequence[str]], OrderPlan]] = {
@@ -174,7 +174,7 @@ _STATE_TEXTS: Mapping[Lifecycle, str] = {
 }
 
 
-def _entries(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
+def find_ordered(catalogue: Catalogue, ids: Sequence[str]) -> list[Entry]:
     """Return the entries of an order, each once. Raises OrderRefused for no ids and for unknown ones."""
     if not ids:
         raise OrderRefused(["name at least one campaign or card"])

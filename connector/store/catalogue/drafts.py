@@ -10,7 +10,14 @@ from sqlalchemy import insert, select
 
 from connector.rules.model.campaigns import AnyDefinition, Publishable, Workspace
 from connector.rules.model.errors import Source
-from connector.rules.publishing.drafting import DraftChange, SavedDefinition, as_written, draft_changes, get_kind
+from connector.rules.publishing.drafting import (
+    DraftChange,
+    SavedDefinition,
+    as_written,
+    check_bases,
+    draft_changes,
+    get_kind,
+)
 from connector.store.catalogue.current import lock_head, raise_version
 from connector.store.engine.bulk import in_set, upsert
 from connector.store.engine.transaction import Transaction
@@ -22,6 +29,7 @@ async def save_drafts(
     definitions: Sequence[AnyDefinition],
     now: datetime,
     sources: Mapping[str, Source] = MappingProxyType({}),
+    bases: Mapping[str, int] | None = None,
 ) -> list[DraftChange]:
     """Save definitions in bulk, all or none; what is live does not change until it is published (P10).
 
@@ -30,16 +38,20 @@ async def save_drafts(
 
     Args:
         sources: where definitions were read from, by id; the workspace by ''.
+        bases: the revisions that the definitions were edited from, as in `check_bases`; None: whatever is newest.
 
     Returns:
         One `DraftChange` for each definition, in their order.
 
     Raises:
-        OrderRefused: for the reasons of `draft_changes`.
+        OrderRefused: for the reasons of `draft_changes` and `check_bases`.
     """
     head = await lock_head(tx, now)
     ids = [definition.id for definition in definitions if not isinstance(definition, Workspace)]
-    changes = draft_changes(definitions, await _load_newest(tx, ids), head.version, head.definition, sources)
+    newest = await _load_newest(tx, ids)
+    changes = draft_changes(definitions, newest, head.version, head.definition, sources)
+    if bases is not None:
+        check_bases(changes, newest, bases)
     changed = [(d, change) for d, change in zip(definitions, changes, strict=True) if change.change != "unchanged"]
     if changed:
         settings = next((as_written(d) for d, _ in changed if isinstance(d, Workspace)), head.definition)

@@ -18,6 +18,8 @@ from connector.store.cleanup.deletions import NEEDED, Deletion, daily_deletions
 from connector.store.cleanup.horizons import Horizons
 from connector.store.engine.partitions import DAILY_TABLES, DailyTable, list_partitions, may_alter
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.tallies import subtract_rows
+from connector.store.tables import decisions
 
 MAX_MOVED = 1000
 """How many rows are moved while the lock is held; it takes some hundredths of a second."""
@@ -75,6 +77,8 @@ async def drop_day(tx: Transaction, day: PastDay, horizons: Horizons) -> int | N
     rows: list[dict[str, Any]] = [dict(row) for row in found.mappings()]
     if len(rows) > MAX_MOVED:
         return None
+    if day.daily.table is decisions:
+        await subtract_rows(tx, day.table)
     await tx.execute(text(f"DROP TABLE {day.name}"))
     if rows:
         await tx.execute(insert(day.daily.table), rows)

@@ -5,36 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select, union_all
+from sqlalchemy import case, func, literal, select
 
 from connector.rules.model.reasons import Reason, State
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import decisions, deliveries, follow_ups
+from connector.store.follow_ups.tallies import Count, load_counts
+from connector.store.tables import deliveries, follow_ups
+
+__all__ = ["Count", "WaitCounts", "count_follow_ups", "count_template_faults", "count_unknown_results", "count_waits"]
 
 _MAX_EXAMINED = 1000
 """Enough to name a problem, and bounded for probes that are called every few seconds."""
 
 
-@dataclass(frozen=True)
-class Count:
-    """The number of follow-ups or refusals of a campaign in one state for one reason."""
-
-    campaign: str
-    state: str
-    reason: str | None
-    count: int
-
-
 async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list[Count]:
     """Count follow-ups, refusals and noted late exceptions by campaign, state and reason."""
-    parts = []
-    for table in (follow_ups, decisions):
-        group = (table.c.campaign, table.c.state, table.c.reason)
-        part = select(*group, func.count().label("count")).where(tx.in_workspace(table)).group_by(*group)
-        parts.append(part if campaign is None else part.where(table.c.campaign == campaign))
-    rows = await tx.execute(union_all(*parts))
-    return sorted((Count(*row) for row in rows), key=lambda count: (count.campaign, count.state, count.reason or ""))
+    return await load_counts(tx, None if campaign is None else [campaign])
 
 
 async def count_unknown_results(tx: Transaction) -> int:
@@ -57,7 +44,7 @@ async def count_template_faults(tx: Transaction, campaign: str, limit: int = 20)
     statement = (
         select(table.detail, count)
         .where(tx.in_workspace(deliveries), table.campaign == campaign, table.detail.is_not(None))
-        .where(table.reason == Reason.TEMPLATE_FAILED.value)
+        .where(table.reason == literal(Reason.TEMPLATE_FAILED.value, literal_execute=True))  # its partial index
         .group_by(table.detail)
         .order_by(count.desc(), table.detail)
         .limit(limit)

@@ -1,20 +1,26 @@
 """Results of a campaign: how many users reached each step, by control group and variant, in one statement.
 
-Every user counts once per step. The log is read by its index over target and topic, the follow-ups by theirs over
-campaign and state, users' groups by the primary key of their assignments.
+Every user counts once per step, and belongs to the time at which they were first reached: at their first receipt or
+enrolment, or if none is known at the first thing that they did. So the numbers of several days add up to those of all,
+and a rate compares what became of the same users. The log is read by its index over target and topic, the follow-ups by
+theirs of who received, users' groups by the primary key of their assignments.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    Integer,
     Select,
     String,
     and_,
     case,
+    cast,
     false,
     func,
     literal,
@@ -32,11 +38,15 @@ from connector.rules.model.reasons import State
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.targeting.matching import PRIMARY_CONVERSION, Robots
 from connector.store.engine.transaction import Transaction
-from connector.store.tables import assignments, follow_ups, interactions
+from connector.store.reporting.reached import has_reached
+from connector.store.tables import Instant, assignments, follow_ups, interactions
 
 T = InteractionType
 RECEIVES = LAUNCH_TIME - {T.ENROLL_IN_CONTROL_GROUP}
 OPENS = VIEWS | {T.OPEN_EMAIL, T.OPEN_PUSH}
+QUARTER = timedelta(minutes=15)
+"""The grain of results over time: every zone's days begin at a whole quarter of an hour of UTC."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class ResultCounts:
         opened_by_people: the same, but emails only if the open was classified as a human's (M2).
         clicked: anything, on any channel; robots' clicks count if the workspace's settings say so (M2).
         converted: by the conversion's letter, of those who are enrolled or sent.
+        reached_in: the quarter of an hour (its begin, UTC) in which these users were first reached; None: any.
     """
 
     control: bool
@@ -61,20 +72,36 @@ class ResultCounts:
     opened_by_people: int
     clicked: int
     converted: dict[str, int] = field(default_factory=dict)
+    reached_in: datetime | None = None
 
 
-async def count_results(tx: Transaction, campaign: str, robots: Robots) -> list[ResultCounts]:
-    """Count the results of a campaign or card, the control group first, then by variant; empty groups are left out."""
+async def count_results(
+    tx: Transaction,
+    campaign: str,
+    robots: Robots,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    by_quarter: bool = False,
+) -> list[ResultCounts]:
+    """Count the results of a campaign or card, the control group first, then by variant; empty groups are left out.
+
+    Args:
+        since, until: of the users who were first reached in [since, until), UTC; None: without a bound.
+        by_quarter: also by the quarter of an hour in which they were first reached, the earliest first.
+    """
     users = _users(tx, campaign, robots).subquery()
     assignment = assignments.c
     # A user without an assignment was enrolled, or not, by another system.
     control = func.coalesce(assignment.control, users.c.enrolled > 0)
     variant = case((control, null()), else_=assignment.variant)
     is_in = or_(and_(control, users.c.enrolled > 0), and_(~control, users.c.sent > 0))
+    quarter = (_quarter_of(tx, users.c.at) if by_quarter else null()).label("quarter")
     statement = (
         select(
             control.label("control"),
             variant.label("variant"),
+            quarter,
             func.sum(case((control, users.c.enrolled), else_=0)).label("enrolled"),
             func.sum(case((control, 0), else_=users.c.sent)).label("sent"),
             *(func.sum(users.c[name]).label(name) for name in _STEPS),
@@ -87,18 +114,33 @@ async def count_results(tx: Transaction, campaign: str, robots: Robots) -> list[
                 tx.in_workspace(assignments), assignment.campaign == campaign, assignment.user_key == users.c.user_key
             ),
         )
-        .group_by(control, variant)
+        .where(*_in_range(users.c.at, since, until))
+        .group_by(control, variant, *([quarter] if by_quarter else []))
     )
     groups = [_counts(row) for row in await tx.execute(statement)]
-    return sorted(groups, key=lambda group: (not group.control, group.variant or ""))
+    return sorted(groups, key=lambda group: (group.reached_in or _EPOCH, not group.control, group.variant or ""))
 
 
 def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
-    """Return the query for one row per user who reached any step: 1 or 0 for each step."""
-    steps = union_all(_steps_in_log(tx, campaign, robots), _steps_in_follow_ups(tx, campaign)).subquery()
+    """Return the query for one row per user who reached any step: when first, and 1 or 0 for each step."""
+    steps = union_all(
+        _receipts_in_log(tx, campaign), _steps_in_log(tx, campaign, robots), _steps_in_follow_ups(tx, campaign)
+    ).subquery()
     columns = ("enrolled", "sent", *_STEPS, *CONVERSION_LETTERS)
     reached = (func.max(steps.c[name]).label(name) for name in columns)
-    return select(steps.c.user_key, *reached).group_by(steps.c.user_key)
+    return select(steps.c.user_key, func.min(steps.c.at).label("at"), *reached).group_by(steps.c.user_key)
+
+
+def _receipts_in_log(tx: Transaction, campaign: str) -> Select[Any]:
+    """Return what has no property that matters: most rows, which the index has whole."""
+    log = interactions.c
+    return select(
+        log.user_key,
+        log.t.label("at"),
+        _flag(log.topic == T.ENROLL_IN_CONTROL_GROUP, "enrolled"),
+        _flag(log.topic.in_(RECEIVES), "sent"),
+        *(_flag(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
+    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_RECEIPTS))
 
 
 def _steps_in_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
@@ -110,13 +152,14 @@ def _steps_in_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]
     is_counted = true() if robots == "count" else ~is_robot
     return select(
         log.user_key,
-        _flag(log.topic == T.ENROLL_IN_CONTROL_GROUP, "enrolled"),
-        _flag(log.topic.in_(RECEIVES | VIEWS), "sent"),
+        log.t.label("at"),
+        _flag(false(), "enrolled"),
+        _flag(log.topic.in_(VIEWS), "sent"),
         _flag(log.topic.in_(OPENS), "opened"),
         _flag(and_(log.topic.in_(OPENS), is_by_people), "opened_by_people"),
         _flag(and_(log.topic.in_(CLICKS), is_counted), "clicked"),
         *(_flag(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in CONVERSION_LETTERS),
-    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_TOPICS))
+    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_ACTS))
 
 
 def _steps_in_follow_ups(tx: Transaction, campaign: str) -> Select[Any]:
@@ -124,14 +167,23 @@ def _steps_in_follow_ups(tx: Transaction, campaign: str) -> Select[Any]:
     table = follow_ups.c
     return select(
         table.user_key,
+        table.decided_at.label("at"),
         _flag(table.state == State.CONTROL, "enrolled"),
         _flag(table.state == State.SENT, "sent"),
         *(_flag(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
-    ).where(
-        tx.in_workspace(follow_ups),
-        table.campaign == campaign,
-        table.state.in_((State.CONTROL.value, State.SENT.value)),
-    )
+    ).where(tx.in_workspace(follow_ups), table.campaign == campaign, has_reached())
+
+
+def _quarter_of(tx: Transaction, at: ColumnElement[Any]) -> ColumnElement[int]:
+    """Return the number of whole quarters of an hour since 1970."""
+    if tx.dialect == "postgresql":
+        return cast(func.floor(func.extract("epoch", at) / QUARTER.total_seconds()), BigInteger)
+    return cast(func.strftime("%s", at), Integer) // int(QUARTER.total_seconds())
+
+
+def _in_range(at: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    bounds = [] if since is None else [at >= literal(since, Instant())]
+    return bounds if until is None else [*bounds, at < literal(until, Instant())]
 
 
 def _is_robot(tx: Transaction, properties: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -155,8 +207,10 @@ def _counts(row: Any) -> ResultCounts:
         opened_by_people=int(row.opened_by_people),
         clicked=int(row.clicked),
         converted={letter: int(count) for letter in CONVERSION_LETTERS if (count := getattr(row, letter))},
+        reached_in=None if row.quarter is None else _EPOCH + row.quarter * QUARTER,
     )
 
 
 _STEPS = ("opened", "opened_by_people", "clicked")
-_TOPICS = sorted({T.ENROLL_IN_CONTROL_GROUP, T.PERFORM_CONVERSION_EVENT} | RECEIVES | OPENS | CLICKS)
+_RECEIPTS = sorted(LAUNCH_TIME)
+_ACTS = sorted({T.PERFORM_CONVERSION_EVENT} | OPENS | CLICKS)

@@ -25,6 +25,14 @@ def suppressed_columns() -> list[ColumnElement[bool]]:
     return [_is_suppressed(channel).label(f"suppressed_{channel}") for channel in _USER_ADDRESS]
 
 
+async def is_address_suppressed(tx: Transaction, channel: str, address: str) -> bool:
+    """Return whether an address of email or sms is suppressed, whoever has it."""
+    table = dead_addresses.c
+    is_address = table.address == func.lower(literal(canonical_address(channel, address)))
+    where = (tx.in_workspace(dead_addresses), table.channel == channel, is_address, table.dead)
+    return (await tx.execute(select(literal(1)).where(*where))).first() is not None
+
+
 async def save_address_statements(
     tx: Transaction, statements: Sequence[AddressStatement], user_keys: Mapping[str, str]
 ) -> None:

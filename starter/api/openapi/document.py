@@ -21,10 +21,13 @@ from starter.api.requests.options import (
     InboxActionOptions,
     NoOptions,
     OrderOptions,
+    OrderRequest,
     PostponeOptions,
+    PreviewOptions,
     PublishOptions,
     ResendOptions,
     ResolveOptions,
+    SendTestOptions,
     TapOptions,
 )
 
@@ -80,6 +83,7 @@ def _schemas() -> dict[str, Any]:
         NoOptions,
         OrderOptions,
         PublishOptions,
+        OrderRequest,
         InboxActionOptions,
         ClickOptions,
         TapOptions,
@@ -87,6 +91,8 @@ def _schemas() -> dict[str, Any]:
         ResendOptions,
         BulkOptions,
         PostponeOptions,
+        PreviewOptions,
+        SendTestOptions,
     )
     # Validation schemas: fields with defaults are optional in responses.
     answered = [model for model in (ErrorView, *examples.answer_models()) if model is not User]

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
-from starter.api.openapi import views
+from starter.api.openapi import overview_views, preview_views, views
+from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
+from starter.api.openapi.example import Example
+from starter.api.openapi.overview_examples import OVERVIEW_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
-
-
-@dataclass(frozen=True)
-class Example:
-    """A request, by parameter names and body, and its response as JSON; None: no body.
-
-    `view` is the model of the response if the route does not declare one.
-    """
-
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    body: Any = None
-    answer: Any = None
-    view: type[BaseModel] | None = None
-
 
 _AT = "2026-03-02T12:00:00Z"
 _SEND_AT = "2026-03-03T12:00:00Z"
@@ -121,6 +109,62 @@ _STOPPED = {
     "request_id": "5f1f63ef1d6c4c0e9f0b2f6f0d1c9a55",
 }
 
+_PREVIEW: dict[str, Any] = {
+    "campaign": "cart-reminder",
+    "revision": 1,
+    "state": "draft",
+    "as_of": _AT,
+    "user": {"id": None, "is_invented": True},
+    "trigger": {
+        "id": "preview",
+        "type": "receive_push",
+        "campaign": "abandoned-cart",
+        "card": None,
+        "properties": {},
+        "is_sample": True,
+    },
+    "due_at": _SEND_AT,
+    "variant": None,
+    "control": False,
+    "checks": [
+        {
+            "rule": "audience",
+            "outcome": "passes",
+            "reason": None,
+            "until": None,
+            "words": "the user is in the audience",
+            "looked_at": [],
+        }
+    ],
+    "messages": [
+        {
+            "channel": "push",
+            "outcome": "sent",
+            "reason": None,
+            "until": None,
+            "words": f"would be sent at {_SEND_AT}",
+            "content": {"title": "Still thinking it over?", "body": "15% off until Sunday", "buttons": [], "pages": []},
+            "form": {
+                "request": {
+                    "message": {
+                        "notification": {"title": "Still thinking it over?", "body": "15% off until Sunday"},
+                        "data": {"delivery": f"{_FOLLOW_UP}.push", "campaign": "cart-reminder"},
+                        "android": {"notification": {"tag": f"{_FOLLOW_UP}.push"}},
+                        "apns": {"headers": {"apns-collapse-id": f"{_FOLLOW_UP}.push"}},
+                        "token": "…",
+                    }
+                },
+                "devices": 1,
+            },
+            "tracking": None,
+            "fault": None,
+            "missing": [],
+            "checks": [],
+            "checks_now": [],
+        }
+    ],
+}
+
 
 def _order_example(verb: str, **more: Any) -> Example:
     receipt = {
@@ -157,6 +201,23 @@ EXAMPLES: Mapping[str, Example] = {
         answer={"id": "cart-reminder", "revision": 1, "change": "new", "warnings": []},
         view=views.SavedView,
     ),
+    "campaigns-preview": Example(
+        _REMINDER,
+        body={"profile": {"first_name": "Ada", "push_tokens": ["phone-1"]}},
+        answer=_PREVIEW,
+        view=preview_views.PreviewView,
+    ),
+    "campaigns-send_test_message": Example(
+        _REMINDER,
+        body={"address": "phone-of-a-tester", "profile": {"first_name": "Ada"}},
+        answer={
+            "campaign": "cart-reminder",
+            "channel": "push",
+            "id": "test-0f8fad5bd9cb469fa16570867728950e",
+            "provider_id": None,
+        },
+        view=preview_views.SentTestView,
+    ),
     "audit-read_entries": Example(
         {"action": "stop", "limit": 1},
         answer={"entries": [_STOPPED], "has_more": True, "next": 11},
@@ -177,6 +238,8 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=views.EntryView,
     ),
+    **CAMPAIGN_EXAMPLES,
+    **OVERVIEW_EXAMPLES,
     "users-replace_user": Example(
         {"id": "u-17"}, body={k: v for k, v in _ADA.items() if k != "id"}, answer=_ADA, view=views.DescribedUserView
     ),
@@ -276,8 +339,18 @@ EXAMPLES: Mapping[str, Example] = {
             "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
             "template_faults": [],
             "retried": [],
+            "since": None,
+            "until": None,
+            "zone": "UTC",
+            "funnel": {
+                **{"triggered": 1, "waiting": 1, "sent": 0, "opened": 0},
+                **{"opened_by_people": 0, "clicked": 0, "converted": {}},
+            },
+            "reasons": [],
+            "exceptions_after": {"count": 0},
+            "days": None,
         },
-        view=views.ResultsView,
+        view=overview_views.ResultsOverTimeView,
     ),
     "inbox-mint_token": Example(
         {"id": "u-17"},

@@ -20,6 +20,7 @@ from connector.temporal.codec import PayloadUnreadable
 from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
 from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
 from starter.api.requests.metrics import store_unavailable
+from starter.operations.errors import NotAllowedNow, NotKnown
 
 RETRY_AFTER_SECONDS = 2
 
@@ -113,6 +114,8 @@ _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     OrderRefused: _refused,
     FollowUpUnknown: lambda error: ApiError(404, "not_found", str(error)),
     OperationRefused: lambda error: ApiError(409, "refused", str(error)),
+    NotKnown: lambda error: ApiError(404, "not_found", str(error)),
+    NotAllowedNow: lambda error: ApiError(409, "refused", str(error)),
     DefinitionError: lambda error: _invalid(error.faults),
     RequestValidationError: _invalid_parameter,
 }

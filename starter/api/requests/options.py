@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import ChannelName, Duration, Text, UtcInstant
 from starter.operations.bulk import MAX_ACTED_ON
 from starter.operations.cursors import MAX_CHARACTERS
 from starter.operations.follow_ups import ListedState
+from starter.operations.orders import MAX_ORDERED
 
 _Name = Annotated[Text, Field(max_length=64)]
 
@@ -37,6 +39,26 @@ class PublishOptions(OrderOptions):
 
     with_follow_ons: bool = False
     allow_missed: bool = False
+
+
+class OrderRequest(PublishOptions):
+    """An order about one or several campaigns and cards, all or nothing.
+
+    With `dry_run`, which only `resume` has, nothing is changed: the response is like that of
+    `GET /v1/campaigns/{id}/resume`.
+    """
+
+    verb: OrderVerb
+    ids: Annotated[list[Text], Field(min_length=1, max_length=MAX_ORDERED)]
+    dry_run: bool = False
+
+    @model_validator(mode="after")
+    def _options_of_verb(self) -> OrderRequest:
+        if self.verb != "publish" and (self.with_follow_ons or self.allow_missed):
+            raise ValueError("only publish has with_follow_ons and allow_missed")
+        if self.verb != "resume" and self.dry_run:
+            raise ValueError("only resume has dry_run; POST /v1/plan shows what publish would do")
+        return self
 
 
 Moment = Annotated[UtcInstant, Field(strict=False)]
@@ -90,6 +112,31 @@ class PostponeOptions(BulkOptions):
         if (self.until is None) == (self.by is None):
             raise ValueError("give either until or by")
         return self
+
+
+class PreviewOptions(NoOptions):
+    """What is previewed, and for whom.
+
+    `definition` is an edited definition, as a text in YAML or as JSON; without it, the newest saved one, or with `live`
+    the live one. `user` is an id that services use; without it, the user is invented from `profile`, whose fields
+    otherwise replace those of the user. `trigger` is the item that triggers, in wire form without its user; without it,
+    the user's newest that fits, else an invented one. Without `channel`, every message; without `variant`, the user's.
+    """
+
+    definition: Annotated[str, Field(max_length=2_000_000)] | dict[str, Any] | None = None
+    user: Text | None = None
+    profile: dict[str, Any] | None = None
+    channel: ChannelName | None = None
+    variant: Text | None = None
+    trigger: dict[str, Any] | None = None
+    live: bool = False
+
+
+class SendTestOptions(PreviewOptions):
+    """As `PreviewOptions`, and where to send it: an email address, a phone number or a push token."""
+
+    address: Annotated[Text, Field(max_length=4096)]
+    reason: Note | None = None
 
 
 class InboxActionOptions(NoOptions):

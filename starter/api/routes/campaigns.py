@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends
 
@@ -13,6 +13,7 @@ from connector.rules.catalogue.catalogue import Entry
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Publishable, Workspace
+from connector.rules.model.values import Instant
 from connector.store.engine.database import LONG_SECONDS
 from connector.templating.threads import run_in_thread
 from starter.api.access.actors import ActorHere, ReasonHere
@@ -27,7 +28,7 @@ from starter.operations.drafts import save_definitions
 from starter.operations.order_keys import OrderKey
 from starter.operations.orders import order_now
 from starter.operations.preview import preview_resume, view_resume
-from starter.operations.results import load_outcomes, load_results
+from starter.operations.results import read_results
 from starter.operations.views import view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -95,16 +96,29 @@ async def archive(
     return await _order(context, actor, "archive", id, validate(OrderOptions, options), key)
 
 
-@router.get("/{id}/results", dependencies=_READS)
-async def read_results(id: str, context: ContextHere) -> dict[str, Any]:
+@router.get("/{id}/results", dependencies=_READS, name="read_results")
+async def show_results(
+    id: str,
+    context: ContextHere,
+    since: Instant | None = None,
+    until: Instant | None = None,
+    by: Literal["day"] | None = None,
+) -> dict[str, Any]:
     """Return how many users were enrolled, sent, opened, clicked and converted: control group, receivers, each variant.
 
     Each user counts once per step. `uplift` has, by conversion, the receivers' rate against the control group's, the
     difference with its 95% confidence interval (`low` to `high`, Newcombe's) and the relative uplift; it is null if
-    either group is empty. `follow_ups` counts the follow-ups by state and reason, and the refused triggers.
+    either group is empty. `follow_ups` counts the follow-ups by state and reason, and the refused triggers; `reasons`
+    says in words why nothing was sent, the most frequent first. The `funnel` counts follow-ups that were `triggered`,
+    that wait and that were `sent`, then users. `exceptions_after` has how long after the trigger exceptions came: `p50`
+    is the number of seconds within which half of them did.
+
+    `since` and `until` (which is excluded) choose users by when they were first reached, whatever they did later, and
+    follow-ups by their trigger. With `by=day`, `days` has the results of each day in the workspace's `zone`; the days
+    add up to the whole. `template_faults` and `retried` are always of all times.
     """
-    entry = await _entry(context, id)
-    return {"id": id, **await load_results(context, entry), **await load_outcomes(context, entry)}
+    await _entry(context, id)
+    return await read_results(context, id, since=since, until=until, by=by)
 
 
 async def _order(

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from connector.app.context import AppContext
 from connector.inbox.actions import ForeignMessage, InboxActions, UnknownMessage
-from connector.inbox.reading import InboxOwner, InboxPage, load_inbox
+from connector.inbox.reading import InboxOwner, load_inbox
 from connector.inbox.tokens import MissingInboxSecret
 from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, InboxVerb, UnknownButton
 from connector.rules.model.values import storage_problem
@@ -28,8 +28,7 @@ from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.metrics import interactions_ingested
 from starter.api.requests.options import ClickOptions, InboxActionOptions, NoOptions
 from starter.api.routes.users import UserId
-
-MAX_MESSAGES = 100
+from starter.operations.inbox import MAX_MESSAGES, view_inbox
 
 router = APIRouter(prefix="/v1", tags=["inbox"])
 _M = TypeVar("_M", bound=InboxActionOptions)
@@ -80,7 +79,7 @@ async def read_inbox(
             limit=limit,
             card_priority=context.settings.inbox.priorities["news_feed_card"],
         )
-    return _view(page)
+    return InboxView(**view_inbox(page))
 
 
 @router.post("/inbox/{message}/view", openapi_extra=describe_body("InboxActionOptions", required=False))
@@ -194,21 +193,3 @@ def _options(model: type[_M], options: Mapping[str, Any]) -> _M:
     if fault := storage_problem(options):
         raise ApiError(422, "invalid", f"the body {fault}")
     return validate(model, options)
-
-
-def _view(page: InboxPage) -> InboxView:
-    shown = [
-        {
-            "id": message.id,
-            "kind": message.kind,
-            "campaign": message.campaign,
-            "card": message.card,
-            "content": message.content,
-            "priority": message.priority,
-            "created_at": message.created_at,
-            "expires_at": message.expires_at,
-            "viewed": message.viewed,
-        }
-        for message in page.messages
-    ]
-    return InboxView(messages=shown, is_cut=page.is_cut)

@@ -5,8 +5,14 @@ from __future__ import annotations
 from nicegui import app
 
 from starter.console.pages import (
+    audit,  # noqa: F401
     campaigns,  # noqa: F401
+    compose,  # noqa: F401
+    follow_up,  # noqa: F401
+    follow_ups,  # noqa: F401
     overview,  # noqa: F401
+    user,  # noqa: F401
+    users,  # noqa: F401
 )
 from starter.console.state import Console
 

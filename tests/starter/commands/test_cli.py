@@ -86,6 +86,7 @@ def test_help_lists_every_command(connector: Connector) -> None:
     assert [word for word in promised.split() if f"\u2502 {word} " not in out] == []
 
 
+@pytest.mark.store_only("about the data folder")
 def test_without_data_nothing_is_made(connector: Connector, tmp_path: Path) -> None:
     """Looking for data in the wrong place says so, and leaves no empty folder behind."""
     code, out, err = connector("status", "--data", str(tmp_path / "typo"))
@@ -94,6 +95,7 @@ def test_without_data_nothing_is_made(connector: Connector, tmp_path: Path) -> N
     assert not (tmp_path / "typo").exists()
 
 
+@pytest.mark.store_only("about the data folder")
 def test_a_database_without_tables(connector: Connector, tmp_path: Path) -> None:
     """The way out is named."""
     code, _, err = connector("status", "--data", str(tmp_path))
@@ -219,6 +221,7 @@ def test_orders_with_temporal_away(connector: Connector, data: Path, folder: Pat
     assert "connector dev" in err
 
 
+@pytest.mark.store_only("about the data folder")
 def test_setup_migrates_before_it_misses_temporal(connector: Connector, tmp_path: Path) -> None:
     """The database is up to date afterwards, and it can be run again."""
     for _ in range(2):
@@ -280,6 +283,7 @@ def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pyt
         ("DATABASE_URL", "secret"),
     ],
 )
+@pytest.mark.store_only("about settings of the store")
 def test_wrong_settings(
     connector: Connector, data: Path, name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ import pytest
 from starter import cli
 from tests.support.api import Connector
 
+pytestmark = pytest.mark.store_only("about settings and the data folder")
+
 
 @pytest.fixture(autouse=True)
 def _json(monkeypatch: pytest.MonkeyPatch) -> None:

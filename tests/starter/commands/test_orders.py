@@ -27,9 +27,11 @@ async def publish_as_the_registry(database: Database, order_id: str) -> OrderRec
     return receipt
 
 
-async def test_a_repeated_order_has_its_receipt(connector: Connector, data: Path, sqlite_database: Database) -> None:
+async def test_a_repeated_order_has_its_receipt(
+    connector: Connector, caller: str, data: Path, sqlite_database: Database
+) -> None:
     """An order that was carried out with the key is answered from the store; another one with the key is refused."""
-    receipt = await publish_as_the_registry(sqlite_database, OrderKey("k", "command line").order_id("default"))
+    receipt = await publish_as_the_registry(sqlite_database, OrderKey("k", caller).order_id("default"))
     words = ("--idempotency-key", "k", "--json")
     code, out, _ = await asyncio.to_thread(connector, "publish", "o", *words)
     assert (code, json.loads(out)) == (0, receipt.model_dump(mode="json"))
@@ -38,12 +40,16 @@ async def test_a_repeated_order_has_its_receipt(connector: Connector, data: Path
     assert "belongs to another order, `publish o`" in err
 
 
-def test_a_new_order_needs_temporal(connector: Connector, data: Path) -> None:
+async def test_a_new_order_needs_temporal(connector: Connector, data: Path, sqlite_database: Database) -> None:
     """Exit code 1, and the address that was tried, with a key as without."""
+    await publish_as_the_registry(sqlite_database, "first")
     for words in ((), ("--idempotency-key", "k")):
-        code, out, err = connector("stop", "o", *words)
+        code, out, err = await asyncio.to_thread(connector, "stop", "o", *words)
         assert (code, out) == (1, "")
         assert NOWHERE in err
+    code, out, err = await asyncio.to_thread(connector, "stop", "oo")
+    assert (code, out) == (1, "")
+    assert err == "stop is refused, and nothing was changed:\n  oo is not known; did you mean o?\n"
 
 
 def test_an_idempotency_key_has_a_form(connector: Connector, data: Path) -> None:

@@ -77,6 +77,7 @@ def test_no_secret_is_printed(connector: Connector, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("words", [("settings",), ("status",), ("setup",), ("api",), ("worker",), ("keys", "list")])
+@pytest.mark.store_only("about settings of the store")
 def test_every_command_refuses(words: tuple[str, ...], connector: Connector, monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelled variable and a wrong value, both at once, before anything is opened; a service logs them as JSON."""
     monkeypatch.setenv("CONNECTOR_SMPT_HOST", "mail")

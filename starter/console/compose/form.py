@@ -1,0 +1,337 @@
+"""A form whose fields are bound to the values of a composition, by their paths.
+
+A change in a field changes its value in the text; a change of the text changes the fields whose values differ. Nothing
+goes round in a circle, because both sides compare with the composition, and a field that shows the value is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
+
+from connector.definitions.yaml_editing import Path
+from connector.rules.model.errors import ConnectorError
+from starter.console.compose.codecs import TEXT, UNITS, Codec, read_duration, write_duration
+from starter.console.compose.composition import Composition, covers, dotted
+
+Options = Mapping[str, Mapping[str, str]]
+"""Labels by value, by group; a group without a name stands by itself."""
+ONLY_IN_YAML = "This is written in a way that the form cannot show. It is kept: change it in the YAML."
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A fault, refusal or warning at a dotted key of the definition that the form shows."""
+
+    key: str
+    text: str
+    is_warning: bool = False
+
+
+class Section:
+    """A part of the form that is built anew when its shape changes, and whose fields are refreshed otherwise."""
+
+    def __init__(self, form: Form, shape: Callable[[], Hashable], build: Callable[[], None], classes: str) -> None:
+        self._form, self._shape, self._build = form, shape, build
+        self.refreshers: list[Callable[[], None]] = []
+        self.places: list[tuple[str, ui.label]] = []
+        self.children: list[Section] = []
+        self.element = ui.element("div").classes(classes)
+        self._built = shape()
+        self._fill()
+
+    def refresh(self) -> None:
+        """Show the values of now."""
+        shape = self._shape()
+        if shape != self._built:
+            self._built = shape
+            self.element.clear()
+            self._fill()
+            return
+        for refresh in self.refreshers:
+            refresh()
+        for child in self.children:
+            child.refresh()
+
+    def all_places(self) -> list[tuple[str, ui.label]]:
+        """Return the keys at which problems can be shown, with the labels that show them."""
+        return [*self.places, *(place for child in self.children for place in child.all_places())]
+
+    def _fill(self) -> None:
+        self.refreshers, self.places, self.children = [], [], []
+        with self._form.within(self), self.element:
+            self._build()
+
+
+class Form:
+    """The fields of one page.
+
+    Args:
+        edited: called after a field has changed the text.
+    """
+
+    def __init__(self, composition: Composition, edited: Callable[[], None]) -> None:
+        self.composition, self._edited = composition, edited
+        self._root: Section | None = None
+        self._section: Section | None = None
+        self._problems: Sequence[Problem] = ()
+
+    @contextmanager
+    def within(self, section: Section) -> Iterator[None]:
+        """Add what is built in the block to this section."""
+        outer, self._section = self._section, section
+        try:
+            yield
+        finally:
+            self._section = outer
+
+    def section(self, shape: Callable[[], Hashable], build: Callable[[], None], classes: str = "cc-column") -> Section:
+        """Build a section here. `shape` says by what it is built: another shape builds it anew."""
+        outer = self._section
+        section = Section(self, shape, build, classes)
+        if outer is None:
+            self._root = section
+        else:
+            outer.children.append(section)
+        return section
+
+    def refresh(self) -> None:
+        """Show the values of the composition in every field, and the problems that are known."""
+        if self._root is not None:
+            self._root.refresh()
+            self.show_problems(self._problems)
+
+    def value(self, path: Path) -> Any:
+        """Return a value of the definition."""
+        return self.composition.value(path)
+
+    def put(self, path: Path, value: Any) -> bool:
+        """Change a value in the text; return whether it was possible. The reason why not is shown."""
+        try:
+            changed = self.composition.put(path, value)
+        except ConnectorError as error:
+            ui.notify(str(error)[:1].upper() + str(error)[1:], type="warning", multi_line=True)
+            self.refresh()
+            return False
+        if changed:
+            self._edited()
+        return True
+
+    def show_problems(self, problems: Sequence[Problem]) -> None:
+        """Show each problem at the field of its key, or at the nearest part of the form around it."""
+        self._problems = problems
+        if self._root is None:
+            return
+        places = self._root.all_places()
+        shown: dict[int, list[Problem]] = {}
+        for problem in problems:
+            around = [n for n, (key, _) in enumerate(places) if key and covers(key, problem.key)]
+            if around:
+                shown.setdefault(max(around, key=lambda n: len(places[n][0])), []).append(problem)
+        for number, (_, label) in enumerate(places):
+            here = shown.get(number, [])
+            label.set_text("\n".join(problem.text for problem in here))
+            label.set_visibility(bool(here))
+            label.classes(remove="is-warning")
+            if here and all(problem.is_warning for problem in here):
+                label.classes(add="is-warning")
+
+    # What fields are made of
+
+    def place(self, path: Path) -> ui.label:
+        """Add the place at which problems of a value, and of what has no field of its own in it, are shown."""
+        label = ui.label("").classes("cf-fault").props('aria-live="polite"')
+        label.set_visibility(False)
+        self._here.places.append((dotted(path), label))
+        return label
+
+    def on_refresh(self, refresh: Callable[[], None]) -> None:
+        """Call this whenever the values may have changed."""
+        self._here.refreshers.append(refresh)
+
+    def text(
+        self,
+        path: Path,
+        label: str,
+        *,
+        codec: Codec = TEXT,
+        hint: str = "",
+        lines: int = 0,
+        props: str = "",
+        wide: bool = False,
+    ) -> Any:
+        """Add a field for a text or another scalar; with `lines`, for a text of several lines."""
+        with _field(label, hint, wide=wide or lines > 0) as caption:
+            kind = ui.textarea if lines else ui.input
+            widget: Any = kind(value=self._shown(path, codec) or "")
+            widget.props(f"outlined dense debounce=250 hide-bottom-space {props}")
+            if lines:
+                widget.props(f"autogrow input-style='min-height: {lines * 1.5}em'").classes("cf-block")
+            only_in_yaml = ui.label(ONLY_IN_YAML).classes("cf-yaml-only")
+            fault = self.place(path)
+        caption.props["for"] = widget.html_id
+        widget.props["aria-describedby"] = fault.html_id
+
+        def edit() -> None:
+            text = widget.value or ""
+            if _same(text, self._shown(path, codec)):
+                return
+            self.put(path, codec.write(text))
+
+        def refresh() -> None:
+            shown = self._shown(path, codec)
+            only_in_yaml.set_visibility(shown is None)
+            widget.set_enabled(shown is not None)
+            if not _same(widget.value or "", shown):
+                widget.set_value(shown or "")
+
+        widget.on_value_change(edit)
+        refresh()
+        self.on_refresh(refresh)
+        return widget
+
+    def select(
+        self,
+        path: Path,
+        label: str,
+        options: Options,
+        *,
+        read: Callable[[Any], str] | None = None,
+        write: Callable[[str], Any] | None = None,
+        hint: str = "",
+        wide: bool = False,
+    ) -> ui.element:
+        """Add a choice. `read` returns the option of a value, `write` the value of an option (default: themselves)."""
+        to_option = read or (lambda value: "" if value is None else str(value))
+        with _field(label, hint, wide=wide) as caption:
+            select = native_select(options, to_option(self.value(path)))
+            self.place(path)
+        caption.props["for"] = select.html_id
+
+        def edit(option: str) -> None:
+            if option != to_option(self.value(path)):
+                self.put(path, write(option) if write else option or None)
+
+        def refresh() -> None:
+            set_option(select, to_option(self.value(path)))
+
+        on_option(select, edit)
+        self.on_refresh(refresh)
+        return select
+
+    def switch(self, path: Path, label: str, *, default: bool = False, hint: str = "") -> None:
+        """Add a switch for a boolean, which is only written if it is not the default."""
+        with ui.element("div").classes("cf-field"):
+            switch = ui.checkbox(label, value=self.value(path) is True).props("dense")
+            if hint:
+                ui.label(hint).classes("cf-hint")
+            self.place(path)
+
+        def edit() -> None:
+            current = self.value(path)
+            if switch.value != (default if current is None else current is True):
+                self.put(path, None if switch.value == default else switch.value)
+
+        def refresh() -> None:
+            current = self.value(path)
+            switch.set_value(default if current is None else current is True)
+
+        switch.on_value_change(edit)
+        self.on_refresh(refresh)
+
+    def duration(self, path: Path, label: str, *, hint: str = "", placeholder: str = "") -> None:
+        """Add a field for a duration: a number and a unit."""
+        with _field(label, hint) as caption:
+            with ui.element("div").classes("cf-duration"):
+                number = ui.input(placeholder=placeholder).props("outlined dense debounce=250 inputmode=numeric")
+                unit = native_select({"": {one: one for one in UNITS}}, "days")
+                unit.props["aria-label"] = f"{label}: unit"
+            self.place(path)
+        caption.props["for"] = number.html_id
+
+        def refresh() -> None:
+            shown = read_duration(self.value(path))
+            number.set_enabled(shown is not None)
+            text, named = shown or ("", "")
+            if number.value != text:
+                number.set_value(text)
+            if named:
+                set_option(unit, named)
+
+        def edit(option: str | None = None) -> None:
+            new = write_duration(number.value or "", option or unit.props["value"])
+            if read_duration(self.value(path)) not in (None, read_duration(new)):
+                self.put(path, new)
+
+        refresh()
+        number.on_value_change(lambda: edit())
+        on_option(unit, edit)
+        self.on_refresh(refresh)
+
+    def clock(self, path: Path, label: str) -> None:
+        """Add a field for a time of the day, which is always written in quotes."""
+        self.text(path, label, props="type=time")
+
+    def instant(self, path: Path, label: str, *, hint: str = "") -> None:
+        """Add a field for an instant with its zone."""
+        self.text(path, label, hint=hint or "With its zone, like 2026-04-01T09:00:00+02:00")
+
+    @property
+    def _here(self) -> Section:
+        assert self._section is not None  # noqa: S101 - fields are built within sections
+        return self._section
+
+    def _shown(self, path: Path, codec: Codec) -> str | None:
+        value = self.value(path)
+        return "" if value is None else codec.show(value)
+
+
+def native_select(options: Options, value: str) -> ui.element:
+    """Add the browser's own choice, which groups its options and which every phone and screen reader knows."""
+    select = ui.element("select").classes("cf-select")
+    with select:
+        for group, labels in options.items():
+            outer = ui.element("optgroup") if group else nullcontext()
+            if isinstance(outer, ui.element):
+                outer.props["label"] = group
+            with outer:
+                for option, text in labels.items():
+                    TextElement(tag="option", text=text).props["value"] = option
+    set_option(select, value)
+    return select
+
+
+def set_option(select: ui.element, option: str) -> None:
+    """Show an option as chosen."""
+    if select.props.get("value") != option:
+        select.props["value"] = option
+
+
+def on_option(select: ui.element, choose: Callable[[str], None]) -> None:
+    """Call `choose` with the option that somebody has chosen."""
+
+    def chosen(event: Any) -> None:
+        option = str(event.args)
+        select.props["value"] = option
+        choose(option)
+
+    select.on("change", chosen, js_handler="(event) => emit(event.target.value)")
+
+
+@contextmanager
+def _field(label: str, hint: str, *, wide: bool = False) -> Iterator[ui.element]:
+    """Add a field with its label above and its hint below; yields the label."""
+    with ui.element("div").classes("cf-field cf-wide" if wide else "cf-field"):
+        caption = TextElement(tag="label", text=label).classes("cf-label")
+        yield caption
+        if hint:
+            ui.label(hint).classes("cf-hint")
+
+
+def _same(text: str, shown: str | None) -> bool:
+    return shown is not None and text.rstrip("\n") == shown.rstrip("\n")

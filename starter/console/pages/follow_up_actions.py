@@ -1,0 +1,181 @@
+"""Actions on many follow-ups of a list: what each would do in numbers, a confirmation, progress and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from nicegui import ui
+
+from connector.rules.model.api_keys import Scope
+from connector.rules.model.values import parse_duration
+from starter.api.requests.errors import HANDLED_ERRORS
+from starter.console.bulk_progress import BulkNumbers, run_bulk
+from starter.console.elements.errors import notify_error
+from starter.console.elements.moments import MomentField
+from starter.console.elements.sentences import sentence
+from starter.console.elements.text import heading, link, text
+from starter.console.state import Viewer
+from starter.console.subject_paths import follow_up_path
+from starter.operations.bulk import BulkAction
+from starter.operations.follow_ups import Criteria
+
+_VERBS: Mapping[str, tuple[str, str, str, str, str]] = {
+    "send_now": ("Send now", "flash_on", "sent now, if the rules of their due time allow it", "due already", ""),
+    "postpone": ("Postpone", "update", "postponed", "waiting at least that long already", ""),
+    "cancel": ("Cancel", "event_busy", "cancelled", "cancelled before", "A cancelled follow-up cannot be restored."),
+    "resend": (
+        "Send again",
+        "replay",
+        "sent again",
+        "being sent again already",
+        "Only messages that failed are sent again, as new messages for their provider.",
+    ),
+}
+"""By verb: the label, the icon, what happens to those that it changes, why others are unchanged, and a note."""
+
+
+@dataclass
+class Selection:
+    """The follow-ups that the viewer has ticked on this page; none: the action concerns all that match."""
+
+    ids: dict[str, None] = field(default_factory=dict)
+    on_change: list[Callable[[], None]] = field(default_factory=list)
+    _boxes: dict[str, ui.checkbox] = field(default_factory=dict)
+
+    def box(self, one: Mapping[str, Any]) -> None:
+        """Add the box of a row."""
+        box = ui.checkbox(on_change=lambda event: self._tick(one["id"], ticked=event.value)).props("dense")
+        box.props["aria-label"] = f"Select the follow-up {one['id']} of {one['user'] or one['user_key']}"
+        self._boxes[one["id"]] = box
+
+    def tick_all(self) -> None:
+        """Tick every row of the page, or none if all are ticked."""
+        ticked = len(self.ids) < len(self._boxes)
+        for box in self._boxes.values():
+            box.value = ticked
+
+    def _tick(self, id: str, *, ticked: bool) -> None:
+        if ticked:
+            self.ids[id] = None
+        else:
+            self.ids.pop(id, None)
+        for call in self.on_change:
+            call()
+
+
+def action_bar(viewer: Viewer, criteria: Criteria, selection: Selection) -> None:
+    """Add the buttons of the actions. The caller shows them to viewers with `manage` only."""
+    with ui.element("div").classes("cc-row").props('role="group" aria-label="Actions"'):
+        what = text("All that match", classes="cc-strong")
+        what.props["aria-live"] = "polite"
+
+        def count() -> None:
+            what.set_text(f"{len(selection.ids)} selected" if selection.ids else "All that match")
+
+        selection.on_change.append(count)
+        ui.button("Select this page", icon="checklist", on_click=selection.tick_all).props("flat dense")
+        for verb, (label, icon, *_) in _VERBS.items():
+            ui.button(f"{label}…", icon=icon, on_click=lambda verb=verb: _ask(viewer, criteria, selection, verb)).props(
+                "outline dense"
+            )
+
+
+def _ask(viewer: Viewer, criteria: Criteria, selection: Selection, verb: str) -> None:
+    ActionDialog(viewer, verb, criteria, tuple(selection.ids)).open()
+
+
+class ActionDialog:
+    """The dialog of one action: its options, the numbers of a dry run, the run with its progress, and the result."""
+
+    def __init__(self, viewer: Viewer, verb: str, criteria: Criteria, ids: tuple[str, ...]) -> None:
+        self._viewer, self._verb, self._criteria, self._ids = viewer, verb, criteria, ids
+        self._stopped = False
+        label, _, self._done, self._unchanged, note = _VERBS[verb]
+        with ui.dialog().props("persistent") as self._dialog, ui.card().classes("cc-dialog"):
+            whom = f"{len(ids)} selected follow-ups" if ids else "all follow-ups that match"
+            heading(f"{label}: {whom}", 2)
+            if note:
+                text(note, tag="p", classes="cc-muted")
+            if verb == "postpone":
+                self._by = ui.input("By, such as 2 hours: counted from the original due time").props("outlined dense")
+                self._until = MomentField("Or until")
+            self._note = ui.input("Reason for the audit trail (do not name users)").props(
+                "outlined dense maxlength=500"
+            )
+            self._result = ui.element("div").classes("cc-column").props('aria-live="polite"')
+            with ui.element("div").classes("cc-row cc-end"):
+                self._close = ui.button("Close", on_click=self._leave).props("flat")
+                self._check = ui.button("Show what it would do", on_click=lambda: self._run(dry_run=True))
+                self._act = ui.button(label, on_click=lambda: self._run(dry_run=False), color="negative")
+                self._act.set_visibility(False)
+
+    def open(self) -> None:
+        """Open the dialog; without options to choose, the dry run begins at once."""
+        self._dialog.open()
+        if self._verb != "postpone":
+            ui.timer(0.0, lambda: self._run(dry_run=True), once=True)
+
+    async def _run(self, *, dry_run: bool) -> None:
+        self._set_busy(True)
+        self._stopped = False
+        numbers = BulkNumbers()
+        try:
+            action = await self._action()
+            async for numbers in run_bulk(self._viewer.context, self._who, action, dry_run=dry_run):
+                self._show(numbers, dry_run=dry_run, is_over=False)
+                if self._stopped:
+                    break
+            self._show(numbers, dry_run=dry_run, is_over=True)
+        except HANDLED_ERRORS as error:
+            notify_error(error)
+        except ValueError as error:
+            notify_error(error)
+        else:
+            self._act.set_visibility(dry_run and numbers.done > 0)
+            self._check.set_visibility(dry_run and self._verb == "postpone")
+        self._set_busy(False)
+
+    async def _who(self) -> Any:
+        return await self._viewer.actor(Scope.MANAGE)
+
+    async def _action(self) -> BulkAction:
+        to: datetime | timedelta | None = None
+        if self._verb == "postpone":
+            until = await self._until.instant()
+            to = datetime.fromisoformat(until) if until else None
+            to = to or (parse_duration(self._by.value.strip()) if self._by.value else None)
+        note = (self._note.value or "").strip() or None
+        criteria = Criteria() if self._ids else self._criteria
+        return BulkAction(self._verb, criteria, to, note, self._ids)  # type: ignore[arg-type]
+
+    def _show(self, numbers: BulkNumbers, *, dry_run: bool, is_over: bool) -> None:
+        self._result.clear()
+        with self._result:
+            if not is_over:
+                text(f"{numbers.total:,} looked at so far…", tag="div", classes="cc-muted")
+            text(f"{numbers.done:,} {'would be ' if dry_run else ''}{self._done}", tag="div", classes="cc-strong")
+            if numbers.unchanged:
+                text(f"{numbers.unchanged:,} unchanged: {self._unchanged}", tag="div")
+            for why, count in numbers.by_number():
+                with ui.element("div").classes("cc-refusal"):
+                    sentence(f"{count:,} refused: {numbers.texts[why]}")
+                    link("for example", follow_up_path(numbers.examples[why]), is_foreign=True)
+
+    def _set_busy(self, is_busy: bool) -> None:
+        self._close.set_text("Stop after this page" if is_busy else "Close")
+        self._check.set_enabled(not is_busy)
+        self._act.set_enabled(not is_busy)
+        self._is_busy = is_busy
+
+    def _leave(self) -> None:
+        if self._is_busy:
+            self._stopped = True
+            return
+        self._dialog.close()
+        if not self._act.visible and not self._check.visible:
+            ui.navigate.reload()
+
+    _is_busy = False

@@ -1,0 +1,156 @@
+"""Compose a definition as YAML text: open the newest revision, check the text, find targets, save it as a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from connector.app.store_context import StoreContext
+from connector.definitions import Definitions, parse_yaml
+from connector.definitions.yaml_writing import write_document
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.catalogue.references import target_parts
+from connector.rules.model.audit import Actor
+from connector.rules.model.campaigns import Card, Publishable, Workspace
+from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, OrderRefused, Source
+from connector.rules.publishing.drafting import as_written, draft
+from connector.rules.publishing.lints import refusals, warnings
+from connector.store.engine.database import database_now
+from connector.templating.threads import run_in_thread
+from starter.operations.drafts import save_definitions
+from starter.operations.entries import view_entry
+
+FILE = "YAML"
+"""The name of the text in warnings: a page has no file."""
+
+
+class UnknownDefinition(ConnectorError):
+    """There is no campaign or card of this id."""
+
+
+async def open_definition(context: StoreContext, id: str) -> dict[str, Any]:
+    """Return the newest saved revision of a campaign or card as YAML, and the revision that it is.
+
+    Raises:
+        UnknownDefinition.
+    """
+    entry = (await context.cache.at_least(context.database)).entries.get(id)
+    if entry is None:
+        raise UnknownDefinition(f"there is no campaign or card {id}")
+    return {
+        **view_entry(entry),
+        "revision": entry.newest.number,
+        "yaml": write_document(as_written(entry.newest.definition)),
+    }
+
+
+async def read_settings_of_examples(context: StoreContext) -> tuple[Workspace, datetime]:
+    """Return the workspace's settings and the database's clock (UTC), by which an example is drawn."""
+    return (await context.cache.at_least(context.database)).workspace, await _now(context)
+
+
+async def check_text(context: StoreContext, text: str) -> dict[str, Any]:
+    """Return what is wrong with a YAML text, with lines and keys, and what `publish` would refuse or warn of.
+
+    The faults are those of `connector validate`. A text with faults has neither refusals nor warnings yet. What is only
+    known from reports and users is looked up when the text is saved.
+    """
+    reading = partial(parse_yaml, text, file=FILE, with_links=not context.settings.link_hosts)
+    try:
+        definitions = await run_in_thread(reading)
+    except DefinitionError as error:
+        return {"faults": [_view_fault(fault) for fault in error.faults], "refusals": [], "warnings": []}
+    catalogue = await context.cache.at_least(context.database)
+    now = await _now(context)
+    try:
+        drafted = draft(catalogue, definitions.all, definitions.sources).catalogue
+    except OrderRefused as error:
+        problems = [{"line": 1, "key": "", "problem": problem, "id": ""} for problem in error.problems]
+        return {"faults": [], "refusals": problems, "warnings": []}
+    return {"faults": [], **await run_in_thread(partial(_lint, definitions, drafted, now))}
+
+
+async def save_text(
+    context: StoreContext, actor: Actor, text: str, *, bases: Mapping[str, int], reason: str | None = None
+) -> dict[str, Any]:
+    """Save the definitions of a YAML text as drafts, all or none.
+
+    Args:
+        bases: the newest revisions when the text was opened, by id; an id that is missing was new.
+
+    Raises:
+        DefinitionError: the text has faults.
+        DraftConflict: somebody else saved one of the definitions meanwhile.
+        OrderRefused: as `save_definitions` raises it.
+    """
+    reading = partial(parse_yaml, text, file=FILE, with_links=not context.settings.link_hosts)
+    definitions = await run_in_thread(reading)
+    if definitions.workspace is not None:
+        problem = "is changed on its own page, because it takes effect at once; take it out of this text"
+        raise DefinitionError([definitions.sources[""].locate(Fault("workspace", problem))])
+    saved, notes = await save_definitions(
+        context, actor, definitions.all, reason=reason, sources=definitions.sources, bases=bases
+    )
+    return {"saved": [vars(change) for change in saved], "warnings": notes}
+
+
+async def search_targets(context: StoreContext, words: str = "", *, limit: int = 30) -> dict[str, Any]:
+    """Return campaigns and cards whose id or name has all of these words, those whose id begins with them first."""
+    catalogue = await context.cache.at_least(context.database)
+    wanted = words.casefold().split()
+    found = [entry for entry in catalogue.entries.values() if _matches(entry, wanted)]
+    found.sort(key=lambda entry: (not entry.id.casefold().startswith(words.casefold().strip()), entry.id))
+    return {"targets": [_view_target(entry) for entry in found[:limit]], "has_more": len(found) > limit}
+
+
+async def read_target(context: StoreContext, id: str) -> dict[str, Any]:
+    """Return a campaign or card as a target, with what a condition on it can name.
+
+    Raises:
+        UnknownDefinition.
+    """
+    entry = (await context.cache.at_least(context.database)).entries.get(id)
+    if entry is None:
+        raise UnknownDefinition(f"there is no campaign or card {id}")
+    return {**_view_target(entry), "parts": asdict(target_parts(entry))}
+
+
+async def _now(context: StoreContext) -> datetime:
+    async with context.database.read(context.workspace) as tx:
+        return await database_now(tx)
+
+
+def _lint(definitions: Definitions, catalogue: Catalogue, now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """Return the refusals and warnings of all definitions, located in their text."""
+    found: dict[str, list[dict[str, Any]]] = {"refusals": [], "warnings": []}
+    publishable: list[Publishable] = [*definitions.cards, *definitions.campaigns]
+    for definition in publishable:
+        source = definitions.sources[definition.id]
+        found["refusals"] += _located(refusals(definition, catalogue, now), source)
+        found["warnings"] += _located(warnings(definition, catalogue, now), source)
+    return found
+
+
+def _located(faults: Sequence[Fault], source: Source) -> list[dict[str, Any]]:
+    return [_view_fault(source.locate(fault)) for fault in faults]
+
+
+def _view_fault(fault: Fault) -> dict[str, Any]:
+    return {"line": fault.line, "key": fault.key, "problem": fault.problem, "id": fault.id}
+
+
+def _matches(entry: Entry, words: Sequence[str]) -> bool:
+    text = f"{entry.id} {_name(entry)}".casefold()
+    return all(word in text for word in words)
+
+
+def _view_target(entry: Entry) -> dict[str, Any]:
+    return {"id": entry.id, "kind": "card" if entry.is_card else "campaign", "name": _name(entry), "state": entry.state}
+
+
+def _name(entry: Entry) -> str:
+    definition = entry.newest.definition
+    return definition.title if isinstance(definition, Card) else definition.name or ""

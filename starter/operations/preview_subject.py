@@ -1,0 +1,338 @@
+"""Who and what a preview is about: the campaign as if it were live, a user, and a follow-up that begins now.
+
+Everything is loaded in one snapshot of the store and decided by the rules; nothing is changed.
+
+ConnectorError
+├── CampaignUnknown   no campaign or card has that id
+└── NothingToPreview  the campaign sends nothing, or not on that channel, or not in that variant
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from connector.app.store_context import StoreContext
+from connector.definitions import parse_mapping, parse_yaml
+from connector.definitions.faults import describe_faults
+from connector.ingest.parsing import parse_item, with_time
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
+from connector.rules.catalogue.supposing import suppose_live
+from connector.rules.explaining.context import DecisionContext
+from connector.rules.explaining.forecast import RuleCheck, forecast_launch, forecast_trigger
+from connector.rules.explaining.samples import newest_match, sample_item
+from connector.rules.model.campaigns import AnyDefinition, Campaign
+from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, InvalidItem
+from connector.rules.model.follow_up import FollowUp
+from connector.rules.model.interactions import Item, LogEntry
+from connector.rules.model.messages import Messages
+from connector.rules.model.nearest import nearest
+from connector.rules.model.reasons import State
+from connector.rules.model.users import User
+from connector.rules.publishing.drafting import draft
+from connector.rules.publishing.orders import suggest_id
+from connector.rules.sending.decisions import Recipient, assignment_of
+from connector.rules.sending.due_list import newest_live
+from connector.rules.sending.effects import BeginFollowUp
+from connector.rules.sending.launch_times import send_time
+from connector.rules.sending.launching import Launch, launch_user
+from connector.rules.targeting.assignment import Assignment, content_for
+from connector.rules.targeting.audience import needs_history
+from connector.rules.triggering.trigger_list import TriggerFacts, begin_follow_up, compute_key
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.follow_ups.recipients import load_recipients
+from connector.store.reporting.history import UserRecord, load_user_record
+from connector.store.users.users import StoredUser, find_user
+from starter.operations.users import UserUnknown
+
+_NO_RECORD = UserRecord((), (), False, {}, {}, (), {}, frozenset())
+_INVENTED = "preview"
+"""The id and the key of a user who was invented for a preview."""
+
+
+class CampaignUnknown(ConnectorError):
+    """No campaign or card has that id."""
+
+
+class NothingToPreview(ConnectorError):
+    """The campaign sends nothing itself, or has no such channel, variant or live revision."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is previewed, as a caller asks for it.
+
+    Args:
+        definition: an edited definition, as YAML (with others that it needs) or as JSON; None: the saved one.
+        user: an id that services use; None: a user who is invented from `profile` alone.
+        profile: fields of a profile, which replace those of the user.
+        trigger: the item that triggers, in wire form; None: the user's newest one that fits, else an invented one.
+        live: preview the live revision, not the newest saved one.
+    """
+
+    campaign: str
+    definition: str | Mapping[str, Any] | None = None
+    user: str | None = None
+    profile: Mapping[str, Any] | None = None
+    channel: str | None = None
+    variant: str | None = None
+    trigger: Mapping[str, Any] | None = None
+    live: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The subject of a preview. `is_sample`: the trigger was invented; `now` is the database's clock, UTC.
+
+    `state` is what the campaign's state really is, None if it was never saved; `revision` the number of the previewed
+    revision, None if an edited definition is previewed; `variant` the name of the content, None without variants.
+    """
+
+    catalogue: Catalogue
+    state: str | None
+    revision: int | None
+    stored: StoredUser
+    is_known: bool
+    is_sample: bool
+    recipient: Recipient
+    assignment: Assignment
+    variant: str | None
+    content: Messages
+    follow_up: FollowUp
+    checks: Sequence[RuleCheck]
+    context: DecisionContext
+    now: datetime
+
+    @property
+    def entry(self) -> Entry:
+        """The campaign as if it were live."""
+        return self.catalogue.entries[self.follow_up.campaign]
+
+    @property
+    def campaign(self) -> Campaign:
+        """The previewed definition."""
+        return newest_live(self.entry)
+
+    @property
+    def user(self) -> User:
+        """The user."""
+        return self.recipient.user
+
+
+async def load_subject(context: StoreContext, choice: Choice) -> Subject:
+    """Load everything that a preview needs.
+
+    Raises:
+        CampaignUnknown, UserUnknown, NothingToPreview, StoreUnavailable.
+        DefinitionError, OrderRefused: the definition, the profile or the trigger cannot be used.
+    """
+    definitions = _read_definition(choice, with_links=not context.settings.link_hosts)
+    saved = await context.cache.at_least(context.database)
+    async with context.database.read(context.workspace) as tx:
+        now = await database_now(tx)
+        catalogue, revision = _suppose(saved, definitions, choice, now)
+        stored, record = await _load_user(tx, choice)
+        user = _with_profile(stored.user, choice.profile)
+        entry = catalogue.entries[choice.campaign]
+        recipient = await _load_recipient(tx, catalogue, entry, stored, now)
+    recipient = replace(recipient, user=user)
+    real = saved.entries.get(choice.campaign)
+    return _build(choice, catalogue, real, None if definitions else revision, stored, record, recipient, now)
+
+
+def _build(
+    choice: Choice,
+    catalogue: Catalogue,
+    real: Entry | None,
+    revision: Revision | None,
+    stored: StoredUser,
+    record: UserRecord,
+    recipient: Recipient,
+    now: datetime,
+) -> Subject:
+    entry = catalogue.entries[choice.campaign]
+    campaign, assignment = newest_live(entry), assignment_of(entry, recipient)
+    content = _content(campaign, assignment, recipient.user.id, choice)
+    if campaign.follow_on is None:
+        is_sample, follow_up = False, _launch(entry, catalogue, stored, recipient, now)
+        explained = _context(entry, catalogue, recipient, record, follow_up.trigger, "")
+        checks = forecast_launch(follow_up, campaign, recipient, explained)
+    else:
+        item, is_sample = _trigger_item(choice, campaign, recipient.user, record, now)
+        facts = _trigger_facts(entry, catalogue, stored, record, recipient, item, now)
+        key = compute_key(facts.logged.item, entry, now)
+        follow_up = begin_follow_up(facts, key, 0)
+        explained = _context(entry, catalogue, recipient, record, facts.logged, key)
+        checks = forecast_trigger(facts, explained)
+    return Subject(
+        catalogue=catalogue,
+        state=real.state if real else None,
+        revision=revision.number if revision else None,
+        stored=stored,
+        is_known=choice.user is not None,
+        is_sample=is_sample,
+        recipient=recipient,
+        assignment=assignment,
+        variant=next((one.name for one in campaign.variants or () if one.messages is content), None),
+        content=content,
+        follow_up=replace(follow_up, state=State.WAITING, reason=None, decided_at=None, channels=content.channels),
+        checks=checks,
+        context=explained,
+        now=now,
+    )
+
+
+def _read_definition(choice: Choice, *, with_links: bool) -> Sequence[AnyDefinition]:
+    """Return the edited definitions; none if the saved one is previewed. Raises DefinitionError."""
+    if choice.definition is None:
+        return ()
+    if isinstance(choice.definition, str):
+        return parse_yaml(choice.definition, file="the definition", with_links=with_links).all
+    given = choice.definition
+    return (parse_mapping(given if "campaign" in given else {"campaign": choice.campaign, **given}),)
+
+
+def _suppose(
+    saved: Catalogue, definitions: Sequence[AnyDefinition], choice: Choice, now: datetime
+) -> tuple[Catalogue, Revision]:
+    """Return the catalogue in which the campaign is live, and the previewed revision."""
+    catalogue = draft(saved, definitions).catalogue if definitions else saved
+    entry = catalogue.entries.get(choice.campaign)
+    if definitions and choice.campaign not in {getattr(one, "id", None) for one in definitions}:
+        raise CampaignUnknown(f"the definition is not about {choice.campaign}")
+    if entry is None:
+        raise CampaignUnknown(f"{choice.campaign} is not known; {suggest_id(catalogue, choice.campaign)}")
+    revision = entry.live if choice.live else entry.newest
+    if revision is None:
+        raise NothingToPreview(f"{choice.campaign} is not live; leave out live to preview the newest saved revision")
+    if not isinstance(revision.definition, Campaign) or revision.definition.delivery.type == "external":
+        raise NothingToPreview(f"{choice.campaign} sends no message itself: it is a card, or another system sends it")
+    return suppose_live(catalogue, choice.campaign, revision, now), revision
+
+
+async def _load_user(tx: Transaction, choice: Choice) -> tuple[StoredUser, UserRecord]:
+    if choice.user is None:
+        return StoredUser(User(id=_INVENTED), _INVENTED, None, {}), _NO_RECORD
+    stored = await find_user(tx, choice.user)
+    if stored is None:
+        raise UserUnknown(f"the user {choice.user} is not known: no report and no description names them")
+    return stored, await load_user_record(tx, stored.user_key, campaign=choice.campaign)
+
+
+async def _load_recipient(
+    tx: Transaction, catalogue: Catalogue, entry: Entry, stored: StoredUser, now: datetime
+) -> Recipient:
+    if stored.user_key == _INVENTED:
+        return Recipient(stored.user, {})
+    loaded = await load_recipients(
+        tx, catalogue, {stored.user_key: entry}, now, needs_history=lambda one: needs_history(newest_live(one).audience)
+    )
+    return loaded[stored.user_key]
+
+
+def _with_profile(user: User, profile: Mapping[str, Any] | None) -> User:
+    """Return the user with fields of a profile in the place of theirs. Raises DefinitionError."""
+    if not profile:
+        return user
+    known, given = user.model_dump(mode="json"), {"id": user.id, **profile}
+    for merged in ("attributes", "consent"):
+        if isinstance(given.get(merged), dict):
+            given[merged] = {**known[merged], **given[merged]}
+    try:
+        return User.model_validate({**known, **given})
+    except ValidationError as error:
+        faults = describe_faults(error, User, given)
+        raise DefinitionError([replace(fault, key=f"profile.{fault.key}") for fault in faults]) from None
+
+
+def _content(campaign: Campaign, assignment: Assignment, user_id: str, choice: Choice) -> Messages:
+    """Return the content of the asked variant, else of the user's. Raises NothingToPreview."""
+    variants = {one.name: one.messages for one in campaign.variants or ()}
+    if choice.variant is not None and choice.variant not in variants:
+        near = nearest(choice.variant, variants)
+        known = f"did you mean {near}?" if near else f"it has {', '.join(variants) or 'no variants'}"
+        raise NothingToPreview(f"{choice.campaign} has no variant {choice.variant!r}; {known}")
+    content = variants[choice.variant] if choice.variant else content_for(campaign, assignment, user_id)
+    channels = content.channels if content else ()
+    if choice.channel is not None and choice.channel not in channels:
+        raise NothingToPreview(
+            f"{choice.campaign} has no message for {choice.channel}; it sends on {', '.join(channels) or 'no channel'}"
+        )
+    assert content is not None  # noqa: S101 - a campaign that sends has contents
+    return content
+
+
+def _trigger_item(
+    choice: Choice, campaign: Campaign, user: User, record: UserRecord, now: datetime
+) -> tuple[Item, bool]:
+    """Return the item that triggers now, and whether it was invented. Raises DefinitionError."""
+    if choice.trigger is not None:
+        try:
+            return parse_item(with_time({**choice.trigger, "user": user.id}, now)), False
+        except InvalidItem as fault:
+            raise DefinitionError([Fault("trigger", str(fault))]) from None
+    follow_on = campaign.follow_on
+    assert follow_on is not None  # noqa: S101 - only follow-ons have a trigger
+    found = newest_match(follow_on, record.items.values())
+    return (found, False) if found is not None else (sample_item(follow_on.trigger[0], user.id, now), True)
+
+
+def _trigger_facts(
+    entry: Entry,
+    catalogue: Catalogue,
+    stored: StoredUser,
+    record: UserRecord,
+    recipient: Recipient,
+    item: Item,
+    now: datetime,
+) -> TriggerFacts:
+    """Return the facts of the item as if it came now."""
+    logged = LogEntry(item.id or _INVENTED, 0, now, now, item.model_copy(update={"occurred_at": now}))
+    key = compute_key(logged.item, entry, now)
+    return TriggerFacts(
+        logged=logged,
+        entry=entry,
+        catalogue=catalogue,
+        user=recipient.user,
+        user_key=stored.user_key,
+        history=recipient.history,
+        received_at=recipient.receipts.get(key),
+        blocking=next((one for one in _follow_ups_of_key(record, entry, key) if one.is_open), None),
+    )
+
+
+def _follow_ups_of_key(record: UserRecord, entry: Entry, key: str) -> list[FollowUp]:
+    return [one for one in record.follow_ups if one.campaign == entry.id and one.key == key]
+
+
+def _context(
+    entry: Entry, catalogue: Catalogue, recipient: Recipient, record: UserRecord, logged: LogEntry, key: str
+) -> DecisionContext:
+    """Return the context in which evidence is collected, as of the trigger."""
+    receipt = recipient.receipts.get(key)
+    return DecisionContext(
+        reason=None,
+        entry=entry,
+        catalogue=catalogue,
+        user=recipient.user,
+        history=recipient.history,
+        logged=logged,
+        decided_at=logged.received_at,
+        unreachable=recipient.unreachable,
+        others=_follow_ups_of_key(record, entry, key),
+        receipts=[receipt] if receipt else [],
+        sends=recipient.past_sends,
+        items=record.items,
+    )
+
+
+def _launch(entry: Entry, catalogue: Catalogue, stored: StoredUser, recipient: Recipient, now: datetime) -> FollowUp:
+    """Return the follow-up of a launch that is published now."""
+    time = send_time(entry, catalogue.workspace)
+    assert time is not None  # noqa: S101 - a scheduled original has a time
+    effects = launch_user(Launch(_INVENTED, entry, time), stored.user_key, recipient, catalogue, now)
+    return next(effect.follow_up for effect in effects if isinstance(effect, BeginFollowUp))

@@ -1,0 +1,44 @@
+"""What is live since when, and how follow-ups ended: of all campaigns and cards, and of one with its results."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from connector.app.store_context import StoreContext
+from connector.rules.catalogue.catalogue import Entry
+from connector.store.engine.database import LONG_SECONDS
+from connector.store.reporting.counts import Count, count_follow_ups
+from starter.operations.entries import view_entry
+from starter.operations.errors import NotKnown
+from starter.operations.results import load_outcomes, load_results, load_retried, view_counts
+
+
+async def read_status(context: StoreContext) -> dict[str, Any]:
+    """Return every campaign and card with its follow-ups by state and reason, and the messages that are tried again."""
+    catalogue = await context.cache.at_least(context.database)
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
+        counts, retried = await count_follow_ups(tx), await load_retried(tx)
+    by_campaign: dict[str, list[Count]] = defaultdict(list)
+    for count in counts:
+        by_campaign[count.campaign].append(count)
+    views = [
+        {**view_entry(catalogue.entries[id]), "follow_ups": view_counts(by_campaign[id])}
+        for id in sorted(catalogue.entries)
+    ]
+    return {"version": catalogue.version, "campaigns": views, "retried": retried}
+
+
+async def read_campaign_status(context: StoreContext, campaign: str) -> dict[str, Any]:
+    """Return one campaign or card with its follow-ups by state and reason, and its results. Raises NotKnown."""
+    entry = await find_entry(context, campaign)
+    outcomes = await load_outcomes(context, entry)
+    return {**view_entry(entry), **outcomes, "results": await load_results(context, entry)}
+
+
+async def find_entry(context: StoreContext, id: str) -> Entry:
+    """Return a campaign or card. Raises NotKnown."""
+    entry = (await context.cache.at_least(context.database)).entries.get(id)
+    if entry is None:
+        raise NotKnown(f"{id} is not known; apply its definition first")
+    return entry

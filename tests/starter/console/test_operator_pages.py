@@ -1,0 +1,123 @@
+"""What an operator does in the console: find a user, see why one got nothing, cancel follow-ups, and go back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from starter.console.subject_paths import follow_up_path, user_path
+from starter.operations.follow_ups import Criteria, read_follow_ups
+from tests.support.console import open_page, open_path
+from tests.support.told_console import ToldConsole, told_console
+
+UI = "http://temporal.test:8233"
+
+
+@pytest.fixture(scope="module")
+async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ToldConsole]:
+    """A console on which `u/17` got a message, `ben` cancelled one by a purchase, and an operator another."""
+    async with told_console(tmp_path_factory.mktemp("console"), CONNECTOR_TEMPORAL_UI_URL=UI) as told:
+        yield told
+
+
+@pytest.fixture
+async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
+    """A window of its own."""
+    async with open_page(browser, console.process) as opened:
+        yield opened
+
+
+async def test_a_user_is_found_and_explained(console: ToldConsole, page: Page) -> None:
+    """By the email, through the link, with the nearest miss of a campaign that decided nothing, and back again."""
+    await open_path(page, console.process, "/users")
+    await page.get_by_label("Id, email or phone number").fill("ADA@shop.test")
+    await page.get_by_role("button", name="Find").click()
+    await page.get_by_role("link", name=console.story.user, exact=True).click()
+    await expect(page.get_by_role("heading", name=console.story.user)).to_be_visible()
+    timeline = page.locator("#timeline")
+    await expect(timeline.locator("li.message").filter(has_text="Come back")).to_have_count(1)
+    await expect(timeline.get_by_text("not_in_audience")).to_be_visible()
+    await page.get_by_label("Campaign").fill("buyers")
+    await page.get_by_role("button", name="Explain").click()
+    why = page.locator("#why")
+    await expect(why.get_by_text("the trigger requires make_purchase", exact=False)).to_be_visible()
+    await page.go_back()
+    await page.go_back()
+    await expect(page).to_have_url(re.compile("find=ADA%40shop.test"))
+    await expect(page.get_by_role("link", name=console.story.user, exact=True)).to_be_visible()
+
+
+async def test_a_list_keeps_its_filters_in_the_address(console: ToldConsole, page: Page) -> None:
+    """A filter that is chosen is in the address, and going back shows the list before."""
+    await open_path(page, console.process, "/follow-ups?campaign=later")
+    rows = page.get_by_role("table", name="").locator("tbody tr")
+    await expect(rows).to_have_count(5)
+    await page.get_by_role("combobox", name="State").click()
+    await page.get_by_role("option", name="excepted").click()
+    await page.get_by_role("button", name="Show").click()
+    await expect(page).to_have_url(re.compile("campaign=later.*state=excepted|state=excepted.*campaign=later"))
+    await expect(rows).to_have_count(1)
+    await expect(rows.get_by_role("link", name="ben")).to_be_visible()
+    await page.go_back()
+    await expect(rows).to_have_count(5)
+
+
+async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: ToldConsole, page: Page) -> None:
+    """The numbers come first, nothing changes before the confirmation, and what was refused says why."""
+    await open_path(page, console.process, "/follow-ups?campaign=later")
+    for user in ("cleo", "ben"):
+        await page.get_by_role("row").filter(has=page.get_by_role("link", name=user)).get_by_role("checkbox").click()
+    await expect(page.get_by_text("2 selected")).to_be_visible()
+    await page.get_by_role("button", name="Cancel…").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_text("1 would be cancelled")).to_be_visible()
+    await expect(dialog.get_by_text("1 refused: it has ended: excepted (exception)")).to_be_visible()
+    assert await _states(console, "cleo") == {"waiting", "failed"}
+    await dialog.get_by_label("Reason for the audit trail").fill("wrong price")
+    await dialog.get_by_role("button", name="Cancel", exact=True).click()
+    await expect(dialog.get_by_text("1 cancelled", exact=True)).to_be_visible()
+    assert await _states(console, "cleo") == {"dropped", "failed"}
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(page.get_by_role("row").filter(has=page.get_by_role("link", name="cleo"))).to_contain_text("dropped")
+    await open_path(page, console.process, "/audit?action=cancel")
+    await expect(page.get_by_role("row").filter(has_text="wrong price")).to_have_count(1)
+
+
+async def test_a_follow_up_leads_to_its_user_and_its_workflow(console: ToldConsole, page: Page) -> None:
+    """With the decision and the link into Temporal's UI, namespace and workflow encoded."""
+    listed = await read_follow_ups(console.context, Criteria(user="ben", campaign="later"), 1)
+    [follow_up] = listed["follow_ups"]
+    await open_path(page, console.process, follow_up_path(follow_up["workflow_id"]))
+    await expect(page.get_by_text("an exception cancelled it", exact=False).first).to_be_visible()
+    target = await page.get_by_role("link", name="Open in Temporal").get_attribute("href")
+    assert target == f"{UI}/namespaces/default/workflows/{follow_up['workflow_id'].replace('/', '%2F')}"
+    await page.get_by_role("link", name="ben", exact=True).click()
+    await expect(page.get_by_role("heading", name="ben", exact=True)).to_be_visible()
+
+
+async def test_a_user_called_by_dots_has_a_page(console: ToldConsole, page: Page) -> None:
+    """A browser would take the id for a step in the path."""
+    await open_path(page, console.process, user_path(".."))
+    await expect(page.get_by_role("heading", name="..", exact=True)).to_be_visible()
+
+
+async def test_an_erasure_is_typed(console: ToldConsole, page: Page) -> None:
+    """The dialog says what goes, and the button stays off until the id is typed."""
+    await open_path(page, console.process, user_path("ada"))
+    await page.get_by_role("button", name="Erase…").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_text("the whole log of interactions", exact=False)).to_be_visible()
+    erase = dialog.get_by_role("button", name="Erase for good")
+    await expect(erase).to_be_disabled()
+    await dialog.get_by_label("Type ada to confirm").fill("ada")
+    await erase.click()
+    await expect(page.get_by_text("This user was erased")).to_be_visible()
+    assert await _states(console, "ada") == set()
+
+
+async def _states(console: ToldConsole, user: str) -> set[str]:
+    page = await read_follow_ups(console.context, Criteria(user=user), 10)
+    return {one["state"] for one in page["follow_ups"]}

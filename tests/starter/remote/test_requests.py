@@ -1,0 +1,97 @@
+"""Every operation that a command calls has a request, and every request is one that the API has."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import starter.commands
+from connector.app.context import AppContext
+from connector.store.audit import AuditFilter
+from starter.api.access.scopes import Keys
+from starter.api.app import create_app
+from starter.cli import COMMANDS, _import_command
+from starter.commands.places import NOT_YET, OFFLINE, REFUSED
+from starter.operations.audit import read_audit
+from starter.operations.follow_ups import Criteria, read_follow_ups
+from starter.operations.orders import give_order, preview_resuming
+from starter.operations.status import read_campaign_status, read_status
+from starter.remote.registration import find_request, has_actor
+
+CALLS = {"run_operation": 1, "run_act": 1, "read": 0, "act": 0}
+"""The functions of `starter.commands.calls`, and the position of the operation among their arguments."""
+
+SAMPLES: dict[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]]] = {
+    read_status: ((), {}),
+    read_campaign_status: (("a/b",), {}),
+    read_audit: ((AuditFilter(), 10), {}),
+    read_follow_ups: ((Criteria(campaign="c"), 10), {}),
+    give_order: (("stop", ["a"]), {}),
+    preview_resuming: ((["a"],), {}),
+}
+"""Parameters of every operation that commands call."""
+
+
+def find_calls() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the name of the function and the operation of every call in the commands' modules."""
+    for found in pkgutil.iter_modules(starter.commands.__path__):
+        if found.name == "calls":
+            continue
+        module = import_module(f"starter.commands.{found.name}")
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            if isinstance(node, ast.Call) and (place := CALLS.get(_name_of(node.func))) is not None:
+                operation = node.args[place] if len(node.args) > place else None
+                if isinstance(operation, ast.Name) and inspect.iscoroutinefunction(vars(module).get(operation.id)):
+                    yield _name_of(node.func), vars(module)[operation.id]
+
+
+def _name_of(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def test_every_called_operation_has_a_request() -> None:
+    """Its first parameter says which context it needs, and its second is the actor if and only if it acts."""
+    called = list(find_calls())
+    assert {operation for _, operation in called} == set(SAMPLES)
+    for function, operation in called:
+        parameters = list(inspect.signature(operation).parameters.values())
+        assert (parameters[0].name, parameters[0].annotation in ("StoreContext", "AppContext")) == ("context", True)
+        acts = [parameter.name for parameter in parameters[1:2] if parameter.annotation == "Actor"] == ["actor"]
+        assert has_actor(operation) == (function in ("run_act", "act")) == acts
+        assert find_request(operation)
+
+
+@pytest.mark.parametrize("operation", SAMPLES, ids=lambda operation: str(operation.__name__))
+def test_every_request_is_in_the_document(context: AppContext, operation: Callable[..., Any]) -> None:
+    """Its path and method are those of a route, and the route has its query parameters."""
+    positional, named = SAMPLES[operation]
+    request = find_request(operation)(*positional, **named)
+    paths = create_app(context, Keys()).openapi()["paths"]
+    [found] = [path for path in paths if _matches(path, request.path) and request.method.lower() in paths[path]]
+    described = paths[found][request.method.lower()]
+    known = {parameter["name"] for parameter in described.get("parameters", ())}
+    assert {name for name, value in request.query.items() if value is not None} <= known
+    assert (request.body is not None) <= ("requestBody" in described)
+
+
+def _matches(template: str, path: str) -> bool:
+    """Whether a path is one of a template; a word of the path goes before a parameter, as in routing."""
+    pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
+    return re.fullmatch(pattern, path) is not None
+
+
+def test_every_command_has_a_place() -> None:
+    """Each is over HTTP, refused there or offline, for one stated reason; those over HTTP call operations."""
+    names = [name for summaries in COMMANDS.values() for name in summaries]
+    local = [*REFUSED, *OFFLINE, *NOT_YET]
+    assert len(local) == len(set(local))
+    assert set(local) <= set(names)
+    for name in set(names) - set(local):
+        assert {"run_operation", "run_act", "open_calls"} & vars(_import_command(name)).keys(), name

@@ -1,0 +1,106 @@
+"""A workspace with something to see on every page of the console; its texts may be spiced, such as with markup."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from connector.app.context import AppContext
+from connector.channels.protocol import Rejected
+from connector.rules.model.api_keys import Scope
+from connector.store.users.inbox import InboxMessage, insert_message
+from connector.store.users.users import find_user_keys
+from starter.operations.api_keys import ApiKeyService
+from starter.operations.bulk import BulkAction, act_on_page
+from starter.operations.follow_ups import Criteria
+from tests.support.actors import OPERATOR
+from tests.support.builders import BASE, PUSHED, buy, external, follow_on, push
+from tests.support.fake_channel import Killed
+from tests.support.installation import Installation
+from tests.support.repair_desk import RepairDesk
+
+USER = "u/17"
+OTHERS = ("ada", "ben", "cleo", "..")
+
+
+class ConsoleStory:
+    """What the pages show.
+
+    Args:
+        spice: is a part of every text that a user, a service, a marketer or an operator writes.
+    """
+
+    def __init__(self, context: AppContext, spice: str = "") -> None:
+        self._context, self._spice = context, spice
+        self._desk = RepairDesk(Installation(context.database))
+
+    @property
+    def user(self) -> str:
+        """The id of the user about whom most happened."""
+        return f"{USER}{self._spice}"
+
+    async def tell(self) -> None:
+        """Publish campaigns, and let users trigger, cancel and get them, and operators act."""
+        spice, installation = self._spice, self._desk.installation
+        await installation.publish(*self._definitions())
+        profile = {"first_name": f"Ada {spice}", "attributes": {f"tier {spice}": f"gold {spice}"}}
+        await self._desk.describe(self.user, email="ada@shop.test", phone="+49170123", **profile)
+        for other in OTHERS:
+            await self._desk.describe(other)
+        everyone = (self.user, *OTHERS)
+        await installation.ingest(*(push(f"e-{n}{spice}", n, user) for n, user in enumerate(everyone)))
+        await installation.ingest(buy(f"b{spice}", 20, "ben", product=f"shoe {spice}"))
+        await self._send()
+        await self._act()
+
+    def _definitions(self) -> list[dict[str, Any]]:
+        spice = self._spice
+        bought = {"event": "make_purchase"}
+        body = f"{{{{ user.first_name }}}}, 15% off {spice}"
+        return [
+            {**external(), "name": f"Welcome {spice}"},
+            {
+                **follow_on("soon", PUSHED, delay={"after": "30 minutes"}),
+                "name": f"Soon {spice}",
+                "messages": {"push": {"title": f"Still thinking? {spice}", "body": body}},
+            },
+            {
+                **follow_on("later", PUSHED, delay={"after": "3 days"}, exceptions=[bought]),
+                "name": f"Later {spice}",
+                "messages": {"email": {"subject": f"Later {spice}", "html": f"<p>{body}</p>", "text": body}},
+            },
+            {
+                **follow_on("gold", PUSHED, audience={"attribute": "tier", "is": f"gold {spice}"}),
+                "name": f"Gold {spice}",
+            },
+            {**follow_on("buyers", {**bought, "where": {"product": f"hat {spice}"}}), "name": f"Buyers {spice}"},
+        ]
+
+    async def _send(self) -> None:
+        """Send one message, lose the result of another, and let a provider refuse a third."""
+        answers = {self.user: None, "ada": Killed(), "cleo": Rejected("fcm_unregistered")}
+        keys = {user: await self._user_key(user) for user in answers}
+        rows = await self._desk.installation.rows()
+        for user, answer in answers.items():
+            place = next(n for n, row in enumerate(rows) if (row.campaign, row.user_key) == ("soon", keys[user]))
+            with suppress(Killed):
+                await self._desk.attempt("push", answer, place=place)
+        delivery = f"{next(row.id for row in rows if (row.campaign, row.user_key) == ('soon', keys[self.user]))}.push"
+        content = {"title": f"For you {self._spice}", "body": f"Come back {self._spice}", "link": "https://shop.test/"}
+        message = InboxMessage(
+            "m1", delivery, keys[self.user], "soon", "content_card", content, 0, BASE, BASE + timedelta(days=9)
+        )
+        async with self._context.database.write("default") as tx:
+            await insert_message(tx, message)
+
+    async def _user_key(self, user: str) -> str:
+        async with self._context.database.read("default") as tx:
+            return (await find_user_keys(tx, [user]))[0][user]
+
+    async def _act(self) -> None:
+        """Cancel one wait, and create a key, each with an entry in the audit trail."""
+        keys = ApiKeyService(self._context.database, "default", OPERATOR, reason=f"reason {self._spice}")
+        await keys.create(f"shop {self._spice}", [Scope.INGEST])
+        action = BulkAction("cancel", Criteria(user="..", campaign="later"), note=f"asked to {self._spice}")
+        await act_on_page(self._context, OPERATOR, action)

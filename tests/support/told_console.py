@@ -1,0 +1,43 @@
+"""A console on a database in which a story was told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from connector.app.context import AppContext, build_context
+from connector.settings.application import Settings
+from tests.support.api import NOWHERE
+from tests.support.console import ConsoleProcess, running_console
+from tests.support.console_story import ConsoleStory
+from tests.support.databases import migrate_database, open_migrated_database
+
+expect.set_options(timeout=60_000)  # the machine may be five times slower than the one that a test was written on
+
+
+@dataclass(frozen=True)
+class ToldConsole:
+    """The process, the story, and a context on the same database, in which a test looks things up."""
+
+    process: ConsoleProcess
+    story: ConsoleStory
+    context: AppContext
+
+
+@asynccontextmanager
+async def told_console(folder: Path, spice: str = "", **settings: str) -> AsyncIterator[ToldConsole]:
+    """Tell a story on SQLite, and run the console without Temporal, and without sign-in as `connector dev` does."""
+    url = f"sqlite+aiosqlite:///{folder / 'connector.db'}"
+    await asyncio.to_thread(migrate_database, url)
+    async with open_migrated_database(url) as database:
+        context = build_context(Settings(), database)
+        story = ConsoleStory(context, spice)
+        await story.tell()
+        settings = {"CONNECTOR_DEV": "1", "TEMPORAL_ADDRESS": NOWHERE, **settings}
+        async with running_console(url, folder, **settings) as process:
+            yield ToldConsole(process, story, context)
