@@ -64,6 +64,7 @@ class NodeView(ResponseModel):
     live_since: datetime | None
     starts_on: list[str]
     cancelled_by: list[str]
+    delay: str | None
     waiting: int
     sent_today: int
 
@@ -137,6 +138,7 @@ class ResultsOverTimeView(ResultsView):
     since: datetime | None
     until: datetime | None
     zone: str
+    as_of: datetime
     funnel: FunnelView
     reasons: list[ReasonView]
     exceptions_after: ExceptionsAfterView
