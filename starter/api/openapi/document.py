@@ -17,18 +17,26 @@ from starter.api.openapi import examples, responses
 from starter.api.openapi.model_names import PLACE, refer_to, resolve_models
 from starter.api.openapi.operation_ids import published_id
 from starter.api.openapi.views import ErrorView, InboxMessageView
-from starter.api.requests.options import (
+from starter.api.requests.operator_options import (
+    ActOptions,
     BulkOptions,
+    CleanupOptions,
+    CreateKeyOptions,
+    MatchOptions,
+    PostponeOneOptions,
+    PostponeOptions,
+    ResendOptions,
+    ResolveOptions,
+    RotateKeyOptions,
+)
+from starter.api.requests.options import (
     ClickOptions,
     InboxActionOptions,
     NoOptions,
     OrderOptions,
     OrderRequest,
-    PostponeOptions,
     PreviewOptions,
     PublishOptions,
-    ResendOptions,
-    ResolveOptions,
     SendTestOptions,
     TapOptions,
 )
@@ -91,8 +99,14 @@ def _schemas() -> dict[str, Any]:
         TapOptions,
         ResolveOptions,
         ResendOptions,
+        ActOptions,
+        PostponeOneOptions,
         BulkOptions,
         PostponeOptions,
+        MatchOptions,
+        CreateKeyOptions,
+        RotateKeyOptions,
+        CleanupOptions,
         PreviewOptions,
         SendTestOptions,
     )

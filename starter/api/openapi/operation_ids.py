@@ -49,6 +49,12 @@ METHOD_NAMES: Mapping[str, str] = {
     "follow-ups-send_many_now": "send_follow_ups_now",
     "follow-ups-postpone_many": "postpone_follow_ups",
     "follow-ups-cancel_many": "cancel_follow_ups",
+    "follow-ups-send_one_now": "send_follow_up_now",
+    "follow-ups-postpone_one": "postpone_follow_up",
+    "follow-ups-cancel_one": "cancel_follow_up",
+    "users-read_timeline": "read_user_timeline",
+    "provider-events-list_events": "list_provider_events",
+    "provider-events-match_events": "match_provider_events",
     "audit-read_entries": "list_audit_entries",
     "webhooks-take_events": "receive_provider_events",
 }

@@ -97,7 +97,7 @@ def test_who_takes_no_options_reads_a_body_all_the_same(document: dict[str, Any]
         )
 
     assert optional("NoOptions") == ["create_inbox_token", "create_user_token", "open_push"]
-    assert optional("OrderOptions") == ["archive_campaign", "resume_campaign", "stop_campaign"]
+    assert optional("OrderOptions") == ["archive_campaign", "resume_campaign", "revoke_key", "stop_campaign"]
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
