@@ -8,7 +8,9 @@ from typing import Any
 
 from nicegui import ui
 
+from starter.api.requests.errors import ApiError
 from starter.console.elements.empty import empty_state
+from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
 from starter.console.elements.text import heading, link, text
@@ -129,7 +131,13 @@ async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:
                 if not graph["nodes"]:
                     _show_empty(search)
 
-        await watch(viewer, ("graph", search, depth), load, show)
+        def show_error(error: ApiError) -> None:
+            container.clear()
+            drawn.clear()
+            with container:
+                show_page_error(error)
+
+        await watch(viewer, ("graph", search, depth), load, show, show_error)
 
 
 def _search_form(search: str, depth: int) -> None:
