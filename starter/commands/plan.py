@@ -16,9 +16,10 @@ from connector.rules.publishing.preview import DefinitionPreview, Difference
 from connector.store.engine.database import database_now
 from connector.store.reporting.counts import WaitCounts
 from starter.commands.apply import check_workspace, read_definition_files
+from starter.commands.audience_sizes import format_audience
 from starter.commands.options import DataOption, DefinitionPaths, JsonOption
 from starter.commands.store_session import READ_SECONDS, open_store, run
-from starter.operations.preview import Preview, preview_changes
+from starter.operations.preview import Preview, preview_changes, view_audience
 from starter.operations.text_sizes import TextSize, measure_texts
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result, print_warnings
 
@@ -38,9 +39,9 @@ def plan(
     """Show what `apply` and `publish` of these files would do. Nothing is changed.
 
     The result lists what is new, edited (key by key) and unchanged, and what only the store has; the order in which the
-    publication would take effect; its refusals and warnings; how many users wait on which earlier revision; and the
-    number of segments of each text message, with its values left out. The exit code is 1 if a file has an error or the
-    publication would be refused.
+    publication would take effect; its refusals and warnings; how many users wait on which earlier revision; how many
+    users are in each audience now, and reachable by channel; and the number of segments of each text message, with its
+    values left out. The exit code is 1 if a file has an error or the publication would be refused.
 
     Examples:
 
@@ -91,6 +92,7 @@ def _in_json(preview: Preview) -> dict[str, Any]:
         "refusals": list(preview.refusals),
         "warnings": list(preview.warnings),
         "waits": [vars(wait) for wait in preview.waits],
+        "audiences": [view_audience(size) for size in preview.audiences],
     }
 
 
@@ -117,6 +119,8 @@ def _print_preview(preview: Preview) -> None:
     print_result(f"publish would take effect in this order: {order}" if order else "nothing to publish")
     for wait in preview.waits:
         print_result(_format_waits(wait))
+    for size in preview.audiences:
+        print_result(format_audience(view_audience(size)))
 
 
 def _format_difference(difference: Difference) -> str:

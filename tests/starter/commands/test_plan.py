@@ -67,7 +67,10 @@ def test_nothing_to_do(connector: Connector, data: Path, folder: Path) -> None:
     connector("apply", str(folder))
     code, out, _ = connector("plan", str(folder))
     assert code == 0
-    assert out == "0 new, 0 edited, 2 unchanged\npublish would take effect in this order: f, o\n"
+    assert out == (
+        "0 new, 0 edited, 2 unchanged\npublish would take effect in this order: f, o\n"
+        "f: of 0 users, 0 are in the audience now, and 0 can be reached (push 0)\n"
+    )
 
 
 def test_a_refusal(connector: Connector, data: Path, folder: Path) -> None:
@@ -149,6 +152,18 @@ def test_in_json(connector: Connector, data: Path, folder: Path) -> None:
         "order": ["f", "o"],
         "refusals": [],
         "waits": [],
+        "audiences": [
+            {
+                "campaign": "f",
+                "in_audience": 0,
+                "reachable": 0,
+                "by_channel": {"push": 0},
+                "looked_at": 0,
+                "users": 0,
+                "is_exact": True,
+                "is_sample": False,
+            }
+        ],
         "texts": [],
     }
 
