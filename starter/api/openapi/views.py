@@ -6,18 +6,16 @@ The routes write plain JSON values themselves, because the command line prints t
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector.health.checks import CheckName, CheckStatus
 from connector.rules.model.audit import ActorKind, AuditAction, Outcome
 from connector.rules.model.consent import Consent, ConsentSource
-from connector.rules.model.inbox import InboxKind
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.store.engine.outages import Outage
-from starter.api.openapi.model_names import described_by
 from starter.explain.explanation import Decision
 
 
@@ -27,29 +25,12 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class FaultView(ResponseModel):
-    """One fault of a request, or of a definition in it, with its dotted key; empty: the whole."""
-
-    key: str
-    problem: str
-
-
-class ErrorDetails(BaseModel):
-    """`faults` of an `invalid` request, `problems` of a `refused` order, scopes that are `missing`; or others."""
-
-    model_config = ConfigDict(extra="allow")
-
-    faults: list[FaultView] = []
-    problems: list[str] = []
-    missing: list[str] = []
-
-
 class ErrorBody(ResponseModel):
     """`code` is for programs, `message` for people; `details` lists faults or problems one by one."""
 
     code: str
     message: str
-    details: ErrorDetails = ErrorDetails()
+    details: dict[str, Any] = {}
 
 
 class ErrorView(ResponseModel):
@@ -144,7 +125,7 @@ class EntryView(ResponseModel):
     newest_revision: int
     effective_at: datetime | None
     windows: list[WindowView]
-    definition: Annotated[dict[str, Any], described_by("Campaign", "Card")]
+    definition: dict[str, Any]
 
 
 class ReceiptView(ResponseModel):
@@ -157,37 +138,6 @@ class ReceiptView(ResponseModel):
     effective_at: datetime | None
     version: int
     warnings: list[str]
-
-
-class InboxButtonView(BaseModel):
-    """A button of an in-app message."""
-
-    id: str
-    label: str | None = None
-    link: str | None = None
-
-
-class InboxContentView(BaseModel):
-    """The rendered content of a message or card."""
-
-    title: str
-    body: str
-    link: str | None = None
-    buttons: list[InboxButtonView] = []
-
-
-class InboxMessageView(ResponseModel):
-    """A message or card in an inbox; `expires_at` is null for a published card."""
-
-    id: str
-    kind: InboxKind
-    campaign: str | None
-    card: str | None
-    content: InboxContentView
-    priority: int
-    created_at: datetime
-    expires_at: datetime | None
-    viewed: bool
 
 
 class LaunchForecastView(ResponseModel):
@@ -252,6 +202,52 @@ class FollowUpsView(ResponseModel):
     hint: str | None = None
 
 
+class SettledView(ResponseModel):
+    """The follow-up after one of its messages was settled; `changed` is false if it was settled so before."""
+
+    id: str
+    channel: str
+    changed: bool
+    state: State
+    reason: Reason | None
+
+
+class ResentView(ResponseModel):
+    """`resent`: it waits again, on `channels`, held until then if a rule holds it; `unchanged`: it does so already.
+
+    `left_out` has the other channels whose message failed, with the reason for which a rule forbids each.
+    """
+
+    id: str
+    outcome: Literal["resent", "unchanged"]
+    channels: list[str]
+    left_out: dict[str, Reason]
+    held_until: datetime | None
+    dry_run: bool
+
+
+class RefusedView(ResponseModel):
+    """A follow-up that an action leaves as it is, and why; `reason` is the rule's code, if a rule forbids it."""
+
+    id: str
+    why: str
+    reason: Reason | None
+
+
+class BulkView(ResponseModel):
+    """One page of an action: the ids of the follow-ups that it changed, or would change.
+
+    If `has_more` is true, the next page is the same request with `after` set to `next`.
+    """
+
+    done: list[str]
+    unchanged: list[str]
+    refused: list[RefusedView]
+    dry_run: bool
+    has_more: bool
+    next: str | None
+
+
 class CountsView(ResponseModel):
     """Numbers of users, each counted once per step; `converted` by conversion, A to D."""
 
@@ -263,22 +259,10 @@ class CountsView(ResponseModel):
     converted: dict[str, int]
 
 
-class UpliftView(ResponseModel):
-    """Rates of the receivers and of the control group, their difference with its 95% interval, and the relative one."""
-
-    rate: float
-    control_rate: float
-    difference: float
-    low: float
-    high: float
-    relative: float | None
-    verdict: Literal["more", "less", "undecided"]
-
-
 class ComparedView(CountsView):
-    """Counts compared with the control group, by conversion; `uplift` is null if either group is empty."""
+    """Counts compared with the control group; `uplift` is null if either group is empty."""
 
-    uplift: dict[str, UpliftView | None]
+    uplift: dict[str, dict[str, Any] | None]
 
 
 class VariantView(ComparedView):
