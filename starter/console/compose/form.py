@@ -80,6 +80,7 @@ class Form:
         self._root: Section | None = None
         self._section: Section | None = None
         self._problems: Sequence[Problem] = ()
+        self._steps: list[tuple[ui.tab, str, Section]] = []
 
     @contextmanager
     def within(self, section: Section) -> Iterator[None]:
@@ -99,6 +100,11 @@ class Form:
         else:
             outer.children.append(section)
         return section
+
+    def step(self, tab: ui.tab, title: str, build: Callable[[], None]) -> None:
+        """Build what is behind a tab, whose label then counts the problems in it."""
+        self._steps = [one for one in self._steps if not one[0].is_deleted]
+        self._steps.append((tab, title, self.section(lambda: None, build)))
 
     def refresh(self) -> None:
         """Show the values of the composition in every field, and the problems that are known."""
@@ -140,6 +146,11 @@ class Form:
             label.classes(remove="is-warning")
             if here and all(problem.is_warning for problem in here):
                 label.classes(add="is-warning")
+        for tab, title, section in self._steps:
+            if not tab.is_deleted:
+                labels = {id(label) for _, label in section.all_places()}
+                count = sum(len(shown.get(n, ())) for n, (_, label) in enumerate(places) if id(label) in labels)
+                tab.props["label"] = f"{title} ({count})" if count else title
 
     # What fields are made of
 
