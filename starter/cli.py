@@ -41,7 +41,14 @@ COMMANDS = {
         "archive": "Stop campaigns and cards for good; they cannot be edited or published any more.",
         "status": "Show what is live since when, and how many follow-ups wait, were sent, or were not sent and why.",
     },
+    "Pictures": {
+        "graph": "Draw campaigns and what they listen to: solid arrows for triggers, dashed ones for exceptions.",
+        "report": "Write the results of a campaign as one HTML file to mail around: funnel, uplift, variants, reasons, "
+        "days.",
+    },
     "Test campaigns": {
+        "preview": "Show what a campaign sends to a user, exactly as it is sent, and what the rules decide about it "
+        "now.",
         "simulate": "Play a timeline by the rules of production, without a server and without sending.",
         "backtest": "Show what a follow-on would have done if it had been live: triggered, cancelled, capped, sent.",
     },

@@ -43,7 +43,8 @@ def read_definitions(*paths: Path, with_links: bool = False) -> Definitions:
 
     With `with_links`, a link whose host comes from user data is a fault too.
 
-    Skips subfolders that have a `timeline.jsonl` (examples for `simulate`), `node_modules` and hidden files.
+    Skips timelines for `simulate` (`timeline.jsonl` and `timeline.yaml`) and subfolders that have one, `node_modules`
+    and hidden files.
 
     Raises:
         DefinitionError: with every fault of every file.
@@ -57,14 +58,21 @@ def read_definitions(*paths: Path, with_links: bool = False) -> Definitions:
 def read_utf8_file(file: Path) -> str:
     """Return a file's text. Raises DefinitionError if it cannot be read or is not UTF-8."""
     try:
-        return file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        is_utf16 = error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        problem = "is UTF-16 text; save it as UTF-8" if is_utf16 else "is not UTF-8 text; save it as UTF-8"
-        raise DefinitionError([Fault("", problem, str(file), line)]) from None
+        content = file.read_bytes()
     except OSError as error:
         raise DefinitionError([Fault("", f"cannot be read: {error.strerror}", str(file))]) from None
+    return decode_utf8(content, str(file))
+
+
+def decode_utf8(content: bytes, file: str) -> str:
+    """Return the text of a file's content, without a byte order mark. Raises DefinitionError if it is not UTF-8."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        problem = "is UTF-16 text; save it as UTF-8" if is_utf16 else "is not UTF-8 text; save it as UTF-8"
+        raise DefinitionError([Fault("", problem, file, line)]) from None
 
 
 def parse_yaml(text: str, *, file: str, with_links: bool = False) -> Definitions:
@@ -171,13 +179,15 @@ class _Collector:
 
 def _files_in(folder: Path) -> list[Path]:
     """Return the YAML files of a folder, sorted; `read_definitions` describes what is skipped."""
-    examples = {timeline.parent for timeline in folder.rglob("timeline.jsonl")} - {folder}
+    timelines = {path for path in folder.rglob("timeline.*") if path.suffix in (".jsonl", ".yaml", ".yml")}
+    examples = {timeline.parent for timeline in timelines} - {folder}
     return sorted(
         path
         for pattern in ("*.yaml", "*.yml")
         for path in folder.rglob(pattern)
         if path.is_file()
         and not any(part.startswith(".") or part == "node_modules" for part in path.relative_to(folder).parts)
+        and path not in timelines
         and examples.isdisjoint(path.parents)
     )
 

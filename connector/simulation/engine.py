@@ -77,6 +77,7 @@ class Simulation:
         warn: receives the warnings of orders and definitions.
         retention: how long the log is kept.
         peers: the processes that play the other users; None if there are none.
+        with_messages: whether the outcomes also have what went out, as rendered.
     """
 
     def __init__(
@@ -87,8 +88,16 @@ class Simulation:
         *,
         retention: timedelta = RETENTION,
         peers: Peers | None = None,
+        with_messages: bool = False,
     ) -> None:
-        self._world = World(catalogue, store, warn, retention, keeps_sort_keys=peers is not None)
+        self._world = World(
+            catalogue,
+            store,
+            warn,
+            retention,
+            keeps_sort_keys=peers is not None,
+            keeps_messages=with_messages,
+        )
         self._peers: Peers = peers or NoPeers()
         self._sources: dict[str, Source] = {}
         self._ingest = SimulatedIngest(self._world)

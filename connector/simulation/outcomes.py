@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import to_json
@@ -26,10 +27,14 @@ Outcome = dict[str, Any]
 
 
 class Outcomes:
-    """Reports the final outcome of each trigger, once. `sort_key` is that of the current event."""
+    """Reports the final outcome of each trigger, once. `sort_key` is that of the current event.
 
-    def __init__(self, store: SpillStore) -> None:
-        self._store = store
+    Args:
+        with_messages: every outcome also has `messages`: what went out, as rendered, by channel.
+    """
+
+    def __init__(self, store: SpillStore, *, with_messages: bool = False) -> None:
+        self._store, self._with_messages = store, with_messages
         self.sort_key: SortKey = sort_keys.BEGINNING
 
     def begun(self, user: SimulatedUser, follow_up: FollowUp) -> None:
@@ -41,7 +46,9 @@ class Outcomes:
         if is_launched(follow_up):
             return
         self._remove(user, _trigger_key(follow_up))
-        user.lines[_trigger_key(follow_up)] = self._write(_outcome_of(user, follow_up, follow_up.state))
+        user.lines[_trigger_key(follow_up)] = self._write(
+            _outcome_of(user, follow_up, follow_up.state), _rendered(user, follow_up)
+        )
 
     def refused(self, user: SimulatedUser, refusal: Refusal, now: datetime) -> None:
         """Report that a trigger began nothing, in place of an earlier reason."""
@@ -56,25 +63,31 @@ class Outcomes:
     def noted(self, user: SimulatedUser, late: LateException, now: datetime) -> None:
         """Report an exception that came too late, with its id and the follow-up, which does not change (X1, X3)."""
         outcome = _outcome(user, late.follow_up, "noted", Reason.LATE_EXCEPTION.value, now)
-        self._write({**outcome, "exception": late.logged.id})
+        self._write({**outcome, "exception": late.logged.id}, _rendered(user, late.follow_up))
 
     def waiting(self, user: SimulatedUser, follow_up: FollowUp) -> None:
         """Report that a follow-up still waits in the end; a partly sent one is held."""
         if not is_launched(follow_up):
             state = State.HELD if follow_up.state is State.SENDING else follow_up.state
-            self._write(_outcome_of(user, follow_up, state))
+            self._write(_outcome_of(user, follow_up, state), _rendered(user, follow_up))
 
     def lines(self) -> Iterator[str]:
         """Yield all lines as JSON, in the order of the decisions."""
         return self._store.lines()
 
-    def _write(self, outcome: Outcome) -> int:
+    def _write(self, outcome: Outcome, rendered: Mapping[str, Any] = MappingProxyType({})) -> int:
+        if self._with_messages:
+            outcome["messages"] = dict(rendered)
         return self._store.write_line(to_json(outcome).decode(), self.sort_key)
 
     def _remove(self, user: SimulatedUser, trigger: TriggerKey) -> None:
         line = user.lines.pop(trigger, None)
         if line is not None:
             self._store.remove_line(line)
+
+
+def _rendered(user: SimulatedUser, follow_up: FollowUp) -> Mapping[str, Any]:
+    return user.rendered.get(follow_up.id, {})
 
 
 def sent_channels(user: SimulatedUser, follow_up: FollowUp) -> tuple[str, ...]:

@@ -62,10 +62,18 @@ def draw(steps: Iterable[TimelineStep], outcomes: Sequence[Mapping[str, Any]]) -
         NotDrawable: there are more than 40 lanes, or none.
     """
     played = list(steps)
-    lanes = lanes_of(played, outcomes)
+    orders = [step for step in played if step.kind in _ORDER_LABELS]
+    return draw_lanes(lanes_of(played, outcomes), orders, "Outcomes of a timeline in connector simulate")
+
+
+def draw_lanes(lanes: Sequence[Lane], orders: Sequence[TimelineStep], title: str) -> str:
+    """Return the picture of lanes, with orders as vertical lines.
+
+    Raises:
+        NotDrawable: there are more than 40 lanes, or none.
+    """
     if not 0 < len(lanes) <= MAX_LANES:
         raise NotDrawable(f"a picture shows 1 to {MAX_LANES} follow-ons and users; here are {len(lanes)}")
-    orders = [step for step in played if step.kind in _ORDER_LABELS]
     axis = axis_over(instants_of(lanes), (step.at for step in orders), _LEFT, _RIGHT)
     labels, top = _order_labels(orders, axis)
     parts, bottom = [], top
@@ -74,7 +82,7 @@ def draw(steps: Iterable[TimelineStep], outcomes: Sequence[Mapping[str, Any]]) -
         parts += drawn
         bottom += height
     stage = [*_order_lines(orders, axis, top, bottom), *_ruler(axis, bottom)]
-    return _page([*stage, *labels, *parts], bottom + 34)
+    return _page([*stage, *labels, *parts], bottom + 34, title)
 
 
 def _order_labels(orders: Sequence[TimelineStep], axis: Axis) -> tuple[list[str], float]:
@@ -181,12 +189,17 @@ def _ruler(axis: Axis, y: float) -> list[str]:
     return parts
 
 
-def _page(parts: Sequence[str], height: float) -> str:
+def _page(parts: Sequence[str], height: float, title: str) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" width="{_WIDTH:g}" role="img">'
-    title = "<title>Outcomes of a timeline in connector simulate</title>"
+    name = f"<title>{_escape(title)}</title>"
     paper = f'<rect class="paper" width="{_WIDTH:g}" height="{height:g}"/>'
-    return "\n".join([head, title, f"<style>{_STYLE}</style>", paper, *parts, "</svg>", ""])
+    return "\n".join([head, name, f"<style>{_STYLE}</style>", paper, *parts, "</svg>", ""])
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{_escape(text)}</text>'
+
+
+def _escape(text: str) -> str:
+    """Return text that is safe in SVG: without markup, and without the control characters that XML does not allow."""
+    return escape("".join(character if character.isprintable() else "·" for character in text))

@@ -49,23 +49,26 @@ class Played(AbstractContextManager["Played"]):
         self.close()
 
 
-def play_alone(definitions: Definitions, timeline: Timeline, until: datetime | None) -> Played:
+def play_alone(
+    definitions: Definitions, timeline: Timeline, until: datetime | None, *, with_messages: bool = False
+) -> Played:
     """Play a timeline in the order of time, in this process.
 
     Args:
         until: when to stop (inclusive); None: when nothing is left to happen.
+        with_messages: whether the outcomes also have what went out, as rendered.
 
     Raises:
         InvalidTimeline: a line cannot be read, even one that would not be played; nothing counts as played.
     """
     if timeline.can_be_read_again:
         try:
-            return _play_steps(definitions, timeline, timeline.steps(), until, [])
+            return _play_steps(definitions, timeline, timeline.steps(), until, [], with_messages)
         except NotInOrder:
             pass
     steps = timeline.sorted_steps()
     warnings = [] if timeline.in_order else [str(NotInOrder(timeline.path))]
-    return _play_steps(definitions, timeline, iter(steps), until, warnings)
+    return _play_steps(definitions, timeline, iter(steps), until, warnings, with_messages)
 
 
 def play_step(simulation: Simulation, step: TimelineStep, file: str | None = None) -> None:
@@ -87,9 +90,10 @@ def _play_steps(
     steps: Iterator[TimelineStep],
     until: datetime | None,
     warnings: list[str],
+    with_messages: bool,
 ) -> Played:
     store = SpillStore()
-    simulation = Simulation(Catalogue(), store, warnings.append)
+    simulation = Simulation(Catalogue(), store, warnings.append, with_messages=with_messages)
     failure = play(simulation, definitions, timeline, steps, until)
     return Played(warnings, failure, store.lines, store.close)
 

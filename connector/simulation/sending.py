@@ -30,7 +30,7 @@ from connector.simulation.rendering import Rendering
 from connector.simulation.sort_keys import SortKey
 from connector.simulation.users import SimulatedUser
 from connector.simulation.world import World
-from connector.templating.templates import RenderMoment, template_variables
+from connector.templating.templates import RenderMoment, render, template_variables
 
 
 class SimulatedSender:
@@ -94,6 +94,10 @@ class SimulatedSender:
         )
         if result.detail is not None:
             self._world.warn_once(f"{follow_up.campaign}: {result.detail} (template_failed)")
+        if self._world.keeps_messages and result.state is DeliveryState.SENT:
+            moment = RenderMoment(now, self._world.catalogue.workspace.zone)
+            rendered = render(content, channel, template_variables(follow_up, user.profile, campaign), moment)
+            user.rendered.setdefault(follow_up.id, {})[channel] = rendered
         due = _due_message(user, follow_up, channel)
         self.apply(user, decide_result(due, result, user.profile, dispatched_at=now, now=now).effects)
 

@@ -40,18 +40,26 @@ class SharesLost(ConnectorError):
     """A process that plays a share has ended before it sent all outcomes."""
 
 
-def play_timeline(definitions: Definitions, timeline: Timeline, until: datetime | None, jobs: int | None) -> Played:
+def play_timeline(
+    definitions: Definitions,
+    timeline: Timeline,
+    until: datetime | None,
+    jobs: int | None,
+    *,
+    with_messages: bool = False,
+) -> Played:
     """Play a timeline in the order of time.
 
     Args:
         until: when to stop (inclusive); None: when nothing is left to happen.
         jobs: the number of processes; None: one for each processor, but one for a small timeline.
+        with_messages: whether the outcomes also have what went out, as rendered; one process plays then.
 
     Raises:
         InvalidTimeline: a line cannot be read, even one that would not be played; nothing counts as played.
     """
     count = jobs if jobs is not None else _default_jobs(timeline.path)
-    if count > 1 and timeline.can_be_read_again and all(map(can_be_shared, definitions.all)):
+    if count > 1 and not with_messages and timeline.can_be_read_again and all(map(can_be_shared, definitions.all)):
         shares = _Shares(definitions, timeline, until, count)
         try:
             return shares.played()
@@ -60,7 +68,7 @@ def play_timeline(definitions: Definitions, timeline: Timeline, until: datetime 
         except BaseException:
             shares.close()
             raise
-    return play_alone(definitions, timeline, until)
+    return play_alone(definitions, timeline, until, with_messages=with_messages)
 
 
 def start_method() -> str:

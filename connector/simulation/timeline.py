@@ -1,4 +1,4 @@
-"""Read timelines: JSON lines, each with an arrival and its time (design 8).
+"""Read timelines: JSON lines, each with an arrival and its time (design 8), or the same as a YAML list or documents.
 
 ConnectorError
 ├── InvalidTimeline     lines that cannot be read, each with its number
@@ -18,9 +18,11 @@ from zlib import crc32
 from pydantic import TypeAdapter, ValidationError
 
 from connector.definitions import parse_mapping
+from connector.definitions.reading import decode_utf8
+from connector.definitions.yaml_text import Document, join_path, read_documents
 from connector.ingest.parsing import find_user_fault, parse_item, with_time
 from connector.rules.model.campaigns import AnyDefinition
-from connector.rules.model.errors import ConnectorError, DefinitionError, InvalidItem
+from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, InvalidItem
 from connector.rules.model.interactions import Item
 from connector.rules.model.json_text import read_json_text
 from connector.rules.model.nearest import suggestion
@@ -93,6 +95,11 @@ class Timeline:
         """Whether this is a file and not a pipe."""
         return self.path.is_file()
 
+    @property
+    def is_yaml(self) -> bool:
+        """Whether the file's name says that it is YAML."""
+        return self.path.suffix in (".yaml", ".yml")
+
     def steps(self, share: Share | None = None) -> Iterator[TimelineStep]:
         """Yield the steps in the order of the file; after a line that cannot be read, only check the others.
 
@@ -122,16 +129,14 @@ class Timeline:
         self.count, self.in_order = 0, True
         faults, last = list[str](), EARLIEST
         with _open(self.path) as opened, self._watch(opened) as file:
-            for number, text in enumerate(file, start=1):
-                if not text.strip():
-                    continue
+            for line in _read_yaml(file, self.path) if self.is_yaml else _read_lines(file):
                 self.count += 1
                 try:
-                    data = _decode(text)
-                    step = parse_step(data, number) if share is None or share.has(data) else None
+                    data = line.decode()
+                    step = parse_step(data, line.number) if share is None or share.has(data) else None
                     at = step.at if step else _parse_at(data)
                 except ValueError as fault:
-                    faults.append(f"{self.path}: line {number}: {fault}")
+                    faults.append(f"{self.path}: line {line.number_of(fault)}: {fault}")
                     continue
                 self.in_order, last = self.in_order and at >= last, at
                 if step and not faults:
@@ -153,8 +158,86 @@ class Share:
         return not isinstance(user, str) or crc32(user.encode()) % self.count == self.index
 
 
+@dataclass(frozen=True)
+class _JsonLine:
+    """One line of JSON, not decoded yet."""
+
+    number: int
+    text: bytes
+
+    def decode(self) -> dict[str, Any]:
+        return _decode(self.text)
+
+    def number_of(self, _fault: ValueError) -> int:
+        return self.number
+
+
+@dataclass(frozen=True)
+class _YamlEntry:
+    """One entry of a YAML timeline: an item of a list at the top, or a whole document. `path` is its place in that."""
+
+    document: Document
+    path: str
+    data: Any
+
+    @property
+    def number(self) -> int:
+        return self.document.line_of(self.path)
+
+    def decode(self) -> dict[str, Any]:
+        for fault in self.document.faults:
+            if fault.key == self.path or fault.key.startswith((f"{self.path}.", f"{self.path}[")) or not self.path:
+                raise _YamlFault(fault.problem, fault.line or self.number)
+        return _check_object(self.data)
+
+    def number_of(self, fault: ValueError) -> int:
+        """Return the line of the key that the fault's text begins with, as in "apply: delivery.delay: …"."""
+        if isinstance(fault, _YamlFault):
+            return fault.line
+        path, rest = self.path, str(fault)
+        while rest:
+            key, _, rest = rest.partition(": ")
+            if (inner := join_path(path, key)) not in self.document.lines:
+                break
+            path = inner
+        return self.document.line_of(path)
+
+
+class _YamlFault(ValueError):
+    """A fault of the YAML itself."""
+
+    def __init__(self, problem: str, line: int) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+def _read_lines(file: BinaryIO) -> Iterator[_JsonLine]:
+    return (_JsonLine(number, text) for number, text in enumerate(file, start=1) if text.strip())
+
+
+def _read_yaml(file: BinaryIO, path: Path) -> Iterator[_YamlEntry]:
+    """Yield the entries of a YAML file. Raises InvalidTimeline if it is not YAML, with the line."""
+    try:
+        for document in read_documents(decode_utf8(file.read(), str(path)), str(path)):
+            if not isinstance(document.data, list):
+                yield _YamlEntry(document, "", document.data)
+                continue
+            for number, data in enumerate(document.data):
+                yield _YamlEntry(document, f"[{number}]", data)
+    except DefinitionError as error:
+        raise InvalidTimeline([_describe(fault, path) for fault in error.faults]) from None
+
+
+def _describe(fault: Fault, path: Path) -> str:
+    key = f"{fault.key}: " if fault.key else ""
+    return f"{path}: {f'line {fault.line}: ' if fault.line else ''}{key}{fault.problem}"
+
+
 def _decode(text: bytes | str) -> dict[str, Any]:
-    data = read_json_text(text, is_line=True)
+    return _check_object(read_json_text(text, is_line=True))
+
+
+def _check_object(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError('is not an object; write {"at": …, "interaction": {…}}')
     return data

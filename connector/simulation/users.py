@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from connector.rules.catalogue.look_backs import LookBacks, is_kept
 from connector.rules.model.consent import ConsentStatements
@@ -32,6 +33,7 @@ class SimulatedUser:
         newest_t: the time of the newest evaluated item, UTC.
         ended: the ids of the `follow_ups` that have ended, in the order of their decisions.
         messages: deliveries by follow-up id and channel.
+        rendered: what the messages said, likewise; empty unless they are asked for.
         active_channels: the channels that a follow-up still has to send on, by its id.
         receipts: the time of the last receipt by (follow-on, user, key), as the rules need them.
         dispatches: when a push was reported, by (campaign, dispatch).
@@ -47,6 +49,7 @@ class SimulatedUser:
     follow_ups: dict[str, FollowUp] = field(default_factory=dict)
     ended: dict[str, None] = field(default_factory=dict)
     messages: dict[str, dict[str, Delivery]] = field(default_factory=dict)
+    rendered: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     active_channels: dict[str, set[str]] = field(default_factory=dict)
     receipts: dict[tuple[str, str, str], datetime] = field(default_factory=dict)
     assignments: dict[str, Assignment] = field(default_factory=dict)
@@ -139,5 +142,5 @@ class SimulatedUser:
             if follow_up.decided_at is None or follow_up.decided_at >= before:
                 break
             self.lines.pop((follow_up.campaign, follow_up.key, follow_up.trigger.id), None)
-            for kept in (self.follow_ups, self.ended, self.messages):
+            for kept in (self.follow_ups, self.ended, self.messages, self.rendered):
                 kept.pop(name, None)

@@ -33,6 +33,7 @@ class World:
         interactions: counts the logged interactions by topic, for the warnings of publishing (P4).
         warned_once: the warnings that are given once, each with the sort key of its event.
         keeps_sort_keys: whether `sort_key` is kept up to date, for a process that plays some of the users.
+        keeps_messages: whether the rendered messages are kept, for the outcomes.
     """
 
     catalogue: Catalogue
@@ -44,6 +45,7 @@ class World:
     interactions: Counter[Topic] = field(default_factory=Counter)
     warned_once: dict[str, SortKey] = field(default_factory=dict)
     keeps_sort_keys: bool = False
+    keeps_messages: bool = False
     _due: list[tuple[datetime, int, str, str, tuple[str, ...], SortKey]] = field(default_factory=list)
     _open: dict[str, dict[str, tuple[str, SortKey]]] = field(default_factory=dict)
     _begun: dict[str, SortKey] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class World:
     _looked_back: tuple[Catalogue, LookBacks] | None = None
 
     def __post_init__(self) -> None:
-        self.outcomes = Outcomes(self.store)
+        self.outcomes = Outcomes(self.store, with_messages=self.keeps_messages)
 
     @property
     def sort_key(self) -> SortKey:

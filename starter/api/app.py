@@ -36,6 +36,7 @@ from starter.api.routes import (
     segment,
     status,
     tracking,
+    user_logs,
     users,
     webhooks,
 )
@@ -89,6 +90,7 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
         interactions,
         segment,
         users,
+        user_logs,
         inbox,
         pushes,
         campaigns,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -17,10 +18,13 @@ from rich.progress import wrap_file
 
 from connector.definitions import read_definitions
 from connector.rules.model.errors import ConnectorError
+from connector.rules.model.values import format_instant
+from connector.simulation.like import play_like
 from connector.simulation.pictures import NotDrawable, draw
 from connector.simulation.sharing import play_timeline
-from connector.simulation.timeline import Timeline
-from starter.commands.options import JsonOption, parse_time_option
+from connector.simulation.timeline import Timeline, TimelineStep
+from starter.commands.message_texts import describe_content
+from starter.commands.options import DataOption, JsonOption, parse_time_option
 from starter.terminal import format_table, print_lines, print_result, print_warnings
 
 _MAX_DRAWN_LINES = 1000
@@ -32,13 +36,27 @@ class NotDrawn(ConnectorError):
 
 def simulate(
     campaigns: Annotated[Path, typer.Option(exists=True, help="A YAML file of definitions, or a folder of them.")],
-    timeline: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="JSON lines: what arrives when.")],
+    timeline: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="JSON lines, or YAML (.yaml): what arrives when."),
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option(help="Instead of a timeline: what this real user did, from the store.", metavar="USER")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help='With --like: since when, like 2026-03-02T00:00:00Z, or how long ago: "7 days".'),
+    ] = None,
     until: Annotated[str | None, typer.Option(help="When to stop, like 2026-03-09T12:00:00Z (inclusive).")] = None,
     as_json: JsonOption = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes that share the users (default: one per processor).")
     ] = None,
     picture: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw a small run as this SVG file.")] = None,
+    messages: Annotated[
+        bool, typer.Option("--messages", help="Also show what went out, as rendered; with --json the key messages.")
+    ] = False,
+    data: DataOption = None,
 ) -> None:
     """Play a timeline by the rules of production, without a server and without sending.
 
@@ -51,33 +69,53 @@ def simulate(
 
       {"at": "2026-03-02T12:00:00Z", "interaction": {"user": "u-17", "type": "event", "name": "cart_abandoned"}}
 
-    The output lists every follow-up and every refusal in the order of the decisions, then what still waits.
+    In a file that ends in .yaml, the same lines are a list or documents. The output lists every follow-up and every
+    refusal in the order of the decisions, then what still waits.
+
+    With --like, what a real user did is played against follow-ons as they are in the files, as if they had been
+    published at --since: with the profile and consent as known now, and the messages of other campaigns as they were
+    really sent. It is read from the store, or with CONNECTOR_API_URL over HTTP; nothing is changed.
 
     Examples:
 
       connector simulate --campaigns examples --timeline timeline.jsonl --picture timeline.svg
 
-      connector simulate --campaigns campaigns/ --timeline week.jsonl --until 2026-03-09T12:00:00Z --json
+      connector simulate --campaigns campaigns/ --timeline week.yaml --until 2026-03-09T12:00:00Z --json --messages
+
+      connector simulate --campaigns campaigns/ --like u-17 --since "7 days"
     """
     end = None if until is None else parse_time_option("--until", until)
+    if (timeline is None) == (like is None):
+        raise typer.BadParameter("name either --timeline or --like")
+    if (like is None) != (since is None):
+        raise typer.BadParameter("--like and --since go together")
     definitions = read_definitions(campaigns)
-    lines = Timeline(timeline, _progress)
-    with play_timeline(definitions, lines, end, 1 if picture else jobs) as played:
-        print_warnings(played.warnings if lines.count else [*played.warnings, f"{timeline} is empty: nothing happens"])
+    if timeline is not None:
+        lines = Timeline(timeline, _progress)
+        played = play_timeline(definitions, lines, end, 1 if picture else jobs, with_messages=messages)
+        warnings = [] if lines.count else [f"{timeline} is empty: nothing happens"]
+        steps: Callable[[], Sequence[TimelineStep]] = lines.sorted_steps
+    else:
+        from starter.commands.real_users import load_real_user  # a timeline needs no store
+
+        user = load_real_user(data, str(like), str(since))
+        played = play_like(definitions, user, end, with_messages=messages)
+        warnings = [] if user.arrivals else [f"{like} did nothing since {format_instant(user.since)}"]
+        steps = partial(user.steps, definitions)
+    with played:
+        print_warnings([*played.warnings, *warnings])
         _print_outcomes(played.lines(), as_json)
         if played.failure is not None:
             raise played.failure
         if picture is not None:
-            _draw(picture, lines, played.lines(), end)
+            _draw(picture, steps(), played.lines(), end)
 
 
-def _draw(picture: Path, timeline: Timeline, outcomes: Iterator[str], until: datetime | None) -> None:
-    """Draw what was played. Raises TooMuchToDraw, and NotDrawn if the file cannot be written."""
-    if timeline.count > _MAX_DRAWN_LINES:
-        raise NotDrawable(
-            f"a picture shows at most {_MAX_DRAWN_LINES} lines of a timeline; this one has {timeline.count}"
-        )
-    played = (step for step in timeline.sorted_steps() if until is None or step.at <= until)
+def _draw(picture: Path, steps: Sequence[TimelineStep], outcomes: Iterator[str], until: datetime | None) -> None:
+    """Draw what was played. Raises NotDrawable, and NotDrawn if the file cannot be written."""
+    if len(steps) > _MAX_DRAWN_LINES:
+        raise NotDrawable(f"a picture shows at most {_MAX_DRAWN_LINES} lines of a timeline; this one has {len(steps)}")
+    played = (step for step in steps if until is None or step.at <= until)
     drawn = draw(played, [json.loads(outcome) for outcome in outcomes])
     try:
         picture.write_text(drawn, encoding="utf-8")
@@ -105,6 +143,8 @@ def _print_outcomes(lines: Iterator[str], as_json: bool) -> None:
     counts: Counter[tuple[str, str, str]] = Counter()
     for outcome in map(json.loads, lines):
         print_result(_format_outcome(outcome))
+        for channel, content in outcome.get("messages", {}).items():
+            print_result(f"    {channel}: {describe_content(content)}")
         counts[outcome["campaign"], outcome["state"], outcome["reason"] or ""] += 1
     if not counts:
         return print_result("nothing was triggered")

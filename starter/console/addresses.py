@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -9,6 +10,8 @@ from starlette.datastructures import Headers
 
 from connector.rules.model.errors import ConnectorError
 from starter.api.access.origins import is_loopback
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 class ConsoleNotPublic(ConnectorError):
@@ -37,11 +40,8 @@ class Addresses:
             return False
         if self.public_url is not None and hosts[0].lower() == urlsplit(self.public_url).netloc:
             return True
-        try:
-            name = urlsplit(f"//{hosts[0]}").hostname
-        except ValueError:
-            return False
-        return name is not None and is_loopback(name)
+        name = _HOST.fullmatch(hosts[0])
+        return name is not None and is_loopback(name[1])
 
     def is_own_origin(self, headers: Headers) -> bool:
         """Whether a page of the console sends the request: browsers name the origin of forms, calls and websockets."""

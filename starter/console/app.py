@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from connector.app.context import AppContext
 from starter.api.access.callers import ANONYMOUS, Keys
 from starter.console.addresses import Addresses
-from starter.console.frontend import create_frontend
+from starter.console.frontend import create_frontend, leave_pages, owns_page
 from starter.console.gate import Gate
 from starter.console.pages import registry
 from starter.console.polling import Polling
@@ -50,4 +50,6 @@ def create_console(context: AppContext, keys: Keys) -> ConsoleApp:
     addresses = Addresses(settings.public_url)
     pages = create_frontend()
     registry.install(console)
-    return ConsoleApp(console, Gate(console, addresses, SignIn(console, addresses, lifetime).app(), pages))
+    sessions.on_end = leave_pages
+    front = SignIn(console, addresses, lifetime).app()
+    return ConsoleApp(console, Gate(console, addresses, front, pages, owns_page))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from fastapi import FastAPI
 from jinja2 import DictLoader
 from nicegui import Client, core, ui
@@ -9,6 +12,7 @@ from nicegui.client import templates
 from starlette.types import ASGIApp
 
 from starter.console.headers import NONCE
+from starter.console.sessions import SESSION, Session
 from starter.console.theme import COLOURS, HEAD
 
 MAX_OPEN_PAGES = 500
@@ -21,6 +25,7 @@ def create_frontend() -> ASGIApp:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if not core.app.config.has_run_config:
         _add_nonces()
+        _bind_events_to_pages()
         core.app.config.socket_io_js_transports = ["websocket"]
         core.app.config.quasar_config["brand"].update(COLOURS)
         ui.add_head_html(HEAD, shared=True)
@@ -43,6 +48,42 @@ def create_frontend() -> ASGIApp:
 def is_full() -> bool:
     """Whether so many pages are open that no further one is served."""
     return len(Client.instances) >= MAX_OPEN_PAGES
+
+
+def owns_page(session: Session, id: str) -> bool:
+    """Whether this session has opened the page with this id."""
+    client = Client.instances.get(id)
+    return client is not None and _session_of(client) is session
+
+
+def leave_pages(session: Session) -> None:
+    """Tell the open pages of a session that has ended to load again, which leads to the sign-in."""
+    for client in list(Client.instances.values()):
+        if _session_of(client) is session:
+            client.run_javascript("window.location.reload()")
+
+
+def _session_of(client: Client) -> Session | None:
+    try:
+        found: Session | None = client.request.scope["state"].get(SESSION)
+    except RuntimeError:  # it was made by no request
+        return None
+    return found
+
+
+def _bind_events_to_pages() -> None:
+    """Drop what a websocket sends about a page that is not its own: NiceGUI trusts the id in each message."""
+    handlers = core.sio.handlers["/"]
+    for name in ("event", "javascript_response", "ack", "log"):
+        handlers[name] = _for_own_page(handlers[name])
+
+
+def _for_own_page(handler: Callable[[str, dict[str, Any]], None]) -> Callable[[str, dict[str, Any]], None]:
+    def handle(socket: str, message: dict[str, Any]) -> None:
+        if message.get("client_id") in core.sio.rooms(socket):
+            handler(socket, message)
+
+    return handle
 
 
 def _add_nonces() -> None:

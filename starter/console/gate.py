@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import structlog
 from starlette.datastructures import Headers
@@ -13,21 +14,19 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.store.engine.outages import StoreUnavailable
-from starter.api.requests.errors import ApiError, as_api_error
 from starter.console.addresses import Addresses
 from starter.console.headers import NONCE, PLAIN_POLICY, page_policy, with_headers
-from starter.console.sessions import MAX_SOCKETS_OF_A_SESSION, Session
+from starter.console.sessions import MAX_SOCKETS_OF_A_SESSION, SESSION, Session
 from starter.console.state import Console
 
-SESSION = "console_session"
-"""The key of the session in the state of a request."""
 PUBLIC_PATHS = frozenset({"/healthz", "/sign-in"})
 ASSETS = "/assets/"
-_FILES = "/_nicegui/"
+_FILES, _SOCKET = "/_nicegui/", "/_nicegui_ws"
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _EVENT = '42["event"'
 """How a frame of the websocket begins that a click or key in a page has caused."""
 _CHECK_SECONDS = 1.0
+_LEAVE_SECONDS = 0.5
 _REFUSED_HEADERS = frozenset({b"x-forwarded-prefix", b"x-forwarded-host"})
 """NiceGUI would write their values into pages."""
 
@@ -40,10 +39,19 @@ class Gate:
     Args:
         front: the application of what is reached before the sign-in, and of the sign-out.
         pages: NiceGUI's application.
+        owns_page: tells whether a session has opened the page with this id, whose websocket comes.
     """
 
-    def __init__(self, console: Console, addresses: Addresses, front: ASGIApp, pages: ASGIApp) -> None:
+    def __init__(
+        self,
+        console: Console,
+        addresses: Addresses,
+        front: ASGIApp,
+        pages: ASGIApp,
+        owns_page: Callable[[Session, str], bool],
+    ) -> None:
         self._console, self._addresses, self._front, self._pages = console, addresses, front, pages
+        self._owns_page = owns_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, serve one websocket, or pass on the begin and the end of the process."""
@@ -87,6 +95,8 @@ class Gate:
         """Return the refusal of a request that no page of the console sends."""
         if scope["path"] == "/healthz":
             return None
+        if scope["path"].startswith(_SOCKET):
+            return PlainTextResponse("pages use a websocket here\n", 404)  # and not its replacement by polling
         if not self._addresses.is_host(headers):
             return PlainTextResponse("the console does not answer under this host name\n", 421)
         if scope["method"] not in _SAFE_METHODS and not self._addresses.is_own_origin(headers):
@@ -104,7 +114,13 @@ class Gate:
         headers = Headers(scope=scope)
         session = self._session(headers)
         is_own = self._addresses.is_host(headers) and self._addresses.is_own_origin(headers)
-        if session is None or not is_own or session.sockets >= MAX_SOCKETS_OF_A_SESSION:
+        page = parse_qs(scope["query_string"].decode("latin-1")).get("client_id", [""])
+        if (
+            session is None
+            or not is_own
+            or not self._owns_page(session, page[0])
+            or session.sockets >= MAX_SOCKETS_OF_A_SESSION
+        ):
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -124,6 +140,7 @@ def _until_ended(receive: Receive, console: Console, session: Session) -> Receiv
         try:
             await asyncio.wait((message, end), return_when=asyncio.FIRST_COMPLETED)
             if session.ended.is_set():
+                await asyncio.sleep(_LEAVE_SECONDS)  # in which the page is told to leave; what it sends is ignored
                 return {"type": "websocket.disconnect", "code": 1008}
             received = message.result()
         finally:
@@ -163,8 +180,3 @@ def read_cookies(headers: Headers) -> dict[str, str]:
         return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
     except CookieError:
         return {}
-
-
-def as_answer(error: Exception) -> ApiError:
-    """Return an error in the words of the API."""
-    return as_api_error(error)

@@ -29,7 +29,7 @@ NAVIGATION: list[NavigationEntry] = []
 
 
 @contextmanager
-def frame(viewer: Viewer, title: str) -> Iterator[None]:
+def frame(viewer: Viewer, title: str | None) -> Iterator[None]:
     """Build the frame of a page; what is built inside comes into its main part."""
     here = ui.context.client.request.url.path
     link("Skip to the content", "#content", "skip-link")
@@ -45,7 +45,8 @@ def frame(viewer: Viewer, title: str) -> Iterator[None]:
             _colour_mode()
             _sign_out(viewer)
     with ui.element("main").props('id="content" tabindex="-1"').classes("cc-main"):
-        heading(title, 1)
+        if title is not None:
+            heading(title, 1)
         yield
 
 
@@ -69,7 +70,9 @@ def _colour_mode() -> None:
         mode.set_value({None: True, True: False, False: None}[mode.value])
         ui.notify({None: "Colours of your system", True: "Dark colours", False: "Light colours"}[mode.value])
 
-    ui.button(icon="contrast", on_click=switch).props('flat round dense aria-label="Change colours"')
+    with ui.element("button").classes("cc-icon-button").props('type="button" aria-label="Change colours"') as button:
+        ui.icon("contrast").props('aria-hidden="true"')
+    button.on("click", switch)
 
 
 def _sign_out(viewer: Viewer) -> None:

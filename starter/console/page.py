@@ -14,9 +14,10 @@ from connector.rules.model.api_keys import Scope
 from starter.api.requests.clients import client_of
 from starter.api.requests.errors import HANDLED_ERRORS, as_api_error
 from starter.console.elements.errors import show_page_error
+from starter.console.elements.text import heading
 from starter.console.frontend import is_full
-from starter.console.gate import SESSION
 from starter.console.layout import NAVIGATION, NavigationEntry, frame
+from starter.console.sessions import SESSION
 from starter.console.state import Console, Viewer
 
 _RESPONSE_SECONDS = 20.0
@@ -25,7 +26,13 @@ _log = structlog.get_logger("console")
 
 
 def console_page(
-    path: str, *, title: str, icon: str | None = None, position: int = 100, scope: Scope = Scope.READ
+    path: str,
+    *,
+    title: str,
+    icon: str | None = None,
+    position: int = 100,
+    scope: Scope = Scope.READ,
+    has_heading: bool = True,
 ) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[Any]]]:
     """Register an async function as a page. It takes the `viewer` and, by name, the parameters of the path and query.
 
@@ -36,6 +43,7 @@ def console_page(
         icon: the name of a Material icon; None: the page is not in the navigation.
         position: the place in the navigation; the overview has 0, and places go up by tens.
         scope: what the viewer's key needs.
+        has_heading: the frame shows the title; False: the page shows a heading of level 1 of its own.
     """
 
     def register(build: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[Any]]:
@@ -43,11 +51,13 @@ def console_page(
             if is_full():
                 return PlainTextResponse("too many open pages; close some, and try again\n", 503)
             viewer = current_viewer()
-            with frame(viewer, title):
+            with frame(viewer, title if has_heading else None):
                 try:
                     await viewer.actor(scope)
                     await build(viewer, **parameters)
                 except HANDLED_ERRORS as error:
+                    if not has_heading:
+                        heading(title, 1)
                     show_page_error(as_api_error(error))
             return None
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from connector.rules.model.api_keys import PresentedKey
 from starter.api.access.callers import Caller
 
+SESSION = "console_session"
+"""The key of the session in the state of a request."""
 MAX_SESSIONS = 1_000
 MAX_SESSIONS_OF_A_KEY = 50
 MAX_SOCKETS_OF_A_SESSION = 30
@@ -52,6 +54,8 @@ class Sessions:
     def __init__(self, lifetime_seconds: float, idle_seconds: float, clock: Clock = time.monotonic) -> None:
         self._lifetime, self._idle, self._clock = lifetime_seconds, idle_seconds, clock
         self._open: dict[bytes, Session] = {}
+        self.on_end: Callable[[Session], None] | None = None
+        """Called with each session that ends."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -86,6 +90,8 @@ class Sessions:
         """End a session and the pages that it has open."""
         self._open = {digest: kept for digest, kept in self._open.items() if kept is not session}
         session.ended.set()
+        if self.on_end is not None:
+            self.on_end(session)
 
     def end_expired(self) -> list[Session]:
         """End the sessions that are idle or over, and return them."""

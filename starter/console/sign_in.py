@@ -23,8 +23,8 @@ from starter.api.access.scopes import check_scopes
 from starter.api.requests.clients import client_of
 from starter.api.requests.errors import ApiError, as_api_error
 from starter.console.addresses import Addresses
-from starter.console.gate import SESSION, cookie_name
-from starter.console.sessions import Session
+from starter.console.gate import cookie_name
+from starter.console.sessions import SESSION, Session
 from starter.console.state import Console
 
 _STATIC = Path(__file__).parent / "static"
@@ -75,13 +75,18 @@ class SignIn:
     async def _sign_in(self, request: Request) -> Response:
         form = await _read_form(request)
         target = _own_path(form.get("next"))
+        if self._console.open_session is not None:
+            return RedirectResponse(target, 303)
         cookie = request.cookies.get(self._form_cookie, "")
         if not cookie or not hmac.compare_digest(self._token_of(cookie), form.get("token", "").encode()):
             return self._form(request, target, "this form is too old; try again", 403)
+        held: Session | None = request.scope["state"][SESSION]
         try:
             id, session = await self._begin(request, form.get("key", "").strip())
         except (ApiError, StoreUnavailable) as error:
             return self._refuse(request, target, as_api_error(error))
+        if held is not None:
+            self._console.sessions.end(held)
         _log.info("console_signed_in", key=session.caller.id, client=client_of(request.scope))
         answer = RedirectResponse(target, 303)
         self._set_cookie(answer, cookie_name(self._addresses), id, self._lifetime)

@@ -19,7 +19,6 @@ from connector.channels.registry import open_test_channel
 from connector.rules.explaining.wording import REASON_TEXTS
 from connector.rules.model.addresses import stored_address
 from connector.rules.model.audit import Act, Actor, AuditAction, Outcome
-from connector.rules.model.errors import ConnectorError
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.rates import per_second, take_from_window
 from connector.rules.sending.trial import address_fault, channel_of_address, mark_content
@@ -30,11 +29,12 @@ from connector.store.provider_events.attribution import find_holders
 from connector.store.users.marks import find_erased
 from connector.store.users.suppressions import is_address_suppressed
 from connector.templating.templates import MessageAborted, RenderingFailed
+from starter.operations.errors import NotAllowedNow
 from starter.operations.preview_messages import render_subject
 from starter.operations.preview_subject import Choice, load_subject
 
 
-class SendTestRefused(ConnectorError):
+class SendTestRefused(NotAllowedNow):
     """Nothing was sent."""
 
 

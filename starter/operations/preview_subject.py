@@ -10,7 +10,7 @@ ConnectorError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from connector.rules.explaining.context import DecisionContext
 from connector.rules.explaining.forecast import RuleCheck, forecast_launch, forecast_trigger
 from connector.rules.explaining.samples import newest_match, sample_item
 from connector.rules.model.campaigns import AnyDefinition, Campaign
-from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, InvalidItem
+from connector.rules.model.errors import DefinitionError, Fault, InvalidItem
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.messages import Messages
@@ -47,6 +47,7 @@ from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.recipients import load_recipients
 from connector.store.reporting.history import UserRecord, load_user_record
 from connector.store.users.users import StoredUser, find_user
+from starter.operations.errors import NotAllowedNow, NotKnown
 from starter.operations.users import UserUnknown
 
 _NO_RECORD = UserRecord((), (), False, {}, {}, (), {}, frozenset())
@@ -54,11 +55,11 @@ _INVENTED = "preview"
 """The id and the key of a user who was invented for a preview."""
 
 
-class CampaignUnknown(ConnectorError):
+class CampaignUnknown(NotKnown):
     """No campaign or card has that id."""
 
 
-class NothingToPreview(ConnectorError):
+class NothingToPreview(NotAllowedNow):
     """The campaign sends nothing itself, or has no such channel, variant or live revision."""
 
 
@@ -82,6 +83,11 @@ class Choice:
     variant: str | None = None
     trigger: Mapping[str, Any] | None = None
     live: bool = False
+
+    def as_body(self) -> dict[str, Any]:
+        """Return what a request asks for beside its path: what differs from the defaults."""
+        given = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "campaign"}
+        return {name: value for name, value in given.items() if value not in (None, False)}
 
 
 @dataclass(frozen=True)

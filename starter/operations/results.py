@@ -58,7 +58,8 @@ async def read_results(
     `funnel`: `triggered`, `waiting` and `sent` follow-ups, and of the receivers how many `opened`, `clicked` and
     `converted`. `reasons`: why follow-ups sent nothing and triggers were refused, in words, the most frequent first.
     `exceptions_after`: how long after the trigger exceptions came, `p10` to `p99` in seconds, of the newest `count`.
-    `days`: with `by`, each day in the workspace's `zone` with `control`, `receivers` and `variants`; else null.
+    `as_of`: when they were read. `days`: with `by`, each day in the workspace's `zone` with `control`, `receivers` and
+    `variants`; else null.
 
     Raises:
         NotKnown: there is no such campaign or card.
@@ -85,6 +86,7 @@ async def read_results(
         "since": format_instant(since),
         "until": format_instant(until),
         "zone": zone,
+        "as_of": format_instant(now),
         **results,
         "follow_ups": view_counts(counts),
         "template_faults": [{"fault": fault, "count": count} for fault, count in faults],

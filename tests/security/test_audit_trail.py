@@ -103,6 +103,7 @@ COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
     *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
+    "preview",  # it does if it sends a test, which needs a provider: tests/starter/operations/test_marked_sends.py
     *("schema", "init", "validate"),  # they need files only
     "interact",  # it reports what users did, which the log keeps
 }

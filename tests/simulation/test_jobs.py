@@ -58,7 +58,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Has an entry for each run that was left to one process."""
     calls: list[bool] = []
     play_alone = sharing.play_alone
-    monkeypatch.setattr(sharing, "play_alone", lambda *parts: calls.append(True) or play_alone(*parts))
+    monkeypatch.setattr(
+        sharing, "play_alone", lambda *parts, **named: calls.append(True) or play_alone(*parts, **named)
+    )
     return calls
 
 

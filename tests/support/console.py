@@ -142,7 +142,7 @@ async def open_page(
         if key is not None:
             await sign_in(page, console, key)
         yield page
-        assert problems == []
+        assert problems == [], problems
     finally:
         with suppress(Exception):
             await context.close()

@@ -15,7 +15,7 @@ from starter.operations.api_keys import ApiKeyService
 from starter.operations.bulk import BulkAction, act_on_page
 from starter.operations.follow_ups import Criteria
 from tests.support.actors import OPERATOR
-from tests.support.builders import BASE, PUSHED, buy, external, follow_on, push
+from tests.support.builders import BASE, PUSHED, at, buy, external, follow_on, push
 from tests.support.fake_channel import Killed
 from tests.support.installation import Installation
 from tests.support.repair_desk import RepairDesk
@@ -28,11 +28,13 @@ class ConsoleStory:
     """What the pages show.
 
     Args:
-        spice: is a part of every text that a user, a service, a marketer or an operator writes.
+        spice: is a part of every text that a user, a service or an operator writes.
+        template_spice: the same for what marketers write, in which a template must stay valid.
     """
 
-    def __init__(self, context: AppContext, spice: str = "") -> None:
+    def __init__(self, context: AppContext, spice: str = "", template_spice: str | None = None) -> None:
         self._context, self._spice = context, spice
+        self._template_spice = spice if template_spice is None else template_spice
         self._desk = RepairDesk(Installation(context.database))
 
     @property
@@ -50,12 +52,19 @@ class ConsoleStory:
             await self._desk.describe(other)
         everyone = (self.user, *OTHERS)
         await installation.ingest(*(push(f"e-{n}{spice}", n, user) for n, user in enumerate(everyone)))
-        await installation.ingest(buy(f"b{spice}", 20, "ben", product=f"shoe {spice}"))
+        await installation.ingest(
+            buy(f"b{spice}", 20, "ben", product=f"shoe {spice}"),
+            buy(f"b2{spice}", 20, self.user, product=f"shoe {spice}", **{f"note {spice}": [spice]}),
+            {
+                "id": f"c{spice}", "user": self.user, "type": "event", "name": f"looked {spice}",
+                "occurred_at": at(25), "properties": {f"sku {spice}": spice},
+            },
+        )  # fmt: skip
         await self._send()
         await self._act()
 
     def _definitions(self) -> list[dict[str, Any]]:
-        spice = self._spice
+        spice = self._template_spice
         bought = {"event": "make_purchase"}
         body = f"{{{{ user.first_name }}}}, 15% off {spice}"
         return [

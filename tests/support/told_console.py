@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from playwright.async_api import expect
@@ -27,16 +27,23 @@ class ToldConsole:
     process: ConsoleProcess
     story: ConsoleStory
     context: AppContext
+    follow_up: str = ""
+
+    def with_follow_up(self, id: str) -> ToldConsole:
+        """Return the same with the id of a follow-up to look at."""
+        return replace(self, follow_up=id)
 
 
 @asynccontextmanager
-async def told_console(folder: Path, spice: str = "", **settings: str) -> AsyncIterator[ToldConsole]:
+async def told_console(
+    folder: Path, spice: str = "", template_spice: str | None = None, **settings: str
+) -> AsyncIterator[ToldConsole]:
     """Tell a story on SQLite, and run the console without Temporal, and without sign-in as `connector dev` does."""
     url = f"sqlite+aiosqlite:///{folder / 'connector.db'}"
     await asyncio.to_thread(migrate_database, url)
     async with open_migrated_database(url) as database:
         context = build_context(Settings(), database)
-        story = ConsoleStory(context, spice)
+        story = ConsoleStory(context, spice, template_spice)
         await story.tell()
         settings = {"CONNECTOR_DEV": "1", "TEMPORAL_ADDRESS": NOWHERE, **settings}
         async with running_console(url, folder, **settings) as process:

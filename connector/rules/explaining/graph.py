@@ -28,6 +28,7 @@ class Node:
         live_since: when the live revision took effect, UTC; None unless it is active.
         starts_on: the events that trigger it, in words.
         cancelled_by: the events that are its exceptions, in words.
+        delay: how long it waits after its trigger, in words; None of what is no follow-on.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Node:
     live_since: datetime | None = None
     starts_on: tuple[str, ...] = ()
     cancelled_by: tuple[str, ...] = ()
+    delay: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def _node(catalogue: Catalogue, name: str) -> Node:
         live_since=entry.live.effective_at if entry.live else None,
         starts_on=_events(follow_on, "trigger"),
         cancelled_by=_events(follow_on, "exceptions"),
+        delay=describe_delay(follow_on.delay) if follow_on else None,
     )
 
 

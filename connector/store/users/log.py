@@ -102,6 +102,19 @@ async def load_items(
     return by_user
 
 
+async def load_newest_items(tx: Transaction, user_key: str, limit: int) -> list[LogEntry]:
+    """Load a user's newest log entries by event time, at most `limit`, in the order of their arrival."""
+    table = interactions.c
+    newest = (
+        select(interactions)
+        .where(tx.in_workspace(interactions), table.user_key == user_key)
+        .order_by(table.t.desc(), table.seq.desc())
+        .limit(limit)
+    )
+    entries = [entry_from_row(row) for row in (await tx.execute(newest)).mappings()]
+    return sorted(entries, key=lambda entry: entry.seq)
+
+
 async def load_types(
     tx: Transaction, wanted: Mapping[str, WantedTypes], *, limit: int | None = None
 ) -> dict[str, UserLog]:

@@ -316,6 +316,32 @@ EXAMPLES: Mapping[str, Example] = {
     "follow-ups-read_follow_up": Example(
         {"id": _FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION}, view=views.ExplainedFollowUpView
     ),
+    "users-read_timeline": Example(
+        {"id": "u-17", "since": "3650 days"},
+        answer={
+            "user": _ADA,
+            "since": "2016-03-04T12:00:00Z",
+            "as_of": _AT,
+            "before": [],
+            "interactions": [
+                {
+                    "at": _AT,
+                    "interaction": {
+                        "id": "evt-1",
+                        "user": "u-17",
+                        "type": "receive_push",
+                        "campaign": "abandoned-cart",
+                        "occurred_at": _AT,
+                        "properties": {},
+                    },
+                }
+            ],
+            "sends": [{"campaign": "cart-reminder", "channel": "push", "follow_up": _FOLLOW_UP, "at": _SEND_AT}],
+            "receipts": [{"campaign": "cart-reminder", "key": "", "at": _SEND_AT}],
+            "is_cut": False,
+        },
+        view=preview_views.TimelineView,
+    ),
     "users-explain": Example(
         {"id": "u-17", "campaign": "cart-reminder"},
         answer={
@@ -342,6 +368,7 @@ EXAMPLES: Mapping[str, Example] = {
             "since": None,
             "until": None,
             "zone": "UTC",
+            "as_of": _SEND_AT,
             "funnel": {
                 **{"triggered": 1, "waiting": 1, "sent": 0, "opened": 0},
                 **{"opened_by_people": 0, "clicked": 0, "converted": {}},

@@ -50,6 +50,7 @@ OVERVIEW_EXAMPLES: Mapping[str, Example] = {
                     "live_since": _AT,
                     "starts_on": [],
                     "cancelled_by": ["make_purchase"],
+                    "delay": "after 1 day",
                     "waiting": 1,
                     "sent_today": 0,
                 }

@@ -64,6 +64,7 @@ class NodeView(ResponseModel):
     live_since: datetime | None
     starts_on: list[str]
     cancelled_by: list[str]
+    delay: str | None
     waiting: int
     sent_today: int
 
@@ -125,6 +126,7 @@ class ResultsOverTimeView(ResultsView):
     since: datetime | None
     until: datetime | None
     zone: str
+    as_of: datetime
     funnel: FunnelView
     reasons: list[ReasonView]
     exceptions_after: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Models of the responses about previews; `views` has the others."""
+"""Models of the responses about previews and timelines of users; `views` has the others."""
 
 from __future__ import annotations
 
@@ -118,3 +118,40 @@ class SentTestView(ResponseModel):
     channel: str
     id: str
     provider_id: str | None
+
+
+class TimelineLineView(ResponseModel):
+    """A line of a timeline: an item in wire form, and when it arrived."""
+
+    at: datetime
+    interaction: dict[str, Any]
+
+
+class TimelineSendView(ResponseModel):
+    """A message that was sent or may have been sent."""
+
+    campaign: str
+    channel: str
+    follow_up: str
+    at: datetime
+
+
+class TimelineReceiptView(ResponseModel):
+    """When the user last received a campaign under a key ("" without one)."""
+
+    campaign: str
+    key: str
+    at: datetime
+
+
+class TimelineView(ResponseModel):
+    """What a user did and was sent; `is_cut` is true if there are older interactions, which are left out."""
+
+    user: dict[str, Any] = Field(description="The profile, as of `GET /v1/users/{id}`.")
+    since: datetime
+    as_of: datetime
+    before: list[TimelineLineView]
+    interactions: list[TimelineLineView]
+    sends: list[TimelineSendView]
+    receipts: list[TimelineReceiptView]
+    is_cut: bool

@@ -60,6 +60,7 @@ _EXTRA_STATUSES: dict[str, set[int]] = {
     "users-erase": {404},
     "users-split": {404, 409},
     "users-explain": {404, 410},
+    "users-read_timeline": {404},
     "follow-ups-read_follow_up": {404},
     "campaigns-read_campaign": {404},
     "campaigns-save_campaign": {409},

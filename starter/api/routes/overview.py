@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query
 
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.api.requests.errors import not_found
 from starter.api.routes.follow_ups import Word
 from starter.operations import overview
 from starter.operations.graph import MAX_DEPTH, MAX_NODES, read_graph
@@ -55,6 +54,4 @@ async def read_connections(
     a follow-on are in its `starts_on` and `cancelled_by`. `state` is null of what a follow-on names and does not exist.
     If `has_more` is true, nodes were left out because of `limit`; the nearest are shown.
     """
-    if around is not None and around not in (await context.cache.at_least(context.database)).entries:
-        raise not_found(f"the campaign or card {around}")
     return await read_graph(context, around=around, search=search, depth=depth, limit=limit)

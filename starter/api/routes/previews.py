@@ -14,9 +14,9 @@ from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.errors import ApiError
 from starter.api.requests.options import PreviewOptions, SendTestOptions
-from starter.operations.marked_sends import SendTestRefused, send_test
+from starter.operations.marked_sends import send_test
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import CampaignUnknown, Choice, NothingToPreview
+from starter.operations.preview_subject import Choice
 from starter.operations.users import UserUnknown
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -56,7 +56,5 @@ def _choice(id: str, given: PreviewOptions) -> Choice:
 async def _answer(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     try:
         return await work
-    except (UserUnknown, CampaignUnknown) as error:
+    except UserUnknown as error:
         raise ApiError(404, "not_found", str(error)) from None
-    except (NothingToPreview, SendTestRefused) as error:
-        raise ApiError(409, "refused", str(error)) from None

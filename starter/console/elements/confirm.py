@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
+from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from starter.console.elements.text import heading, text
 
 
@@ -17,16 +18,34 @@ async def confirm(title: str, lines: Sequence[str], *, action: str, is_dangerous
         action: the label of the button that does it, a verb: "Stop", not "OK".
         is_dangerous: the button is red, and the other one has the focus.
     """
+    return await _ask(title, lines, action, is_dangerous, with_reason=False) is not None
+
+
+async def confirm_with_reason(
+    title: str, lines: Sequence[str], *, action: str, is_dangerous: bool = False
+) -> tuple[bool, str | None]:
+    """Ask as `confirm` does, and for a reason for the audit trail; return whether the person agreed, and the reason."""
+    answer = await _ask(title, lines, action, is_dangerous, with_reason=True)
+    return answer is not None, (answer or "").strip()[:MAX_REASON_CHARACTERS] or None
+
+
+async def _ask(title: str, lines: Sequence[str], action: str, is_dangerous: bool, *, with_reason: bool) -> str | None:
+    """Return the reason, empty if none was given or asked for; None if the person did not agree."""
     with ui.dialog() as dialog, ui.card().classes("cc-dialog"):
         heading(title)
         for line in lines:
-            text(line, tag="p")
+            text(line, "cc-paragraph", tag="p")
+        reason = (
+            ui.input("Why, for the audit trail (do not name users)").props("outlined dense") if with_reason else None
+        )
         with ui.element("div").classes("cc-row"):
-            agree = ui.button(action, on_click=lambda: dialog.submit(True))
+            agree = ui.button(action, on_click=lambda: dialog.submit("" if reason is None else reason.value or ""))
             agree.props(f"unelevated {'color=negative' if is_dangerous else ''}")
-            decline = ui.button("Do nothing", on_click=lambda: dialog.submit(False)).props("outline")
+            decline = ui.button("Do nothing", on_click=dialog.close).props("outline")
+    if reason is not None:
+        reason.classes("cc-grow")
     (decline if is_dangerous else agree).props("autofocus")
     dialog.props["aria-label"] = title
-    agreed = await dialog
+    answer: str | None = await dialog
     dialog.delete()
-    return bool(agreed)
+    return answer

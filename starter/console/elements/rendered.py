@@ -12,6 +12,11 @@ from starter.console.elements.sentences import json_text
 
 _ORDER = ("subject", "from", "title", "body", "text", "link", "url", "method")
 
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:\">"
+)
+
 
 def rendered_message(channel: str, content: Mapping[str, Any]) -> None:
     """Show the content of a message of a channel."""
@@ -32,13 +37,14 @@ def rendered_message(channel: str, content: Mapping[str, Any]) -> None:
 
 
 def html_frame(html: str, *, title: str = "The email as HTML") -> ui.element:
-    """Show HTML of a message in a frame without scripts, forms, navigation and origin.
+    """Show HTML of a message in a frame without scripts, forms, windows and origin, and which loads nothing.
 
-    The frame inherits the content security policy of the page, so that images of other origins are not loaded either.
+    The frame inherits the content security policy of the page; its own also forbids images of our origin, since each
+    would be a request with the viewer's cookie.
     """
     frame = ui.element("iframe").classes("cc-frame")
     frame.props["sandbox"] = ""
-    frame.props["srcdoc"] = html
+    frame.props["srcdoc"] = _POLICY + html
     frame.props["title"] = title
     frame.props["referrerpolicy"] = "no-referrer"
     return frame

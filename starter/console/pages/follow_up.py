@@ -20,6 +20,7 @@ from starter.console.elements.times import moment
 from starter.console.page import console_page
 from starter.console.pages.follow_up_actions import ActionDialog
 from starter.console.pages.follow_up_settling import settle_button
+from starter.console.pages.message_preview import preview_button
 from starter.console.state import Viewer
 from starter.console.subject_paths import campaign_path, user_path, workflow_url
 from starter.explain.follow_up import explain_follow_up
@@ -54,7 +55,7 @@ def _actions(viewer: Viewer, shown: Mapping[str, Any]) -> None:
     labels = {"send_now": "Send now…", "postpone": "Postpone…", "cancel": "Cancel…", "resend": "Send again…"}
     for verb in verbs:
         ui.button(
-            labels[verb], on_click=lambda verb=verb: ActionDialog(viewer, verb, Criteria(), (shown["id"],)).open()
+            labels[verb], on_click=lambda verb=verb: ActionDialog(viewer, verb, Criteria(), (shown["id"],))
         ).props("outline dense")
     unknown = [one["channel"] for one in (shown["decision"] or {}).get("messages", ()) if one["state"] == "unknown"]
     for channel in dict.fromkeys(unknown):
@@ -134,4 +135,4 @@ def _messages(viewer: Viewer, shown: Mapping[str, Any]) -> None:
             with ui.element("div").classes("cc-decision"):
                 message_lines(message)
                 if shown["user"] is not None:
-                    text("The text was handed to the provider and is not kept.", "cc-muted cc-small")
+                    preview_button(viewer, shown["campaign"], shown["user"], message["channel"])

@@ -10,13 +10,13 @@ from typing import Any
 from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
-from connector.rules.model.values import parse_duration
 from starter.api.requests.errors import HANDLED_ERRORS
 from starter.console.bulk_progress import BulkNumbers, run_bulk
+from starter.console.elements.dialogs import buttons, dialog, duration_in, reason_field, reason_in
 from starter.console.elements.errors import notify_error
 from starter.console.elements.moments import MomentField
 from starter.console.elements.sentences import sentence
-from starter.console.elements.text import heading, link, text
+from starter.console.elements.text import link, text
 from starter.console.state import Viewer
 from starter.console.subject_paths import follow_up_path
 from starter.operations.bulk import BulkAction
@@ -84,7 +84,7 @@ def action_bar(viewer: Viewer, criteria: Criteria, selection: Selection) -> None
 
 
 def _ask(viewer: Viewer, criteria: Criteria, selection: Selection, verb: str) -> None:
-    ActionDialog(viewer, verb, criteria, tuple(selection.ids)).open()
+    ActionDialog(viewer, verb, criteria, tuple(selection.ids))
 
 
 class ActionDialog:
@@ -92,31 +92,26 @@ class ActionDialog:
 
     def __init__(self, viewer: Viewer, verb: str, criteria: Criteria, ids: tuple[str, ...]) -> None:
         self._viewer, self._verb, self._criteria, self._ids = viewer, verb, criteria, ids
-        self._stopped = False
-        label, _, self._done, self._unchanged, note = _VERBS[verb]
-        with ui.dialog().props("persistent") as self._dialog, ui.card().classes("cc-dialog"):
-            whom = f"{len(ids)} selected follow-ups" if ids else "all follow-ups that match"
-            heading(f"{label}: {whom}", 2)
+        self._stopped = self._is_busy = self._has_changed = False
+        self._label, _, self._done, self._unchanged, note = _VERBS[verb]
+        whom = f"{len(ids)} selected" if len(ids) > 1 else "this follow-up" if ids else "all that match"
+        with dialog(f"{self._label}: {whom}", is_persistent=True) as self._dialog:
             if note:
-                text(note, tag="p", classes="cc-muted")
+                text(note, "cc-muted", tag="p")
             if verb == "postpone":
-                self._by = ui.input("By, such as 2 hours: counted from the original due time").props("outlined dense")
+                self._by = ui.input("By").props("outlined dense")
+                self._by.props["hint"] = "Such as 2 hours: counted from the original due time"
                 self._until = MomentField("Or until")
-            self._note = ui.input("Reason for the audit trail (do not name users)").props(
-                "outlined dense maxlength=500"
-            )
+            self._note = reason_field()
             self._result = ui.element("div").classes("cc-column").props('aria-live="polite"')
-            with ui.element("div").classes("cc-row cc-end"):
+            with buttons():
                 self._close = ui.button("Close", on_click=self._leave).props("flat")
                 self._check = ui.button("Show what it would do", on_click=lambda: self._run(dry_run=True))
-                self._act = ui.button(label, on_click=lambda: self._run(dry_run=False), color="negative")
+                self._act = ui.button(self._label, on_click=lambda: self._run(dry_run=False), color="negative")
                 self._act.set_visibility(False)
-
-    def open(self) -> None:
-        """Open the dialog; without options to choose, the dry run begins at once."""
-        self._dialog.open()
-        if self._verb != "postpone":
-            ui.timer(0.0, lambda: self._run(dry_run=True), once=True)
+            if verb != "postpone":
+                self._check.set_visibility(False)
+                ui.timer(0.0, lambda: self._run(dry_run=True), once=True)
 
     async def _run(self, *, dry_run: bool) -> None:
         self._set_busy(True)
@@ -131,9 +126,9 @@ class ActionDialog:
             self._show(numbers, dry_run=dry_run, is_over=True)
         except HANDLED_ERRORS as error:
             notify_error(error)
-        except ValueError as error:
-            notify_error(error)
         else:
+            self._has_changed |= not dry_run
+            self._act.set_text(f"{self._label}: {numbers.done:,}")
             self._act.set_visibility(dry_run and numbers.done > 0)
             self._check.set_visibility(dry_run and self._verb == "postpone")
         self._set_busy(False)
@@ -146,10 +141,9 @@ class ActionDialog:
         if self._verb == "postpone":
             until = await self._until.instant()
             to = datetime.fromisoformat(until) if until else None
-            to = to or (parse_duration(self._by.value.strip()) if self._by.value else None)
-        note = (self._note.value or "").strip() or None
+            to = to or duration_in("by", self._by.value)
         criteria = Criteria() if self._ids else self._criteria
-        return BulkAction(self._verb, criteria, to, note, self._ids)  # type: ignore[arg-type]
+        return BulkAction(self._verb, criteria, to, reason_in(self._note), self._ids)  # type: ignore[arg-type]
 
     def _show(self, numbers: BulkNumbers, *, dry_run: bool, is_over: bool) -> None:
         self._result.clear()
@@ -175,7 +169,5 @@ class ActionDialog:
             self._stopped = True
             return
         self._dialog.close()
-        if not self._act.visible and not self._check.visible:
+        if self._has_changed:
             ui.navigate.reload()
-
-    _is_busy = False

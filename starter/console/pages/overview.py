@@ -1,13 +1,172 @@
-"""`/`: what needs a hand, and the graph of connected campaigns."""
+"""`/`: what needs a hand, the campaigns in numbers, and the graph of connected campaigns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from nicegui import ui
+
 from starter.console.elements.empty import empty_state
+from starter.console.elements.graph import CampaignGraph
+from starter.console.elements.live import live, watch
+from starter.console.elements.text import heading, link, text
+from starter.console.elements.times import moment
 from starter.console.page import console_page
+from starter.console.paths import at
 from starter.console.state import Viewer
+from starter.operations.graph import read_graph
+from starter.operations.overview import read_overview
+
+MAX_NODES = 40
+"""How many campaigns the graph shows at once; beyond that people search and see the neighbourhood."""
+_MAX_DEPTH = 5
+_ICONS = {
+    "overdue": "schedule",
+    "unknown": "help_outline",
+    "failed": "error_outline",
+    "never_triggers": "link_off",
+    "would_miss_launch": "swap_vert",
+}
+_TITLES = {
+    "overdue": "Overdue",
+    "unknown": "Unknown whether sent",
+    "failed": "Failed",
+    "never_triggers": "Can never trigger",
+    "would_miss_launch": "Publish in this order",
+}
 
 
 @console_page("/", title="Overview", icon="hub", position=0)
-async def overview(viewer: Viewer) -> None:
-    """Show the overview."""
-    empty_state("Nothing is published yet", "Compose a campaign, or apply one from YAML.")
+async def overview(viewer: Viewer, search: str = "", depth: int = 1) -> None:
+    """Show the overview.
+
+    Args:
+        search: the graph begins from the campaigns whose id or name contains this text.
+        depth: how many connections it follows from there.
+    """
+    await live(viewer, "overview", lambda: read_overview(viewer.context, limit=1), _show_overview)
+    await _show_graph(viewer, search.strip(), min(max(depth, 1), _MAX_DEPTH))
+
+
+def _show_overview(found: Mapping[str, Any]) -> None:
+    _show_attention(found)
+    states = {state: count for state, count in found["states"].items() if count}
+    if states:
+        with ui.element("p").classes("cc-row cc-muted"):
+            for state, count in states.items():
+                text(f"{count:,} {state}", "cc-number")
+            text(f"Today began at midnight in the zone {found['zone']}.", "cc-small")
+
+
+def _show_attention(found: Mapping[str, Any]) -> None:
+    with ui.element("section").classes("cc-card").props('aria-labelledby="attention"'):
+        heading("Needs a hand").props('id="attention"')
+        if not found["attention"]:
+            text("Nothing: no message is overdue, failed or unknown, and every follow-on can trigger.", "cc-muted")
+            return
+        with ui.element("ul").classes("cc-attention"):
+            for one in found["attention"]:
+                _show_item(one)
+        if found["more_attention"]:
+            text(f"and {found['more_attention']:,} more", "cc-muted")
+
+
+def _show_item(one: Mapping[str, Any]) -> None:
+    tone = "bad" if one["kind"] in ("overdue", "failed", "unknown") else "warn"
+    with ui.element("li").classes(f"cc-attention-item {tone}"):
+        ui.icon(_ICONS.get(one["kind"], "flag")).props('aria-hidden="true"')
+        with ui.element("div").classes("cc-grow"):
+            text(_TITLES.get(one["kind"], one["kind"].replace("_", " ")), "cc-attention-title", tag="p")
+            _show_text(one)
+        with ui.element("div").classes("cc-row"):
+            for label, path in _ways(one):
+                link(label, path)
+
+
+def _show_text(one: Mapping[str, Any]) -> None:
+    since, words = one["since"], str(one["text"])
+    with ui.element("p"):
+        text(words.removesuffix(since) if since else words)
+        if since and words.endswith(since):
+            moment(since)
+    if one["order"]:
+        text(f"The order: {', then '.join(one['order'])}.", tag="p")
+
+
+def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return labels and paths of the pages where a person can do something about it."""
+    campaign = one["campaign"]
+    if one["kind"] == "overdue":
+        return [("Look at them", at("follow-ups", campaign=campaign, overdue="true"))]
+    if one["kind"] in ("unknown", "failed"):
+        return [("Look at them", at("follow-ups", campaign=campaign, reason=f"send_{one['kind']}"))]
+    if one["order"]:
+        return [("Publish them together", at("campaigns", campaign))]
+    return [("Open the campaign", at("campaigns", campaign))]
+
+
+async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:
+    load = partial(read_graph, viewer.context, search=search or None, depth=depth, limit=MAX_NODES)
+    with ui.element("section").classes("cc-card").props('aria-labelledby="graph"'):
+        with ui.element("div").classes("cc-spread"):
+            heading("Connected campaigns").props('id="graph"')
+            _search_form(search, depth)
+        note = text("", "cc-muted", tag="p").props('role="status"')
+        container = ui.element("div").classes("cc-column")
+        drawn: list[CampaignGraph] = []
+
+        def show(graph: Mapping[str, Any]) -> None:
+            note.set_text(_describe(graph, search))
+            note.set_visibility(bool(note.text))
+            if drawn and graph["nodes"]:
+                drawn[0].show(graph)
+                return
+            container.clear()
+            with container:
+                drawn[:] = [CampaignGraph(graph)] if graph["nodes"] else []
+                if not graph["nodes"]:
+                    _show_empty(search)
+
+        await watch(viewer, ("graph", search, depth), load, show)
+
+
+def _search_form(search: str, depth: int) -> None:
+    """Add a form that opens this page with the search in its address, so that it can be shared."""
+    with ui.element("form").props('method="get" action="/" role="search"').classes("cc-row cc-form"):
+        field = ui.element("input").classes("cc-input").props('type="search" name="search" id="search"')
+        field.props.update({"value": search, "placeholder": "Find a campaign", "aria-label": "Find a campaign"})
+        with ui.element("select").classes("cc-input").props('name="depth"') as select:
+            select.props["aria-label"] = "How far around it"
+            for number in range(1, _MAX_DEPTH + 1):
+                option = text(f"{number} step{'s' if number > 1 else ''} around", tag="option")
+                option.props["value"] = number
+                if number == depth:
+                    option.props["selected"] = True
+        text("Show", "cc-button", tag="button").props('type="submit"')
+        if search:
+            link("All campaigns", "/")
+
+
+def _describe(graph: Mapping[str, Any], search: str) -> str:
+    """Return a sentence on what the graph shows if it is not everything."""
+    shown, total = len(graph["nodes"]), graph["total"]
+    if search:
+        found = f"{total:,} {'campaign matches' if total == 1 else 'campaigns match'} “{search}”"
+        return f"{found}; the nearest {shown} are shown." if graph["has_more"] else f"{found}, with what is around."
+    return f"{shown} of {total:,} campaigns are shown; search for one to see it." if graph["has_more"] else ""
+
+
+def _show_empty(search: str) -> None:
+    if search:
+        empty_state("No campaign matches", "The search looks into ids and names.", icon="search_off")
+        return
+    empty_state(
+        "There are no campaigns yet",
+        "A follow-on starts when a user interacts with another campaign. Here you will see which campaigns are "
+        "connected, what waits, and what was sent today.",
+        command="connector apply examples && connector publish --with-follow-ons abandoned-cart",
+        links=(("Compose a campaign", "/compose"),),
+        icon="hub",
+    )

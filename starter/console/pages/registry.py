@@ -6,6 +6,7 @@ from nicegui import app
 
 from starter.console.pages import (
     audit,  # noqa: F401
+    campaign,  # noqa: F401
     campaigns,  # noqa: F401
     compose,  # noqa: F401
     follow_up,  # noqa: F401

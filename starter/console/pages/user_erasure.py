@@ -5,8 +5,9 @@ from __future__ import annotations
 from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
+from starter.console.elements.dialogs import buttons, dialog, reason_field, reason_in
 from starter.console.elements.errors import attempt
-from starter.console.elements.text import heading, text
+from starter.console.elements.text import text
 from starter.console.paths import at
 from starter.console.state import Viewer
 from starter.operations.erasure import erase
@@ -24,32 +25,32 @@ KEPT = (
 
 def erase_button(viewer: Viewer, id: str) -> None:
     """Add the button that opens the confirmation. The caller shows it to viewers with `manage` only."""
-    with ui.dialog() as dialog, ui.card().classes("cc-dialog"):
-        heading(f"Erase {id}?", 2)
+    ui.button("Erase…", icon="delete_forever", on_click=lambda: _confirm(viewer, id)).props("outline color=negative")
+
+
+def _confirm(viewer: Viewer, id: str) -> None:
+    with dialog(f"Erase {id}?") as opened:
         text("This cannot be undone. It deletes, for all ids of this user:", tag="p")
         _list(DELETED)
         text("What stays:", tag="p")
         _list(KEPT)
         text("Messages that a provider has already are not recalled; erase the person there too.", tag="p")
-        reason = ui.input("Reason for the audit trail (do not name the user)").props("outlined dense maxlength=500")
-        typed = ui.input(f"Type {id} to confirm").props("outlined dense autocomplete=off")
+        reason = reason_field()
+        typed = ui.input("The id, to confirm").props("outlined dense autocomplete=off")
+        typed.props["hint"] = f"Type {id}"
 
         async def erase_now() -> None:
-            if typed.value != id:
-                return
-            done = await attempt(lambda: _erase(viewer, id, reason.value))
-            if done is not None:
+            if typed.value == id and await attempt(lambda: _erase(viewer, id, reason_in(reason))) is not None:
                 ui.navigate.to(at("users", find=id))
 
-        with ui.element("div").classes("cc-row cc-end"):
-            ui.button("Keep the user", on_click=dialog.close).props("flat")
+        with buttons():
+            ui.button("Keep the user", on_click=opened.close).props("flat")
             button = ui.button("Erase for good", on_click=erase_now, color="negative")
             button.bind_enabled_from(typed, "value", lambda value: value == id)
-    ui.button("Erase…", icon="delete_forever", on_click=dialog.open).props("outline color=negative")
 
 
 async def _erase(viewer: Viewer, id: str, reason: str | None) -> str:
-    return await erase(viewer.context, id, await viewer.actor(Scope.MANAGE), reason=(reason or "").strip() or None)
+    return await erase(viewer.context, id, await viewer.actor(Scope.MANAGE), reason=reason)
 
 
 def _list(lines: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from starter.console.elements.empty import empty_state
 from starter.console.elements.rendered import rendered_message
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
+from starter.console.pages.message_preview import preview_button
 from starter.console.state import Viewer
 from starter.console.subject_paths import campaign_path, follow_up_path, page_of_user
 
@@ -71,4 +72,4 @@ def _message(viewer: Viewer, id: str, one: Mapping[str, Any], entry: Mapping[str
         if entry["content"] is not None:
             rendered_message(entry["message"]["channel"], entry["content"])
         else:
-            text("The text was handed to the provider and is not kept.", "cc-muted cc-small")
+            preview_button(viewer, one["campaign"], id, entry["message"]["channel"])

@@ -21,8 +21,12 @@ from starter.cli import COMMANDS, _import_command
 from starter.commands.places import NOT_YET, OFFLINE, REFUSED
 from starter.operations.audit import read_audit
 from starter.operations.follow_ups import Criteria, read_follow_ups
+from starter.operations.marked_sends import send_test
 from starter.operations.orders import give_order, preview_resuming
+from starter.operations.preview_messages import preview_messages
+from starter.operations.preview_subject import Choice
 from starter.operations.status import read_campaign_status, read_status
+from starter.operations.user_logs import read_user_log
 from starter.remote.registration import find_request, has_actor
 
 CALLS = {"run_operation": 1, "run_act": 1, "read": 0, "act": 0}
@@ -35,6 +39,9 @@ SAMPLES: dict[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]]] = {
     read_follow_ups: ((Criteria(campaign="c"), 10), {}),
     give_order: (("stop", ["a"]), {}),
     preview_resuming: ((["a"],), {}),
+    preview_messages: ((Choice("a/b", user="u"),), {}),
+    send_test: ((Choice("a/b"), "a@b.example"), {"reason": "why"}),
+    read_user_log: (("a/b", "7 days"), {}),
 }
 """Parameters of every operation that commands call."""
 

@@ -1,0 +1,58 @@
+"""Charts by ECharts, from our own origin; the colours of texts and lines come from console.css, for both modes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from nicegui import ui
+
+from starter.console.elements.table import Column, table
+from starter.console.elements.text import text
+
+_COLOURS = ("#4c6fe0", "#2f9e6e", "#c77d12", "#a05cc9", "#c94a5a", "#3a9aa8", "#8a8f3c", "#7d8798")
+
+_LINE = {"lineStyle": {"color": "#8088984d"}}  # seen on light and on dark
+
+
+def day_chart(days: Sequence[str], series: Mapping[str, Sequence[int | float]], *, label: str) -> None:
+    """Show a line for each series over days, and the same numbers as a table that opens.
+
+    Args:
+        days: dates, `2026-11-29`.
+        series: values by name, one for each day.
+        label: what the chart shows.
+    """
+    options: dict[str, Any] = {
+        "color": list(_COLOURS),
+        "animation": False,
+        "aria": {"enabled": True, "label": {"description": label}},
+        "grid": {"left": 8, "right": 16, "top": 40, "bottom": 8, "containLabel": True},
+        "legend": {"type": "scroll", "top": 0, "icon": "roundRect"},
+        "tooltip": {"trigger": "axis", "confine": True, "renderMode": "richText"},
+        "xAxis": {"type": "category", "data": list(days), "axisLine": _LINE},
+        "yAxis": {"type": "value", "minInterval": 1, "splitLine": _LINE},
+        "series": [
+            {"name": name, "type": "line", "data": list(values), "showSymbol": len(days) < 40, "symbolSize": 6}
+            for name, values in series.items()
+        ],
+    }
+    chart = ui.echart(options, renderer="svg").classes("cc-chart").props('role="img"')
+    chart.props["aria-label"] = f"{label}; the table below has the numbers"
+    _numbers(days, series, label)
+
+
+def _numbers(days: Sequence[str], series: Mapping[str, Sequence[int | float]], label: str) -> None:
+    rows = [{"day": day, **{name: values[place] for name, values in series.items()}} for place, day in enumerate(days)]
+    columns = [
+        Column("Day", lambda row: row["day"]),
+        *(Column(name, partial(_number, name), is_number=True) for name in series),
+    ]
+    with ui.element("details").classes("cc-details"):
+        text("The numbers", tag="summary")
+        table(columns, rows[::-1], label=label)
+
+
+def _number(name: str, row: Mapping[str, Any]) -> str:
+    return f"{row[name]:,}"

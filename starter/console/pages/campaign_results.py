@@ -1,0 +1,207 @@
+"""The results of a campaign: the funnel, why messages did not go out, per day and variant, and its exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from nicegui import ui
+
+from connector.store.engine.transaction import database_now
+from starter.console.elements.bars import Bar, bars
+from starter.console.elements.charts import day_chart
+from starter.console.elements.empty import empty_state
+from starter.console.elements.live import live
+from starter.console.elements.numbers import as_percent, duration_of, share_of
+from starter.console.elements.table import Column, table
+from starter.console.elements.text import heading, link, text
+from starter.console.paths import at
+from starter.console.state import Viewer
+from starter.operations.results import read_results
+
+_RANGES = ((7, "7 days"), (30, "30 days"), (90, "90 days"), (0, "All times"))
+_VERDICTS = {"more": "more convert", "less": "fewer convert", "undecided": "not decided yet"}
+
+
+async def show_results(viewer: Viewer, id: str, days: int) -> None:
+    """Show the results of the last days, as they are now; 0: of all times."""
+
+    async def load() -> dict[str, Any]:
+        async with viewer.context.database.read(viewer.context.workspace) as tx:
+            since = None if days == 0 else await database_now(tx) - timedelta(days=days)
+        return await read_results(viewer.context, id, since=since, by="day")
+
+    with ui.element("section").classes("cc-column").props('aria-labelledby="results"'):
+        with ui.element("div").classes("cc-spread"):
+            heading("Results").props('id="results"')
+            _show_ranges(id, days)
+        await live(viewer, ("results", id, days), load, lambda found: _show(id, found))
+
+
+def _show_ranges(id: str, days: int) -> None:
+    with ui.element("nav").props('aria-label="Range of the results"').classes("cc-row"):
+        for number, label in _RANGES:
+            shown = link(label, at("campaigns", id, days=str(number)), "cc-nav-link")
+            if number == days:
+                shown.props["aria-current"] = "page"
+
+
+def _show(id: str, found: Mapping[str, Any]) -> None:
+    if not found["funnel"]["triggered"] and not found["reasons"] and not _reached(found):
+        empty_state(
+            "Nothing happened in this time",
+            "Once users do what triggers it, you will see here how many wait, got the message, opened, clicked and "
+            "converted, and why others got nothing.",
+            icon="bar_chart",
+        )
+        return
+    with ui.element("div").classes("cc-grid"):
+        _show_funnel(found)
+        _show_reasons(id, found)
+    _show_groups(found)
+    _show_days(found)
+    _show_exceptions(found)
+
+
+def _reached(found: Mapping[str, Any]) -> int:
+    return int(found["receivers"]["sent"] + found["control"]["enrolled"])
+
+
+def _show_funnel(found: Mapping[str, Any]) -> None:
+    funnel = found["funnel"]
+    triggered, sent = funnel["triggered"], funnel["sent"]
+    reached = found["receivers"]["sent"]
+    rows = [
+        Bar("Triggered", triggered),
+        Bar("Waiting", funnel["waiting"], share_of(funnel["waiting"], triggered), tone="wait"),
+        Bar("Sent", sent, share_of(sent, triggered), tone="good"),
+        Bar("Opened", funnel["opened"], share_of(funnel["opened"], reached), tone="good"),
+        Bar("Clicked", funnel["clicked"], share_of(funnel["clicked"], reached), tone="good"),
+        *(
+            Bar(f"Converted ({letter})", count, share_of(count, reached), tone="good")
+            for letter, count in funnel["converted"].items()
+        ),
+    ]
+    with ui.element("section").classes("cc-card").props('aria-labelledby="funnel"'):
+        heading("Funnel", 3).props('id="funnel"')
+        bars(rows, label="From the trigger to the conversion")
+        note = f"{funnel['opened_by_people']:,} opens are surely by people. Opened, clicked and converted count users."
+        text(note, "cc-muted cc-small", tag="p")
+
+
+def _show_reasons(id: str, found: Mapping[str, Any]) -> None:
+    with ui.element("section").classes("cc-card").props('aria-labelledby="reasons"'):
+        heading("Why not", 3).props('id="reasons"')
+        if not found["reasons"]:
+            text("Every follow-up that has ended was sent.", "cc-muted", tag="p")
+            return
+        rows = [
+            Bar(one["text"].capitalize(), one["count"], path=_path_of_reason(id, one), tone=_tone(one))
+            for one in found["reasons"]
+        ]
+        bars(rows, label="Why follow-ups sent nothing")
+
+
+def _path_of_reason(id: str, one: Mapping[str, Any]) -> str:
+    return at("follow-ups", campaign=id, state=one["state"], reason=one["reason"])
+
+
+def _tone(one: Mapping[str, Any]) -> str:
+    return "bad" if one["state"] == "failed" else "warn"
+
+
+def _show_groups(found: Mapping[str, Any]) -> None:
+    """Show control group, receivers and variants, with the uplift of each conversion."""
+    letters = list(found["receivers"]["converted"])
+    rows = [("Control group", found["control"]), ("All receivers", found["receivers"])]
+    rows += [(f"Variant {one['variant']}", one) for one in found["variants"]]
+    columns = [
+        Column("Group", lambda row: row["label"]),
+        Column("Users", lambda row: f"{_users(row):,}", is_number=True),
+        Column("Opened", lambda row: f"{row['opened']:,}", is_number=True),
+        Column("Clicked", lambda row: f"{row['clicked']:,}", is_number=True),
+    ]
+    for letter in letters:
+        columns += [
+            Column(f"Converted {letter}", partial(_conversion, letter), is_number=True),
+            Column(f"Uplift {letter}", partial(_uplift, letter)),
+        ]
+    with ui.element("section").classes("cc-card").props('aria-labelledby="groups"'):
+        heading("Variants and control group", 3).props('id="groups"')
+        table(columns, [{"label": label, **numbers} for label, numbers in rows], label="Variants and control group")
+        if letters:
+            note = f"Uplift is the difference of the rates in points, with its {found['confidence']:.0%} interval."
+            text(note, "cc-muted cc-small", tag="p")
+
+
+def _users(row: Mapping[str, Any]) -> int:
+    return int(row["sent"] if "uplift" in row else row["enrolled"])
+
+
+def _conversion(letter: str, row: Mapping[str, Any]) -> str:
+    count = row["converted"][letter]
+    share = share_of(count, _users(row))
+    return f"{count:,} ({share})" if share else f"{count:,}"
+
+
+def _uplift(letter: str, row: Mapping[str, Any]) -> str:
+    uplift = row.get("uplift", {}).get(letter)
+    if uplift is None:
+        return "–"
+    low, high = as_percent(uplift["low"], signed=True), as_percent(uplift["high"], signed=True)
+    return f"{as_percent(uplift['difference'], signed=True)} ({low} to {high}): {_VERDICTS[uplift['verdict']]}"
+
+
+def _show_days(found: Mapping[str, Any]) -> None:
+    days = found["days"] or []
+    if not days:
+        return
+    labels = [day["day"] for day in days]
+    series: dict[str, list[int]] = {}
+    names = sorted({one["variant"] for day in days for one in day["variants"] if one["variant"] is not None})
+    if names:
+        for name in names:
+            series[f"{name}: sent"] = [_of_variant(day, name) for day in days]
+    else:
+        series["Sent"] = [day["receivers"]["sent"] for day in days]
+    series["Opened"] = [day["receivers"]["opened"] for day in days]
+    series["Clicked"] = [day["receivers"]["clicked"] for day in days]
+    for letter in found["receivers"]["converted"]:
+        series[f"Converted {letter}"] = [day["receivers"]["converted"].get(letter, 0) for day in days]
+    if any(day["control"]["enrolled"] for day in days):
+        series["Control group"] = [day["control"]["enrolled"] for day in days]
+    with ui.element("section").classes("cc-card").props('aria-labelledby="days"'):
+        heading("Per day", 3).props('id="days"')
+        text(
+            f"By the day on which users were first reached, in the zone {found['zone']}.", "cc-muted cc-small", tag="p"
+        )
+        day_chart(labels, series, label="Results per day")
+
+
+def _of_variant(day: Mapping[str, Any], name: str) -> int:
+    return sum(int(one["sent"]) for one in day["variants"] if one["variant"] == name)
+
+
+def _show_exceptions(found: Mapping[str, Any]) -> None:
+    waits = found["exceptions_after"]
+    if not waits["count"]:
+        return
+    shares = sorted((int(name[1:]), seconds) for name, seconds in waits.items() if name.startswith("p"))
+    with ui.element("section").classes("cc-card").props('aria-labelledby="exceptions"'):
+        heading("How soon exceptions came", 3).props('id="exceptions"')
+        text(
+            "Choose the delay by it: a shorter delay sends to users who would have done it anyway, a longer one loses "
+            f"time. By {waits['count']:,} exceptions.",
+            "cc-muted",
+            tag="p",
+        )
+        table(
+            [
+                Column("Of the exceptions", lambda row: f"{row['share']}%"),
+                Column("came within", lambda row: duration_of(row["seconds"])),
+            ],
+            [{"share": share, "seconds": seconds} for share, seconds in shares],
+            label="How soon exceptions came",
+        )

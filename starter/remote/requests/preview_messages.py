@@ -1,0 +1,11 @@
+"""The requests of `starter.operations.preview_messages`."""
+
+from starter.operations.preview_messages import preview_messages
+from starter.operations.preview_subject import Choice
+from starter.remote.registration import Request, over_http, path
+
+
+@over_http(preview_messages)
+def _preview(choice: Choice) -> Request:
+    campaign = path("/v1/campaigns/{id}/preview", id=choice.campaign)
+    return Request("POST", campaign, body=choice.as_body(), is_repeatable=True)
