@@ -61,8 +61,8 @@ COMMANDS = {
         "resend": "Send messages again that failed (`send_failed`): of one follow-up, or of all that match.",
     },
     "Users": {
-        "interact": "Report interactions and events directly to the store. An invalid item does not affect the others.",
-        "users": "Erase users, or split off an id that was joined into a user.",
+        "interact": "Report interactions and events. An invalid item does not affect the others.",
+        "users": "Find users, erase them, or split off an id that was joined into a user.",
         "explain": "Show every decision about a user in order: the interaction, the evidence, the outcome and its "
         "reason.",
     },

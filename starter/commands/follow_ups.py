@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from connector import names
-from connector.rules.model.values import format_instant
 from connector.rules.sending.operating import in_words
-from connector.temporal.follow_up_client import FollowUpClient
-from connector.wire import MAX_NOTE_CHARACTERS, OperationResult
-from starter.commands.actor import command_line_actor
+from connector.wire import MAX_NOTE_CHARACTERS
 from starter.commands.bulk import DryRunOption, YesOption, run_bulk
+from starter.commands.calls import run_act
 from starter.commands.filter_options import (
     CampaignOption,
     ReasonFilterOption,
@@ -26,8 +23,9 @@ from starter.commands.filter_options import (
     parse_criteria,
 )
 from starter.commands.options import DataOption, JsonOption, check_reason, parse_duration_option, parse_time_option
-from starter.commands.session import open_session
-from starter.commands.store_session import run
+from starter.operations.acts import cancel as cancel_one
+from starter.operations.acts import postpone as postpone_one
+from starter.operations.acts import send_now as send_one_now
 from starter.operations.bulk import BulkAction
 from starter.terminal import print_json, print_result
 
@@ -46,7 +44,8 @@ NoteOption = Annotated[
         "Both keep it: do not name users."
     ),
 ]
-Operation = Callable[[FollowUpClient, str], Awaitable[OperationResult]]
+Act = Callable[[str], dict[str, Any]]
+"""Acts on the follow-up with this id, and returns what became of it."""
 
 
 def send_now(
@@ -75,7 +74,11 @@ def send_now(
     """
     criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
     action = BulkAction("send_now", criteria, note=note)
-    _act(follow_up, action, lambda client, id: client.send_now(id, note=note), data, as_json, dry_run=dry_run, yes=yes)
+
+    def act(id: str) -> dict[str, Any]:
+        return run_act(data, send_one_now, id, note=note)
+
+    _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
 
 
 def postpone(
@@ -114,15 +117,14 @@ def postpone(
     if (until is None) == (by is None):
         raise typer.BadParameter("give either --until or --by")
     instant = None if until is None else parse_time_option("--until", until)
-    later = timedelta() if by is None else parse_duration_option("--by", by)
+    later = None if by is None else parse_duration_option("--by", by)
 
-    async def operate(client: FollowUpClient, id: str) -> OperationResult:
-        new_time = instant or (await client.find(id)).next_at + later
-        return await client.postpone(id, new_time, note=note)
+    def act(id: str) -> dict[str, Any]:
+        return run_act(data, postpone_one, id, until=instant, by=later, note=note)
 
     criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
     action = BulkAction("postpone", criteria, instant or later, note)
-    _act(follow_up, action, operate, data, as_json, dry_run=dry_run, yes=yes)
+    _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
 
 
 def cancel(
@@ -150,20 +152,17 @@ def cancel(
     """
     criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
     action = BulkAction("cancel", criteria, note=note)
-    _act(follow_up, action, lambda client, id: client.cancel(id, note=note), data, as_json, dry_run=dry_run, yes=yes)
+
+    def act(id: str) -> dict[str, Any]:
+        return run_act(data, cancel_one, id, note=note)
+
+    _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
 
 
 def _act(
-    follow_up: str | None,
-    action: BulkAction,
-    operation: Operation,
-    data: Path | None,
-    as_json: bool,
-    *,
-    dry_run: bool,
-    yes: bool,
+    follow_up: str | None, action: BulkAction, act: Act, data: Path | None, as_json: bool, *, dry_run: bool, yes: bool
 ) -> None:
-    """Run the operation on the one follow-up, or the action on all that match. Raises BadParameter."""
+    """Act on the one follow-up, or on all that match. Raises BadParameter."""
     check_reason(action.note, option="--note")
     check_selection(follow_up, action.criteria)
     if follow_up is None:
@@ -171,26 +170,18 @@ def _act(
     elif dry_run:
         raise typer.BadParameter("--dry-run is for filters; `connector explain` shows what one follow-up waits for")
     else:
-        _operate(action.verb, follow_up, operation, data, as_json)
+        _print_operated(act(follow_up), as_json)
 
 
-def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None, as_json: bool) -> None:
-    actor = command_line_actor()
-
-    async def work() -> OperationResult:
-        async with open_session(data) as context:
-            client = FollowUpClient(context.database, context.workspace, context.temporal.client, actor)
-            return await operation(client, follow_up)
-
-    operated = run(work())
+def _print_operated(operated: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        result = {**operated.model_dump(exclude={"done"}), "next_at": format_instant(operated.next_at)}
-        return print_json({"id": follow_up, "update": verb, **result})
-    print_result(f"{follow_up}: {'due now' if verb == names.SEND_NOW else _format_state(operated)}")
-    return print_result(operated.says)
+        return print_json(operated)
+    is_due_now = operated["update"] == names.SEND_NOW
+    print_result(f"{operated['id']}: {'due now' if is_due_now else _format_state(operated)}")
+    return print_result(operated["says"])
 
 
-def _format_state(operated: OperationResult) -> str:
-    if operated.next_at is not None:
-        return f"{operated.state} until {format_instant(operated.next_at)}"
-    return in_words(operated.state or "", operated.reason)
+def _format_state(operated: dict[str, Any]) -> str:
+    if operated["next_at"] is not None:
+        return f"{operated['state']} until {operated['next_at']}"
+    return in_words(operated["state"] or "", operated["reason"])

@@ -15,18 +15,26 @@ from connector.rules.model.users import User
 from starter.api.access.key_schemes import describe_scopes
 from starter.api.openapi import examples, responses
 from starter.api.openapi.views import ErrorView
-from starter.api.requests.options import (
+from starter.api.requests.operator_options import (
+    ActOptions,
     BulkOptions,
+    CleanupOptions,
+    CreateKeyOptions,
+    MatchOptions,
+    PostponeOneOptions,
+    PostponeOptions,
+    ResendOptions,
+    ResolveOptions,
+    RotateKeyOptions,
+)
+from starter.api.requests.options import (
     ClickOptions,
     InboxActionOptions,
     NoOptions,
     OrderOptions,
     OrderRequest,
-    PostponeOptions,
     PreviewOptions,
     PublishOptions,
-    ResendOptions,
-    ResolveOptions,
     SendTestOptions,
     TapOptions,
 )
@@ -89,8 +97,14 @@ def _schemas() -> dict[str, Any]:
         TapOptions,
         ResolveOptions,
         ResendOptions,
+        ActOptions,
+        PostponeOneOptions,
         BulkOptions,
         PostponeOptions,
+        MatchOptions,
+        CreateKeyOptions,
+        RotateKeyOptions,
+        CleanupOptions,
         PreviewOptions,
         SendTestOptions,
     )

@@ -88,7 +88,7 @@ def test_who_takes_no_options_reads_a_body_all_the_same(document: dict[str, Any]
         )
 
     assert optional("NoOptions") == ["inbox-mint_token", "inbox-mint_user_token", "pushes-open_push"]
-    assert optional("OrderOptions") == ["campaigns-archive", "campaigns-resume", "campaigns-stop"]
+    assert optional("OrderOptions") == [*("campaigns-archive", "campaigns-resume", "campaigns-stop", "keys-revoke_key")]
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
