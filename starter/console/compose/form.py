@@ -122,7 +122,7 @@ class Form:
             changed = self.composition.put(path, value)
         except ConnectorError as error:
             ui.notify(str(error)[:1].upper() + str(error)[1:], type="warning", multi_line=True)
-            self.refresh()
+            self._edited()  # the field shows the value again a moment later: not while its own event is handled
             return False
         if changed:
             self._edited()
@@ -261,7 +261,7 @@ class Form:
             with ui.element("div").classes("cf-duration"):
                 number = ui.input(placeholder=placeholder).props("outlined dense debounce=250 inputmode=numeric")
                 unit = native_select({"": {one: one for one in UNITS}}, "days")
-                unit.props["aria-label"] = f"{label}: unit"
+                unit.props["aria-label"] = f"Unit of: {label}"
             self.place(path)
         caption.props["for"] = number.html_id
 

@@ -47,7 +47,7 @@ class SaveBar:
                 upload.props["accept"] = ".yaml,.yml"
                 pick = ui.button("Read a file", icon="upload_file").props("flat no-caps")
                 # In the browser, because it opens its file dialog only as the immediate effect of a click.
-                pick.on("click", js_handler=f"() => getElement({upload.id}).pickFiles()")
+                pick.on("click", js_handler=f"() => runMethod({upload.id}, 'pickFiles', [])")
                 ui.button("Take out as a file", icon="download", on_click=self._download).props("flat no-caps")
                 self._save = ui.button("Save draft", icon="save", on_click=self._save_draft).props("unelevated no-caps")
                 self._save.set_enabled(False)
