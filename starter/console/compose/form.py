@@ -198,7 +198,7 @@ class Form:
             shown = self._shown(path, codec)
             only_in_yaml.set_visibility(shown is None)
             widget.set_enabled(shown is not None)
-            if not _same(widget.value or "", shown):
+            if not (_same(widget.value or "", shown) or _means(codec, widget.value or "", self.value(path))):
                 widget.set_value(shown or "")
 
         widget.on_value_change(edit)
@@ -342,6 +342,12 @@ def _field(label: str, hint: str, *, wide: bool = False) -> Iterator[ui.element]
         yield caption
         if hint:
             ui.label(hint).classes("cf-hint")
+
+
+def _means(codec: Codec, text: str, value: Any) -> bool:
+    """Return whether a text means the value already, like a list whose next item is not written yet."""
+    written = codec.write(text)
+    return type(written) is type(value) and bool(written == value)
 
 
 def _same(text: str, shown: str | None) -> bool:
