@@ -39,6 +39,8 @@ COMMANDS = {
         "resume": "Make stopped campaigns and cards live again, unchanged; interactions while they were stopped do "
         "not count.",
         "archive": "Stop campaigns and cards for good; they cannot be edited or published any more.",
+        "campaigns": "List campaigns and cards with their revisions, or print the newest definition of one as YAML.",
+        "workspace": "Print the settings that hold for all campaigns: zone, frequency caps, quiet hours.",
         "status": "Show what is live since when, and how many follow-ups wait, were sent, or were not sent and why.",
     },
     "Pictures": {
@@ -61,8 +63,8 @@ COMMANDS = {
         "resend": "Send messages again that failed (`send_failed`): of one follow-up, or of all that match.",
     },
     "Users": {
-        "interact": "Report interactions and events. An invalid item does not affect the others.",
-        "users": "Find users, erase them, or split off an id that was joined into a user.",
+        "interact": "Report interactions and events directly to the store. An invalid item does not affect the others.",
+        "users": "Erase users, or split off an id that was joined into a user.",
         "explain": "Show every decision about a user in order: the interaction, the evidence, the outcome and its "
         "reason.",
     },

@@ -30,10 +30,6 @@ class AppContext(StoreContext):
     probe: Probe
     gauges: InstallationGauges
 
-    def nudge_outbox(self) -> None:
-        """Let the outbox start and signal workflows at once, if it runs in this process."""
-        self.outbox.nudge()
-
 
 def build_context(settings: Settings, database: Database, temporal: TemporalLink | None = None) -> AppContext:
     """Build the context. Nothing is connected before it is used.

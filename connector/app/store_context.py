@@ -28,9 +28,6 @@ class StoreContext:
         """The workspace that this process works for."""
         return self.settings.workspace
 
-    def nudge_outbox(self) -> None:
-        """Let this process signal the workflows of what has ended; without Temporal, as here, a worker's sweep does."""
-
 
 @asynccontextmanager
 async def open_store_context(settings: Settings) -> AsyncIterator[StoreContext]:

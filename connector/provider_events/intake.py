@@ -18,12 +18,10 @@ from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
-from connector.store.provider_events.events import BEGINNING, Position, UnmatchedEvent, load_unmatched
+from connector.store.provider_events.events import BEGINNING, load_unmatched
 from connector.tracking.agents import is_crawler
 from connector.tracking.tokens import LinkKind, OwnLinks, open_own_links
 
-MAX_RETRIED = 5000
-"""The most events that one call of `retry` matches again."""
 _BATCH_EVENTS = 500
 _DROPPED = (EventOutcome.STALE, EventOutcome.ERASED)
 _LEFT = (EventOutcome.UNMATCHED, EventOutcome.REFUSED)
@@ -43,13 +41,11 @@ class RetryResult:
         led_back: how many match now.
         dropped: how many were deleted: too old, or about users who were erased.
         left: how many are still unmatched, or refused by intake.
-        next: the position after which more events wait to be retried; None: there are none.
     """
 
     led_back: int
     dropped: int
     left: int
-    next: Position | None = None
 
 
 class ProviderEventIntake:
@@ -95,28 +91,20 @@ class ProviderEventIntake:
             has_changes = has_changes or result.has_changes
         return has_changes
 
-    async def retry(
-        self, provider: str | None = None, *, after: Position = BEGINNING, most: int = MAX_RETRIED
-    ) -> RetryResult:
-        """Match unmatched events again, of one provider or of all: a campaign may have been applied since.
-
-        Args:
-            after: `next` of the result before. most: how many events to retry, in transactions of some hundreds.
-        """
-        outcomes, following = Counter[EventOutcome](), await self._load(provider, after)
-        while following and most > 0:
-            page = following[:most]
-            result = await self._ingest_batch([kept.event for kept in page], frozenset(kept.key for kept in page))
+    async def retry(self, provider: str | None = None) -> RetryResult:
+        """Match the unmatched events again, of one provider or of all: a campaign may have been applied since."""
+        outcomes, after = Counter[EventOutcome](), BEGINNING
+        while True:
+            async with self._database.read(self._workspace) as tx:
+                page = await load_unmatched(tx, provider=provider, after=after, limit=_BATCH_EVENTS)
+            if not page:
+                break
+            retried = frozenset(kept.key for kept in page)
+            result = await self._ingest_batch([kept.event for kept in page], retried)
             outcomes.update(result.outcomes.values())
-            after, most = page[-1].position, most - len(page)
-            following = await self._load(provider, after)
+            after = page[-1].position
         dropped, left = (sum(outcomes[outcome] for outcome in which) for which in (_DROPPED, _LEFT))
-        matched = outcomes.total() - dropped - left
-        return RetryResult(matched, dropped, left, after if following else None)
-
-    async def _load(self, provider: str | None, after: Position) -> list[UnmatchedEvent]:
-        async with self._database.read(self._workspace) as tx:
-            return await load_unmatched(tx, provider=provider, after=after, limit=_BATCH_EVENTS)
+        return RetryResult(outcomes.total() - dropped - left, dropped, left)
 
     async def _ingest_batch(
         self, events: Sequence[ProviderEvent], retried: frozenset[EventKey] = frozenset()

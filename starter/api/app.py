@@ -22,10 +22,9 @@ from starter.api.requests.paths import EncodedPaths, decode_path_parameters
 from starter.api.requests.query import check_parameters
 from starter.api.routes import (
     api_docs,
-    api_keys,
     audit,
     campaigns,
-    cleanup,
+    definitions,
     follow_ups,
     inbox,
     interactions,
@@ -33,7 +32,6 @@ from starter.api.routes import (
     orders,
     overview,
     previews,
-    provider_events,
     pushes,
     repairs,
     segment,
@@ -89,9 +87,23 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
     router = APIRouter(dependencies=[Depends(decode_path_parameters)], generate_unique_id_function=openapi.operation_id)
     open_to_all = (operation, api_docs, tracking) if docs else (operation, tracking)
     # every route of these declares the scopes that it needs; those of the webhooks check signatures
-    of_campaigns = (campaigns, orders, status, previews, overview)
-    of_operators = (follow_ups, repairs, provider_events, audit, api_keys, cleanup)
-    keyed = (interactions, segment, users, user_logs, inbox, pushes, *of_campaigns, *of_operators)
+    keyed = (
+        interactions,
+        segment,
+        users,
+        user_logs,
+        inbox,
+        pushes,
+        campaigns,
+        definitions,
+        orders,
+        status,
+        previews,
+        follow_ups,
+        repairs,
+        audit,
+        overview,
+    )
     for resource in (*open_to_all, *keyed, webhooks):
         checks = [Depends(check_parameters)] if resource in keyed else []
         router.include_router(resource.router, dependencies=checks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from starter.commands.calls import open_calls
+from connector.app.context import AppContext
+from starter.commands.actor import command_line_actor
+from starter.commands.session import open_session
 from starter.commands.store_session import run
-from starter.operations.bulk import BulkAction, act_on_follow_ups
+from starter.operations.bulk import BulkAction, BulkItem, act_on_page
 from starter.terminal import print_json, print_note, print_result
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and change nothing.")]
@@ -36,35 +37,30 @@ _UNCHANGED = {
 
 @dataclass
 class BulkSummary:
-    """How many follow-ups an action changed, left as they were, and could not change, with the first ids of each.
-
-    `left_out` has, by channel and reason, how many of those that are sent again are not on one of their channels.
-    """
+    """How many follow-ups an action changed, left as they were, and could not change, with the first ids of each."""
 
     done: int = 0
     unchanged: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    left_out: dict[str, Counter[str]] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
     sample: list[str] = field(default_factory=list)
     examples: dict[str, str] = field(default_factory=dict)
 
-    def add(self, page: dict[str, Any]) -> None:
-        """Count one page; refusals are counted by the rule's reason, else by their sentence."""
-        self.done += len(page["done"])
-        self.unchanged += len(page["unchanged"])
-        self.sample += page["done"][: _SAMPLE - len(self.sample)]
-        for refused in page["refused"]:
-            why = refused["reason"] or refused["why"] or ""
-            self.refused[why] += 1
-            self.examples.setdefault(why, refused["id"])
-        for one in page["left_out"]:
-            self.left_out.setdefault(one["channel"], Counter())[one["reason"]] += 1
-            self.examples.setdefault(f"{one['channel']}: {one['reason']}", one["id"])
+    def add(self, item: BulkItem) -> None:
+        """Count one follow-up; refusals are counted by the rule's reason, else by their sentence."""
+        if item.outcome == "done":
+            self.done += 1
+            self.sample += [item.id] if len(self.sample) < _SAMPLE else []
+        elif item.outcome == "unchanged":
+            self.unchanged += 1
+        else:
+            why = item.reason.value if item.reason is not None else item.why or ""
+            self.refused[why] = self.refused.get(why, 0) + 1
+            self.examples.setdefault(why, item.id)
 
     @property
     def total(self) -> int:
         """The number of follow-ups that were processed."""
-        return self.done + self.unchanged + self.refused.total()
+        return self.done + self.unchanged + sum(self.refused.values())
 
 
 def run_bulk(action: BulkAction, data: Path | None, as_json: bool, *, dry_run: bool, yes: bool) -> None:
@@ -79,15 +75,20 @@ def run_bulk(action: BulkAction, data: Path | None, as_json: bool, *, dry_run: b
 
 
 async def _act(data: Path | None, action: BulkAction, *, dry_run: bool) -> BulkSummary:
-    async with open_calls(data) as calls:
-        summary, after = BulkSummary(), None
-        while True:
-            page = await calls.act(act_on_follow_ups, action, after=after, dry_run=dry_run)
-            summary.add(page)
-            after = page["next"]
-            if after is None:
-                return summary
-            print_note(f"{summary.total} follow-ups so far; if this is interrupted, the same command continues it")
+    async with open_session(data) as context:
+        return await _all_pages(context, action, dry_run=dry_run)
+
+
+async def _all_pages(context: AppContext, action: BulkAction, *, dry_run: bool) -> BulkSummary:
+    summary, after = BulkSummary(), None
+    while True:
+        page = await act_on_page(context, command_line_actor(), action, after=after, dry_run=dry_run)
+        for item in page.items:
+            summary.add(item)
+        after = page.next
+        if after is None:
+            return summary
+        print_note(f"{summary.total} follow-ups so far; if this is interrupted, the same command continues it")
 
 
 def _print(action: BulkAction, summary: BulkSummary, as_json: bool, *, dry_run: bool) -> None:
@@ -104,9 +105,6 @@ def _lines(action: BulkAction, summary: BulkSummary, dry_run: bool) -> Iterator[
         yield f"for example {', '.join(summary.sample)}"
     if summary.unchanged:
         yield f"{summary.unchanged} unchanged: {_UNCHANGED[action.verb]}"
-    for channel, reasons in sorted(summary.left_out.items()):
-        for reason, count in sorted(reasons.items()):
-            yield f"{count} not on {channel}: {reason} (for example {summary.examples[f'{channel}: {reason}']})"
     for why, count in sorted(summary.refused.items(), key=lambda one: (-one[1], one[0])):
         yield f"{count} refused: {why} (for example {summary.examples[why]})"
 
@@ -118,6 +116,5 @@ def _view(action: BulkAction, summary: BulkSummary, dry_run: bool) -> dict[str, 
         "done": summary.done,
         "unchanged": summary.unchanged,
         "refused": summary.refused,
-        "left_out": summary.left_out,
         "sample": summary.sample,
     }

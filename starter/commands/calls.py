@@ -38,14 +38,6 @@ class Calls(Protocol):
         """Return the view of an operation that acts."""
         ...
 
-    async def start_follow_ups(self) -> None:
-        """Start the workflows of what has begun, before the command ends; the API does so by itself.
-
-        Raises:
-            TemporalUnavailable, RPCError: a worker's sweep does it later.
-        """
-        ...
-
 
 def run_operation(data: Path | None, operation: Reading[P], *args: P.args, **parameters: P.kwargs) -> View:
     """Run one operation without an actor, and return its view.
@@ -106,11 +98,6 @@ class StoreCalls:
         """Return the view of an operation that acts; the actor is the user of this process."""
         return await operation(await self._context_of(operation), command_line_actor(), *args, **parameters)
 
-    async def start_follow_ups(self) -> None:
-        """Start the workflows of what has begun through the context of this command."""
-        if self._app is not None:
-            await self._app.outbox.flush()
-
     async def _context_of(self, operation: Any) -> StoreContext:
         if operation.__annotations__["context"] == "AppContext":
             return await self._open_app()
@@ -140,6 +127,3 @@ class RemoteCalls:
     async def act(self, operation: Acting[P], *args: P.args, **parameters: P.kwargs) -> View:
         """Return the view that the API answers; it takes the actor from the key."""
         return await self._client.send(find_request(operation)(*args, **parameters))
-
-    async def start_follow_ups(self) -> None:
-        """Do nothing: the API starts them."""

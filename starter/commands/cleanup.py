@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from connector.store.cleanup.cleaning import Cleaned, rows_of
-from starter.commands.calls import open_calls
+from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
-from starter.commands.store_session import run
+from starter.commands.store_session import open_store, run
 from starter.operations.cleanup import clean_up
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result
 
@@ -43,24 +41,12 @@ def cleanup(
 
 
 async def _clean_up(data: Path | None, dry_run: bool, reason: str | None) -> dict[str, Any]:
-    """Clean up until nothing is left: over HTTP, in requests of some seconds."""
-    rows, partitions = Counter[str](), dict[str, int]()
-    async with open_calls(data) as calls:
-        while True:
-            cleaned = await calls.act(clean_up, dry_run=dry_run, reason=reason, progress=_print_progress)
-            rows.update(cleaned["rows"])
-            partitions |= cleaned["partitions"]
-            if not cleaned["has_more"]:
-                return {**cleaned, "rows": dict(sorted(rows.items())), "partitions": dict(sorted(partitions.items()))}
-            _print_counts(rows)
+    async with open_store(data) as context:
+        return await clean_up(context, command_line_actor(), dry_run=dry_run, reason=reason, progress=_print_progress)
 
 
 def _print_progress(cleaned: Cleaned) -> None:
-    _print_counts(rows_of(cleaned))
-
-
-def _print_counts(rows: Mapping[str, int]) -> None:
-    counts = ", ".join(f"{number} of {name}" for name, number in rows.items())
+    counts = ", ".join(f"{number} of {name}" for name, number in rows_of(cleaned).items())
     print_note(f"deleted so far: {counts or 'nothing'}")
 
 

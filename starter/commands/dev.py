@@ -9,13 +9,11 @@ from typing import Annotated
 
 import typer
 
-from connector.app.logs import is_json
 from connector.app.shutdown import stop_on_signals
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.session import start_command
 from starter.commands.store_session import run
 from starter.dev.instance import DevInstance
-from starter.dev.output import DevOutput
 from starter.dev.supervisor import DevPorts, run_dev
 from starter.terminal import print_json, print_lines
 
@@ -30,18 +28,12 @@ def dev(
     console_port: Annotated[int, PortOption] = 8090,
     no_ui: Annotated[bool, typer.Option("--no-ui", help="Do not start Temporal's Web UI.")] = False,
     no_console: Annotated[bool, typer.Option("--no-console", help="Do not start the web console.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Also print requests and the other news of the processes.")
-    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run Temporal with its Web UI, a worker, the API and the console on this machine until Ctrl-C.
 
-    What happens is printed: what came in, what waits until when, what went out, and what was refused and why. Messages
-    of channels without a provider are printed instead of sent. With --json, only the addresses are printed.
-
-    A later run on the same data folder continues where this one stopped; follow-ups that became due in between are
-    evaluated then.
+    Messages of channels without a provider are printed instead of sent. A later run on the same data folder continues
+    where this one stopped; follow-ups that became due in between are evaluated then.
 
     Examples:
 
@@ -65,8 +57,7 @@ def dev(
             print_lines(_banner(instance, settings.data))
 
     async def work() -> None:
-        output = None if as_json else DevOutput(verbose=verbose, raw_logs=is_json(settings.log_format))
-        await run_dev(settings, ports, stop_on_signals(), on_ready=report_ready, output=output)
+        await run_dev(settings, ports, stop_on_signals(), on_ready=report_ready)
 
     run(work())
 
@@ -85,8 +76,7 @@ def _banner(instance: DevInstance, data: Path) -> str:
         "",
         "  Next, in another terminal:",
         *([] if is_default_folder else [f"    export CONNECTOR_DATA={shlex.quote(str(data.resolve()))}"]),
-        "    connector init campaigns && connector apply campaigns",
-        "    connector publish --with-follow-ons abandoned-cart",
+        "    connector apply examples && connector publish --with-follow-ons abandoned-cart",
         f'    curl -X PUT {instance.api_url}/v1/users/u-17 -d \'{{"push_tokens": ["phone-1"]}}\'',
         "    connector interact --user u-17 --type event --name cart_abandoned",
         "    connector status",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import typer
 
-from connector.app.configuration import read_settings
 from connector.app.context import open_context
 from connector.app.preflight import NotSetUp, check_data_folder
 from connector.health.agreement import check_agreement
@@ -20,10 +18,9 @@ from connector.settings.application import Settings
 from connector.store.engine.outages import Outage
 from connector.temporal.client import TemporalLink
 from starter.commands.options import DataOption, JsonOption
-from starter.commands.places import is_remote
 from starter.commands.session import start_command
 from starter.commands.store_session import run
-from starter.terminal import format_table, print_json, print_lines, print_note, print_result
+from starter.terminal import format_table, print_json, print_lines, print_result
 
 _TIMEOUT_SECONDS = 10.0
 _COMPARISON_SECONDS = 60.0
@@ -34,8 +31,7 @@ def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
 
     It shows every check, also if an earlier one fails, and works while everything is down. Run it where a worker
     runs, with the same settings. A sentence says what is wrong and what to do; in brackets is what the database or
-    Temporal answered. With CONNECTOR_API_URL it looks from outside: whether the API answers and the key works, and what
-    the API says of the rest.
+    Temporal answered.
 
     Examples:
 
@@ -43,26 +39,13 @@ def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
 
       connector doctor --json
     """
-    if is_remote():
-        found = run(_examine_remotely(data))
-        print_note("seen from outside, through the API")
-    else:
-        found = _view(run(_examine(start_command(data, log_level="CRITICAL"))))
+    found = run(_examine(start_command(data, log_level="CRITICAL")))
     if as_json:
-        print_json(found)
+        print_json(_view(found))
     else:
         _print(found)
-    if _failed(found):
+    if found.failed:
         raise typer.Exit(1)
-
-
-async def _examine_remotely(data: Path | None) -> dict[str, Any]:
-    from starter.remote.client import ApiClient  # only here: on the store no HTTP client is needed
-    from starter.remote.doctor import examine_remotely
-
-    settings = read_settings(data)
-    async with ApiClient(settings.remote) as client:
-        return await examine_remotely(client)
 
 
 async def _examine(settings: Settings) -> Readiness:
@@ -91,16 +74,11 @@ def _view(found: Readiness) -> dict[str, Any]:
     return {"status": found.status("worker"), "checks": checks}
 
 
-def _failed(found: dict[str, Any]) -> list[dict[str, Any]]:
-    return [check for check in found["checks"] if check["status"] == CheckStatus.FAILED]
-
-
-def _print(found: dict[str, Any]) -> None:
-    rows = [(check["name"], check["status"], _way_out(check)) for check in found["checks"]]
+def _print(found: Readiness) -> None:
+    rows = [
+        (check.name, check.status, (check.problem or "") + (f" [{check.detail}]" if check.detail else ""))
+        for check in found.checks
+    ]
     print_lines(format_table(("check", "status", "what to do"), rows))
-    failed = len(_failed(found))
+    failed = len(found.failed)
     print_result("every check that could be made is ok" if not failed else f"{failed} of {len(rows)} checks failed")
-
-
-def _way_out(check: dict[str, Any]) -> str:
-    return (check["problem"] or "") + (f" [{check['detail']}]" if check["detail"] else "")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from starter.commands.calls import run_operation
 from starter.commands.options import DataOption, JsonOption
-from starter.explain.explain import explain_decisions
-from starter.explain.explanation import render_explanation
-from starter.explain.follow_up import explain_follow_up, render_follow_up
+from starter.commands.store_session import open_store, run
+from starter.explain.explain import explain_user
+from starter.explain.explanation import Decision, Explanation, render_text
+from starter.explain.follow_up import Explained, explain_follow_up, render_follow_up
 from starter.terminal import print_json, print_result
 
 
@@ -44,15 +44,30 @@ def explain(
       connector explain --follow-up 3f1c0a9e5b7d4826a1c4e0b2d9
     """
     if follow_up is not None and user is None and campaign is None:
-        return _print(run_operation(data, explain_follow_up, follow_up), render_follow_up, as_json)
+        return _print_follow_up(*run(_explain_follow_up(data, follow_up)), as_json)
     if user is None or follow_up is not None:
         raise typer.BadParameter("give a user, with or without --campaign, or --follow-up alone")
-    return _print(run_operation(data, explain_decisions, user, campaign), render_explanation, as_json)
-
-
-def _print(shown: dict[str, Any], render: Callable[[dict[str, Any]], Iterator[str]], as_json: bool) -> None:
+    explanation = run(_explain(data, user, campaign))
     if as_json:
-        return print_json(shown)
-    for line in render(shown):
+        return print_json(explanation.model_dump(mode="json"))
+    for line in render_text(explanation):
+        print_result(line)
+    return None
+
+
+async def _explain(data: Path | None, user: str, campaign: str | None) -> Explanation:
+    async with open_store(data) as context:
+        return await explain_user(context, user, campaign)
+
+
+async def _explain_follow_up(data: Path | None, follow_up: str) -> Explained:
+    async with open_store(data) as context:
+        return await explain_follow_up(context, follow_up)
+
+
+def _print_follow_up(shown: dict[str, Any], decision: Decision | None, as_json: bool) -> None:
+    if as_json:
+        return print_json({**shown, "decision": None if decision is None else decision.model_dump(mode="json")})
+    for line in render_follow_up(shown, decision):
         print_result(line)
     return None

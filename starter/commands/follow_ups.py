@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from connector import names
+from connector.rules.model.values import format_instant
 from connector.rules.sending.operating import in_words
-from connector.wire import MAX_NOTE_CHARACTERS
+from connector.temporal.follow_up_client import FollowUpClient
+from connector.wire import MAX_NOTE_CHARACTERS, OperationResult
+from starter.commands.actor import command_line_actor
 from starter.commands.bulk import DryRunOption, YesOption, run_bulk
-from starter.commands.calls import run_act
 from starter.commands.filter_options import (
     CampaignOption,
     ReasonFilterOption,
@@ -23,9 +26,8 @@ from starter.commands.filter_options import (
     parse_criteria,
 )
 from starter.commands.options import DataOption, JsonOption, check_reason, parse_duration_option, parse_time_option
-from starter.operations.acts import cancel as cancel_one
-from starter.operations.acts import postpone as postpone_one
-from starter.operations.acts import send_now as send_one_now
+from starter.commands.session import open_session
+from starter.commands.store_session import run
 from starter.operations.bulk import BulkAction
 from starter.terminal import print_json, print_result
 
@@ -44,8 +46,7 @@ NoteOption = Annotated[
         "Both keep it: do not name users."
     ),
 ]
-Act = Callable[[str], dict[str, Any]]
-"""Acts on the follow-up with this id, and returns what became of it."""
+Operation = Callable[[FollowUpClient, str], Awaitable[OperationResult]]
 
 
 def send_now(
@@ -74,11 +75,7 @@ def send_now(
     """
     criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
     action = BulkAction("send_now", criteria, note=note)
-
-    def act(id: str) -> dict[str, Any]:
-        return run_act(data, send_one_now, id, note=note)
-
-    _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
+    _act(follow_up, action, lambda client, id: client.send_now(id, note=note), data, as_json, dry_run=dry_run, yes=yes)
 
 
 def postpone(
@@ -117,14 +114,15 @@ def postpone(
     if (until is None) == (by is None):
         raise typer.BadParameter("give either --until or --by")
     instant = None if until is None else parse_time_option("--until", until)
-    later = None if by is None else parse_duration_option("--by", by)
+    later = timedelta() if by is None else parse_duration_option("--by", by)
 
-    def act(id: str) -> dict[str, Any]:
-        return run_act(data, postpone_one, id, until=instant, by=later, note=note)
+    async def operate(client: FollowUpClient, id: str) -> OperationResult:
+        new_time = instant or (await client.find(id)).next_at + later
+        return await client.postpone(id, new_time, note=note)
 
     criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
     action = BulkAction("postpone", criteria, instant or later, note)
-    _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
+    _act(follow_up, action, operate, data, as_json, dry_run=dry_run, yes=yes)
 
 
 def cancel(
@@ -152,17 +150,20 @@ def cancel(
     """
     criteria = parse_criteria(state=state, campaign=campaign, user=user, reason=reason, since=since)
     action = BulkAction("cancel", criteria, note=note)
-
-    def act(id: str) -> dict[str, Any]:
-        return run_act(data, cancel_one, id, note=note)
-
-    _act(follow_up, action, act, data, as_json, dry_run=dry_run, yes=yes)
+    _act(follow_up, action, lambda client, id: client.cancel(id, note=note), data, as_json, dry_run=dry_run, yes=yes)
 
 
 def _act(
-    follow_up: str | None, action: BulkAction, act: Act, data: Path | None, as_json: bool, *, dry_run: bool, yes: bool
+    follow_up: str | None,
+    action: BulkAction,
+    operation: Operation,
+    data: Path | None,
+    as_json: bool,
+    *,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
-    """Act on the one follow-up, or on all that match. Raises BadParameter."""
+    """Run the operation on the one follow-up, or the action on all that match. Raises BadParameter."""
     check_reason(action.note, option="--note")
     check_selection(follow_up, action.criteria)
     if follow_up is None:
@@ -170,18 +171,26 @@ def _act(
     elif dry_run:
         raise typer.BadParameter("--dry-run is for filters; `connector explain` shows what one follow-up waits for")
     else:
-        _print_operated(act(follow_up), as_json)
+        _operate(action.verb, follow_up, operation, data, as_json)
 
 
-def _print_operated(operated: dict[str, Any], as_json: bool) -> None:
+def _operate(verb: str, follow_up: str, operation: Operation, data: Path | None, as_json: bool) -> None:
+    actor = command_line_actor()
+
+    async def work() -> OperationResult:
+        async with open_session(data) as context:
+            client = FollowUpClient(context.database, context.workspace, context.temporal.client, actor)
+            return await operation(client, follow_up)
+
+    operated = run(work())
     if as_json:
-        return print_json(operated)
-    is_due_now = operated["update"] == names.SEND_NOW
-    print_result(f"{operated['id']}: {'due now' if is_due_now else _format_state(operated)}")
-    return print_result(operated["says"])
+        result = {**operated.model_dump(exclude={"done"}), "next_at": format_instant(operated.next_at)}
+        return print_json({"id": follow_up, "update": verb, **result})
+    print_result(f"{follow_up}: {'due now' if verb == names.SEND_NOW else _format_state(operated)}")
+    return print_result(operated.says)
 
 
-def _format_state(operated: dict[str, Any]) -> str:
-    if operated["next_at"] is not None:
-        return f"{operated['state']} until {operated['next_at']}"
-    return in_words(operated["state"] or "", operated["reason"])
+def _format_state(operated: OperationResult) -> str:
+    if operated.next_at is not None:
+        return f"{operated.state} until {format_instant(operated.next_at)}"
+    return in_words(operated.state or "", operated.reason)

@@ -7,36 +7,32 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from temporalio.service import RPCError
 
-from connector.rules.model.errors import ConnectorError
+from connector.app.context import AppContext
+from connector.ingest.intake import ItemResult
 from connector.rules.model.json_text import JsonInvalid, read_json_text
 from connector.temporal.client import TemporalUnavailable
-from starter.commands.calls import Calls, open_calls
 from starter.commands.options import DataOption, JsonOption
+from starter.commands.session import open_session
 from starter.commands.store_session import run
-from starter.operations.interactions import report_interactions
 from starter.terminal import print_json, print_note, print_result
 
 _STDIN = Path("-")
 _ITEMS_PER_BATCH = 1000
-_CHARACTERS_PER_BATCH = 2_000_000
-"""The most characters of the lines of a batch: as bytes of a request, far below the 10 MB that the API accepts."""
-_BATCHES_BETWEEN_NOTES = 10
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A line of a file, counted from 1: its JSON value, or what is wrong with it; `size` in characters or bytes."""
+class LineResult:
+    """The result of the item in line `line`, counted from 1."""
 
-    number: int
-    item: Any
-    fault: str | None = None
-    size: int = 0
+    line: int
+    result: ItemResult
 
 
 def interact(
@@ -58,9 +54,7 @@ def interact(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Report interactions and events. An invalid item does not affect the others.
-
-    A file is reported in batches of 1,000 items, and may be reported again as a whole after an interruption.
+    """Report interactions and events directly to the store. An invalid item does not affect the others.
 
     Examples:
 
@@ -83,114 +77,54 @@ def interact(
     if file is not None and not (file == _STDIN or file.is_file()):
         raise typer.BadParameter(f"there is no file {file}")
     item["properties"] = dict(map(_parse_property, property or []))
-    printer = _Printer(as_json, is_file=file is not None)
-    run(_report(data, file, item, printer))
-    printer.end()
+    results = run(_report(data, file, item))
+    _print_results(results, as_json, is_file=file is not None)
 
 
-async def _report(data: Path | None, file: Path | None, item: dict[str, Any], printer: _Printer) -> None:
-    async with open_calls(data) as calls:
+async def _report(data: Path | None, file: Path | None, item: dict[str, Any]) -> list[LineResult]:
+    async with open_session(data) as context:
         if file is None:
-            await _report_batch(calls, [_Line(1, item)], printer)
+            results = await _ingest(context, [(1, item)])
         else:
             stdin: Iterable[str | bytes] = getattr(sys.stdin, "buffer", sys.stdin)
             with nullcontext(stdin) if file == _STDIN else file.open("rb") as lines:
-                await _report_all(calls, _batches(_read_lines(lines)), printer)
-        await _start_follow_ups(calls)
+                results = await _ingest(context, _read_lines(lines))
+        await _start_follow_ups(context)
+        return results
 
 
-async def _report_all(calls: Calls, batches: Iterable[list[_Line]], printer: _Printer) -> None:
-    """Report batch by batch.
-
-    Raises:
-        ConnectorError: the results of earlier batches are printed; all items may be reported again.
-    """
-    for number, batch in enumerate(batches, start=1):
-        try:
-            await _report_batch(calls, batch, printer)
-        except ConnectorError:
-            if number > 1:
-                print_note(f"{printer.total} items were reported before this; all may be reported again")
-            raise
-        if number % _BATCHES_BETWEEN_NOTES == 0:
-            print_note(f"{printer.total} items so far")
-
-
-async def _report_batch(calls: Calls, batch: list[_Line], printer: _Printer) -> None:
-    items = [line.item for line in batch if line.fault is None]
-    reported = iter((await calls.read(report_interactions, items))["results"] if items else ())
-    for line in batch:
-        printer.add(line.number, next(reported) if line.fault is None else _invalid(line.fault))
-
-
-def _invalid(fault: str) -> dict[str, Any]:
-    return {"id": None, "status": "invalid", "fault": fault}
-
-
-def _read_lines(lines: Iterable[str | bytes]) -> Iterator[_Line]:
-    """Yield each line that is not empty, with its JSON value or with what is wrong with it."""
+def _read_lines(lines: Iterable[str | bytes]) -> Iterator[tuple[int, Any | ItemResult]]:
+    """Yield each line that is not empty as (number, JSON value), or (number, invalid result) if it is no JSON."""
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                yield _Line(number, read_json_text(line, is_line=True), size=len(line))
+                yield number, read_json_text(line, is_line=True)
             except JsonInvalid as fault:
-                yield _Line(number, None, f"the line {fault}")
+                yield number, ItemResult("invalid", fault=f"the line {fault}")
 
 
-def _batches(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
-    """Yield the lines in batches that fit into one request."""
-    batch: list[_Line] = []
-    size = 0
-    for line in lines:
-        if batch and (len(batch) == _ITEMS_PER_BATCH or size + line.size > _CHARACTERS_PER_BATCH):
-            yield batch
-            batch, size = [], 0
-        batch.append(line)
-        size += line.size
-    if batch:
-        yield batch
+async def _ingest(context: AppContext, items: Iterable[tuple[int, Any | ItemResult]]) -> list[LineResult]:
+    """Ingest the items in batches, and return the results in their order.
+
+    Raises:
+        StoreUnavailable: earlier batches are stored; all items may be reported again.
+    """
+    remaining, results = iter(items), []
+    while batch := list(islice(remaining, _ITEMS_PER_BATCH)):
+        valid = [item for _, item in batch if not isinstance(item, ItemResult)]
+        ingested = iter(await context.intake.ingest(valid))
+        results += [LineResult(n, item if isinstance(item, ItemResult) else next(ingested)) for n, item in batch]
+    return results
 
 
-async def _start_follow_ups(calls: Calls) -> None:
+async def _start_follow_ups(context: AppContext) -> None:
     """Start the workflows of the new follow-ups; if Temporal is down, the next sweep of a worker does."""
     try:
-        await calls.start_follow_ups()
+        await context.outbox.flush()
     except (TemporalUnavailable, RPCError):
         print_note(
             "stored; Temporal cannot be reached, so the follow-ups start when a worker or the API reaches it again"
         )
-
-
-class _Printer:
-    """Prints the results as they come, and counts them."""
-
-    def __init__(self, as_json: bool, *, is_file: bool) -> None:
-        self._as_json, self._is_file, self._counts = as_json, is_file, Counter[str]()
-
-    @property
-    def total(self) -> int:
-        """The number of items so far."""
-        return self._counts.total()
-
-    def add(self, line: int, result: dict[str, Any]) -> None:
-        """Print one result: in JSON all of them, else those that are invalid, and that of a single item."""
-        status, id, fault = result["status"], result["id"], result.get("fault")
-        self._counts[status] += 1
-        if self._as_json:
-            shown = {"status": status, "id": id, "fault": fault, "warnings": result.get("warnings", [])}
-            print_json({"line": line, **shown} if self._is_file else shown)
-        elif status == "invalid":
-            print_note(f"{f'line {line}: ' if self._is_file else ''}invalid: {fault}")
-        elif not self._is_file:
-            print_result(f"{status} {id}")
-
-    def end(self) -> None:
-        """Print the numbers; exit code 1 if an item was invalid."""
-        if self._is_file and not self._as_json:
-            counts = (f"{self._counts[status]} {status}" for status in ("accepted", "duplicate", "invalid"))
-            print_result(", ".join(counts))
-        if self._counts["invalid"]:
-            raise typer.Exit(1)
 
 
 def _parse_property(text: str) -> tuple[str, Any]:
@@ -203,3 +137,19 @@ def _parse_property(text: str) -> tuple[str, Any]:
         return key[:-1], read_json_text(value, is_line=True)
     except JsonInvalid as fault:
         raise typer.BadParameter(f"{text!r}: {value!r} {fault}") from None
+
+
+def _print_results(results: Iterable[LineResult], as_json: bool, *, is_file: bool) -> None:
+    counts: Counter[str] = Counter()
+    for line, result in ((one.line, one.result) for one in results):
+        counts[result.status] += 1
+        if as_json:
+            print_json({"line": line, **vars(result)} if is_file else vars(result))
+        elif result.status == "invalid":
+            print_note(f"{f'line {line}: ' if is_file else ''}invalid: {result.fault}")
+        elif not is_file:
+            print_result(f"{result.status} {result.id}")
+    if is_file and not as_json:
+        print_result(", ".join(f"{counts[status]} {status}" for status in ("accepted", "duplicate", "invalid")))
+    if counts["invalid"]:
+        raise typer.Exit(1)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import typer
 
-from connector.rules.model.api_keys import MAX_KEY_RATE, KeyState, Scope, find_name_fault, parse_key
-from connector.rules.model.values import format_duration
-from starter.commands.calls import run_act, run_operation
+from connector.rules.model.api_keys import MAX_KEY_RATE, Key, KeyState, Scope, parse_key
+from connector.rules.model.values import format_duration, format_instant
+from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason, parse_duration_option
-from starter.operations.keys import create_api_key, list_api_keys, revoke_api_key, rotate_api_key
+from starter.commands.store_session import open_store, run
+from starter.operations.api_keys import ApiKeyService, IssuedKey
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result
+
+T = TypeVar("T")
+_MAX_NAME_CHARACTERS = 255
 
 KeyIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The key's id, as `connector keys list` shows it.", show_default=False)
@@ -45,8 +51,7 @@ def create(
         typer.Option(
             help="What the key allows; repeat it for several scopes, no scope includes another. ingest: report "
             "interactions and users. read: read users, follow-ups and results. manage: campaigns, orders, "
-            "erasing users. admin: keys of every scope, and the cleanup. client: for apps and web pages, which then "
-            "need a user's token, too.",
+            "erasing users. client: for apps and web pages, which then need a user's token, too.",
             show_default=False,
         ),
     ],
@@ -75,8 +80,8 @@ def create(
     _check_name(name)
     _check_rate(rate)
     lifetime = None if expires is None else _parse_lifetime(expires)
-    check_reason(reason)
-    issued = run_act(data, create_api_key, name=name, scopes=list(scope), rate=rate, lifetime=lifetime, reason=reason)
+    scopes = tuple(known for known in Scope if known in scope)
+    issued = _call_service(data, lambda service: service.create(name, scopes, rate=rate, lifetime=lifetime), reason)
     _print_issued(issued, as_json)
 
 
@@ -92,13 +97,13 @@ def list_keys(data: DataOption = None, as_json: JsonOption = False) -> None:
 
       connector keys list --json
     """
-    listed = run_operation(data, list_api_keys)
+    listed, now = _call_service(data, lambda service: service.list_keys())
     if as_json:
-        return print_json(listed)
-    if not listed["keys"]:
+        return print_json({"keys": [_view(key, now) for key in listed]})
+    if not listed:
         return print_result("there are no keys yet; create one with `connector keys create --name shop --scope ingest`")
     header = ("id", "name", "scopes", "rate", "state", "until", "created")
-    return print_lines(format_table(header, [_row(key) for key in listed["keys"]]))
+    return print_lines(format_table(header, [_row(key, now) for key in listed]))
 
 
 @keys.command()
@@ -111,11 +116,10 @@ def revoke(
 
       connector keys revoke 3f1c0a9e5b7d
     """
-    check_reason(reason)
-    key = run_act(data, revoke_api_key, _parse_id(id), reason=reason)
+    key = _call_service(data, lambda service: service.revoke(_parse_id(id)), reason)
     if as_json:
-        return print_json(key)
-    return print_result(f"{key['id']} ({key['name']}): revoked since {key['revoked_at']}")
+        return print_json({"id": key.id, "name": key.name, "revoked_at": format_instant(key.revoked_at)})
+    return print_result(f"{key.id} ({key.name}): revoked since {format_instant(key.revoked_at)}")
 
 
 @keys.command()
@@ -139,13 +143,24 @@ def rotate(
       connector keys rotate 3f1c0a9e5b7d --overlap "0 seconds"
     """
     duration = parse_duration_option("--overlap", overlap)
+    issued = _call_service(data, lambda service: service.rotate(_parse_id(id), overlap=duration), reason)
+    _print_issued(issued, as_json)
+
+
+def _call_service(data: Path | None, call: Callable[[ApiKeyService], Awaitable[T]], reason: str | None = None) -> T:
     check_reason(reason)
-    _print_issued(run_act(data, rotate_api_key, _parse_id(id), overlap=duration, reason=reason), as_json)
+    actor = command_line_actor()
+
+    async def work() -> T:
+        async with open_store(data) as context:
+            return await call(ApiKeyService(context.database, context.workspace, actor, reason=reason))
+
+    return run(work())
 
 
 def _check_name(name: str) -> None:
-    if fault := find_name_fault(name):
-        raise typer.BadParameter(f"--name: {fault}")
+    if not name.strip() or len(name) > _MAX_NAME_CHARACTERS or not name.isprintable():
+        raise typer.BadParameter(f"--name: write 1 to {_MAX_NAME_CHARACTERS} printable characters")
 
 
 def _check_rate(rate: float | None) -> None:
@@ -166,33 +181,47 @@ def _parse_id(text: str) -> str:
     return text if key is None else key.id
 
 
-def _print_issued(issued: dict[str, Any], as_json: bool) -> None:
+def _print_issued(issued: IssuedKey, as_json: bool) -> None:
+    key, old = issued.key, issued.replaces
     if as_json:
-        return print_json(issued)
-    print_result(issued["key"])
-    described = f"{', '.join(issued['scopes'])}; {_format_rate(issued['rate'])}; {_format_validity(issued)}"
-    print_note(f"key {issued['id']} ({issued['name']}): {described}")
-    if "replaces" in issued:
-        print_note(f"it replaces {issued['replaces']['id']}, which is valid until {issued['replaces']['expires_at']}")
+        replaced = {} if old is None else {"replaces": {"id": old.id, "expires_at": format_instant(old.expires_at)}}
+        return print_json({"key": issued.secret.text, **_view(key, key.created_at), **replaced})
+    print_result(issued.secret.text)
+    print_note(f"key {key.id} ({key.name}): {', '.join(key.scopes)}; {_format_rate(key)}; {_format_validity(key)}")
+    if old is not None:
+        print_note(f"it replaces {old.id}, which is valid until {format_instant(old.expires_at)}")
     care = "put it into your app: it is useless without a user's token in `X-User-Token`"
-    if Scope.CLIENT not in issued["scopes"]:
+    if Scope.CLIENT not in key.scopes:
         care = "keep it as a secret, never in an app"
     print_note(f"The key is shown this once and stored nowhere: {care}. Send it as `Authorization: Bearer KEY`.")
     return None
 
 
-def _format_rate(rate: float | None) -> str:
-    return "the default rate" if rate is None else f"at most {rate:g} requests per second"
+def _format_rate(key: Key) -> str:
+    return "the default rate" if key.rate is None else f"at most {key.rate:g} requests per second"
 
 
-def _format_validity(key: dict[str, Any]) -> str:
-    if key["expires_at"] is None:
+def _format_validity(key: Key) -> str:
+    if key.lifetime is None:
         return "does not expire"
-    lifetime = datetime.fromisoformat(key["expires_at"]) - datetime.fromisoformat(key["created_at"])
-    return f"valid for {format_duration(lifetime)}, until {key['expires_at']}"
+    return f"valid for {format_duration(key.lifetime)}, until {format_instant(key.expires_at)}"
 
 
-def _row(key: dict[str, Any]) -> tuple[object, ...]:
-    until = key["revoked_at"] if key["state"] == KeyState.REVOKED else key["expires_at"]
-    rate = "default" if key["rate"] is None else f"{key['rate']:g}"
-    return key["id"], key["name"], ",".join(key["scopes"]), rate, key["state"], until, key["created_at"]
+def _view(key: Key, now: datetime) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        "rate": key.rate,
+        "state": key.state_at(now),
+        "created_at": format_instant(key.created_at),
+        "expires_at": format_instant(key.expires_at),
+        "revoked_at": format_instant(key.revoked_at),
+    }
+
+
+def _row(key: Key, now: datetime) -> tuple[object, ...]:
+    state = key.state_at(now)
+    until = key.revoked_at if state is KeyState.REVOKED else key.expires_at
+    rate = "default" if key.rate is None else f"{key.rate:g}"
+    return key.id, key.name, ",".join(key.scopes), rate, state, format_instant(until), format_instant(key.created_at)

@@ -30,7 +30,10 @@ OFFLINE = {
 """Commands that need neither the database nor the API, and do the same with CONNECTOR_API_URL as without."""
 
 NOT_YET: dict[str, str] = dict.fromkeys(
-    (*("plan", "apply", "backtest"),),
+    (
+        *("send-now", "postpone", "cancel", "resolve", "resend"),
+        *("interact", "users", "explain", "doctor", "reports", "cleanup", "keys"),
+    ),
     "its operations have no requests yet",
 )
 """Commands that work on the store only."""

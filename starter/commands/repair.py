@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from connector.rules.model.values import ChannelName
+from connector.rules.model.values import ChannelName, format_instant
 from connector.rules.sending.operating import in_words
+from starter.commands.actor import command_line_actor
 from starter.commands.bulk import DryRunOption, YesOption, run_bulk
-from starter.commands.calls import run_act
 from starter.commands.filter_options import (
     CampaignOption,
     ReasonFilterOption,
@@ -20,8 +21,11 @@ from starter.commands.filter_options import (
     parse_criteria,
 )
 from starter.commands.options import DataOption, JsonOption, check_reason
+from starter.commands.session import open_session
+from starter.commands.store_session import run
 from starter.operations.bulk import BulkAction
-from starter.operations.repair import send_again, settle
+from starter.operations.repair import ResendResult, Settled, resend_one, view_resend, view_settled
+from starter.operations.repair import resolve as resolve_message
 from starter.terminal import print_json, print_result
 
 ChannelOption = Annotated[
@@ -57,12 +61,13 @@ def resolve(
         raise typer.BadParameter("say --sent or --not-sent")
     if not note:
         raise typer.BadParameter("say how you know, with --note")
-    settled = run_act(data, settle, follow_up, was_sent=sent, channel=channel, note=note)
+    settled = run(_resolve(data, follow_up, channel, sent, note))
     if as_json:
-        return print_json(settled)
-    before = "" if settled["changed"] else "; it was settled so before, and nothing has changed"
-    state = in_words(settled["state"], settled["reason"])
-    return print_result(f"{follow_up}: {settled['channel']} was {'sent' if sent else 'not sent'}: {state}{before}")
+        return print_json(view_settled(settled))
+    before = "" if settled.changed else "; it was settled so before, and nothing has changed"
+    state = in_words(settled.follow_up.state, settled.follow_up.reason)
+    print_result(f"{follow_up}: {settled.channel} was {'sent' if sent else 'not sent'}: {state}{before}")
+    return None
 
 
 def resend(
@@ -98,15 +103,29 @@ def resend(
     check_selection(follow_up, replace(criteria, channel=None))  # also one follow-up may have several channels
     if follow_up is None:
         return run_bulk(BulkAction("resend", criteria, note=note), data, as_json, dry_run=dry_run, yes=yes)
-    result = run_act(data, send_again, follow_up, channel=channel, note=note, dry_run=dry_run)
+    result = run(_resend(data, follow_up, channel, note, dry_run))
     if as_json:
-        return print_json(result)
-    return print_result(f"{follow_up}: {_describe(result)}")
+        return print_json(view_resend(result, dry_run=dry_run))
+    return print_result(f"{follow_up}: {_describe(result, dry_run)}")
 
 
-def _describe(result: dict[str, Any]) -> str:
-    if result["outcome"] == "unchanged":
+def _describe(result: ResendResult, dry_run: bool) -> str:
+    if result.outcome == "unchanged":
         return "is being sent again already"
-    held = f", held until {result['held_until']}" if result["held_until"] is not None else ""
-    left_out = "".join(f"; not on {channel}: {reason}" for channel, reason in result["left_out"].items())
-    return f"{'would be' if result['dry_run'] else 'is'} sent again on {', '.join(result['channels'])}{held}{left_out}"
+    held = f", held until {format_instant(result.held_until)}" if result.held_until is not None else ""
+    left_out = "".join(f"; not on {channel}: {reason}" for channel, reason in result.left_out.items())
+    return f"{'would be' if dry_run else 'is'} sent again on {', '.join(result.channels)}{held}{left_out}"
+
+
+async def _resolve(data: Path | None, follow_up: str, channel: str | None, sent: bool, note: str) -> Settled:
+    async with open_session(data) as context:
+        return await resolve_message(
+            context, command_line_actor(), follow_up, was_sent=sent, channel=channel, note=note
+        )
+
+
+async def _resend(
+    data: Path | None, follow_up: str, channel: str | None, note: str | None, dry_run: bool
+) -> ResendResult:
+    async with open_session(data) as context:
+        return await resend_one(context, command_line_actor(), follow_up, channel=channel, note=note, dry_run=dry_run)

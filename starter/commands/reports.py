@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from connector.rules.provider_events.events import PROVIDERS
-from starter.commands.calls import open_calls
+from connector.provider_events.intake import RetryResult
+from connector.rules.model.values import format_instant
+from connector.rules.provider_events.events import CAMPAIGN, DELIVERY, PROVIDERS
+from connector.store.provider_events.events import UnmatchedEvent, count_unmatched, newest_unmatched
+from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
-from starter.commands.store_session import run
-from starter.operations.provider_events import MAX_PAGE, list_provider_events, match_provider_events
-from starter.terminal import format_table, print_json, print_lines, print_note, print_result
-
-_NUMBERS = ("led_back", "dropped", "left")
+from starter.commands.session import open_session
+from starter.commands.store_session import READ_SECONDS, open_store, run
+from starter.operations.reports import retry_reports
+from starter.terminal import format_table, print_json, print_lines, print_result
 
 ProviderOption = Annotated[str | None, typer.Option(help=f"Only this provider: {', '.join(PROVIDERS)}.")]
 RetryOption = Annotated[bool, typer.Option("--retry", help="Match the events again, after what was missing was added.")]
@@ -44,50 +47,58 @@ def reports(
         raise typer.BadParameter(f"--provider {provider!r} is not one of {', '.join(PROVIDERS)}")
     check_reason(reason)
     if retry:
-        _print_matched(run(_match(data, provider, reason)), as_json)
+        _print_retried(run(_retry(data, provider, reason)), as_json)
     else:
-        _print_unmatched(run(_list(data, provider, limit)), as_json)
+        _print_unmatched(*run(_load_unmatched(data, provider, limit)), as_json)
 
 
-async def _match(data: Path | None, provider: str | None, note: str | None) -> dict[str, Any]:
-    """Match all events again, some thousands with each call."""
-    total, after = dict.fromkeys(_NUMBERS, 0), None
-    async with open_calls(data) as calls:
-        while True:
-            page = await calls.act(match_provider_events, provider=provider, note=note, after=after)
-            total = {name: total[name] + page[name] for name in _NUMBERS}
-            after = page["next"]
-            if after is None:
-                return total
-            print_note(f"{sum(total.values())} events so far; if this is interrupted, the same command continues it")
+async def _retry(data: Path | None, provider: str | None, reason: str | None) -> RetryResult:
+    async with open_session(data) as context:
+        return await retry_reports(context, command_line_actor(), provider, reason=reason)
 
 
-async def _list(data: Path | None, provider: str | None, limit: int) -> dict[str, Any]:
-    """Return the newest events, at most `limit`, from as many pages as they take."""
-    async with open_calls(data) as calls:
-        page = await calls.read(list_provider_events, provider=provider, limit=min(limit, MAX_PAGE))
-        listed = page["reports"]
-        while page["has_more"] and len(listed) < limit:
-            most = min(limit - len(listed), MAX_PAGE)
-            page = await calls.read(list_provider_events, provider=provider, limit=most, after=page["next"])
-            listed += page["reports"]
-        return page | {"reports": listed}
+async def _load_unmatched(
+    data: Path | None, provider: str | None, limit: int
+) -> tuple[list[tuple[str, str, int]], list[UnmatchedEvent]]:
+    async with (
+        open_store(data) as context,
+        context.database.read(context.workspace, seconds=READ_SECONDS) as tx,
+    ):
+        counts = await count_unmatched(tx, provider=provider)
+        return counts, await newest_unmatched(tx, provider=provider, limit=limit)
 
 
-def _print_matched(total: dict[str, Any], as_json: bool) -> None:
+def _print_retried(retried: RetryResult, as_json: bool) -> None:
     if as_json:
-        return print_json(total)
-    dropped = f", {total['dropped']} dropped (too old, or of erased users)" if total["dropped"] else ""
-    return print_result(f"{total['led_back']} matched{dropped}, {total['left']} unmatched")
+        return print_json({"led_back": retried.led_back, "dropped": retried.dropped, "left": retried.left})
+    dropped = f", {retried.dropped} dropped (too old, or of erased users)" if retried.dropped else ""
+    return print_result(f"{retried.led_back} matched{dropped}, {retried.left} unmatched")
 
 
-def _print_unmatched(page: dict[str, Any], as_json: bool) -> None:
+def _print_unmatched(
+    counts: Sequence[tuple[str, str, int]], unmatched: Sequence[UnmatchedEvent], as_json: bool
+) -> None:
+    views = [_view(one) for one in unmatched]
     if as_json:
-        return print_json(page)
-    if not page["counts"]:
+        by_reason = [{"provider": provider, "reason": reason, "count": count} for provider, reason, count in counts]
+        return print_json({"counts": by_reason, "reports": views})
+    if not counts:
         return print_result("there are no unmatched events")
-    print_lines(format_table(("provider", "reason", "count"), [tuple(one.values()) for one in page["counts"]]))
-    listed = page["reports"]
-    if listed:
-        print_lines("\n" + format_table(tuple(listed[0]), [tuple(one.values()) for one in listed]))
+    print_lines(format_table(("provider", "reason", "count"), counts))
+    print_lines("\n" + format_table(tuple(views[0]), [tuple(view.values()) for view in views]))
     return None
+
+
+def _view(unmatched: UnmatchedEvent) -> dict[str, Any]:
+    """Return one event without its recipient, which is personal data."""
+    event = unmatched.event
+    return {
+        "provider": event.provider,
+        "id": unmatched.key[1],
+        "kind": event.happened.value,
+        "at": format_instant(event.at),
+        "received_at": format_instant(unmatched.received_at),
+        "reason": unmatched.reason.value,
+        "campaign": event.arguments.get(CAMPAIGN),
+        "delivery": event.arguments.get(DELIVERY),
+    }

@@ -1,69 +1,38 @@
-"""`connector users`: finds and erases users, and splits off ids that were joined into them."""
+"""`connector users`: erases users, and splits off ids that were joined into them."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
-from starter.commands.calls import run_act, run_operation
+from starter.commands.actor import command_line_actor
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
-from starter.operations.erasure import erase
+from starter.commands.store_session import open_store, run
+from starter.operations.erasure import Erased, erase
 from starter.operations.joins import split_user
-from starter.operations.users import find_users
-from starter.terminal import format_table, print_json, print_lines, print_note, print_result
+from starter.terminal import print_json, print_note, print_result
 
 UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="Any id by which services know the user.", show_default=False)
 ]
-_COLUMNS = ("id", "user_key", "email", "phone", "first_name", "time_zone", "matched")
 
 users = typer.Typer(no_args_is_help=True)
 
 
 @users.callback()
 def _describe() -> None:
-    """Find users, erase them, or split off an id that was joined into a user.
+    """Erase users, or split off an id that was joined into a user.
 
     Examples:
-
-      connector users find ada@shop.example
 
       connector users erase u-17
 
       connector users split visitor-5
     """
-
-
-@users.command("find")
-def find(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="An id, a user key, an email or a phone number.")],
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Find users by an id, the user key, the email or the phone number; exit code 1 if there is none.
-
-    An id is compared exactly, an email without the case of its letters, and a number without its separators. Of those
-    who share an address at most 50 are shown. Of a user who was erased nothing is shown.
-
-    Examples:
-
-      connector users find ada@shop.example
-
-      connector users find "+49 170 1234567" --json
-    """
-    found = run_operation(data, find_users, text=text)
-    if as_json:
-        print_json(found)
-    elif found["users"]:
-        print_lines(format_table(_COLUMNS, [[one[name] for name in _COLUMNS] for one in found["users"]]))
-    if found["is_cut"]:
-        print_note("there are more users with this address")
-    if not found["users"]:
-        print_note("the user was erased" if found["erased"] else f"no user has the id or address {text.strip()}")
-        raise typer.Exit(1)
 
 
 @users.command("erase")
@@ -89,14 +58,9 @@ def erase_user(
     check_reason(reason)
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Erase the user {user!r} for good?", abort=True, err=True)
-    erased = run_act(data, erase, user, reason=reason)
-    _print_erased(erased, as_json)
-
-
-def _print_erased(erased: dict[str, Any], as_json: bool) -> None:
-    user, result = erased["user"], erased["result"]
+    result = run(_erase(data, user, reason))
     if as_json:
-        print_json(erased)
+        print_json({"user": user, "result": result})
     elif result != "unknown":
         print_result(f"{user}: erased" if result == "erased" else f"{user}: was erased before; nothing has changed")
     if result == "unknown":
@@ -124,13 +88,23 @@ def split(
     """
     _check_id("ID", id)
     check_reason(reason)
-    result = run_act(data, split_user, id, reason=reason)
+    split_from = run(_split(data, id, reason))
     if as_json:
-        print_json(result)
+        print_json({"id": id, "split_from": split_from})
     else:
-        print_result(f"{id}: begins a new user, split from {result['split_from']}")
+        print_result(f"{id}: begins a new user, split from {split_from}")
 
 
 def _check_id(name: str, id: str) -> None:
     if not id or len(id) > MAX_TEXT_CHARACTERS or "\0" in id:
         raise typer.BadParameter(f"{name}: write an id of 1 to {MAX_TEXT_CHARACTERS} characters")
+
+
+async def _split(data: Path | None, id: str, reason: str | None) -> str:
+    async with open_store(data) as context:
+        return await split_user(context, id, command_line_actor(), reason=reason)
+
+
+async def _erase(data: Path | None, user: str, reason: str | None) -> Erased:
+    async with open_store(data) as context:
+        return await erase(context, user, command_line_actor(), reason=reason)

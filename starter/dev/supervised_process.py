@@ -20,8 +20,6 @@ _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 10.0
 _HEALTHY_AFTER_SECONDS = 30.0
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded now: after a fork it is too late
 _PR_SET_PDEATHSIG = 1
-_MAX_LINE_BYTES = 1024 * 1024
-_LAST_LINES_SECONDS = 2.0
 
 
 class SupervisedProcess:
@@ -29,7 +27,6 @@ class SupervisedProcess:
 
     Args:
         log: the file for its output; None: standard error.
-        take_line: gets each line of its output, instead of standard error.
         on_start: called after every start.
     """
 
@@ -40,16 +37,13 @@ class SupervisedProcess:
         environment: Mapping[str, str],
         *,
         log: Path | None = None,
-        take_line: Callable[[str], None] | None = None,
         on_start: Callable[[], None],
     ) -> None:
         self.name = name
         self.failed = asyncio.Event()
         """Set when the process ends by itself for the first time."""
         self._command, self._environment, self._log, self._on_start = command, environment, log, on_start
-        self._take_line = take_line
         self._process: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
         self._stopping = False
 
     @property
@@ -65,9 +59,7 @@ class SupervisedProcess:
             started_at = time.monotonic()
             self._process = await self._start()
             self._on_start()
-            self._reading = asyncio.create_task(self._read_lines(self._process))
             code = await self._process.wait()
-            await self._finish_reading()
             if self._stopping:
                 return
             if time.monotonic() - started_at > _HEALTHY_AFTER_SECONDS:
@@ -91,47 +83,23 @@ class SupervisedProcess:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-        await self._finish_reading()
-
-    async def _finish_reading(self) -> None:
-        """Wait for the last lines of a process that has ended, unless another one holds its output open."""
-        if self._reading is not None:
-            await asyncio.wait({self._reading}, timeout=_LAST_LINES_SECONDS)
-
-    async def _read_lines(self, process: asyncio.subprocess.Process) -> None:
-        """Pass on what the process writes, line by line, until it has ended."""
-        if self._take_line is None or process.stdout is None:
-            return
-        while line := await _read_line(process.stdout):
-            with suppress(OSError):  # our own output may be closed; a pipe that nobody reads would block the process
-                self._take_line(line.decode(errors="replace").rstrip("\r\n"))
 
     async def _start(self) -> asyncio.subprocess.Process:
         log = None if self._log is None else self._log.open("ab")
         output = sys.stderr if log is None else log
-        pipe = asyncio.subprocess.PIPE if self._take_line is not None else output
         try:
             return await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=pipe,
-                stderr=output if self._take_line is None else asyncio.subprocess.STDOUT,
+                stdout=output,
+                stderr=output,
                 env=self._environment,
-                limit=_MAX_LINE_BYTES,
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops the processes in order
                 preexec_fn=_bind_to_parent(os.getpid()),
             )
         finally:
             if log is not None:
                 log.close()
-
-
-async def _read_line(stream: asyncio.StreamReader) -> bytes:
-    """Return the next line, without the rest of one that is too long; nothing at the end."""
-    try:
-        return await stream.readline()
-    except ValueError:  # the stream has dropped what it had of a line beyond the limit
-        return b"\n"
 
 
 def _bind_to_parent(parent: int) -> Callable[[], None] | None:

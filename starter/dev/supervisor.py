@@ -25,8 +25,6 @@ from starter.dev.instance import (
     remove_instance,
     write_instance,
 )
-from starter.dev.output import DevOutput, TakeLog
-from starter.dev.story import follow_story
 from starter.dev.supervised_process import SupervisedProcess
 from starter.dev.temporal_server import server_command, server_environment, wait_for_server
 
@@ -60,18 +58,12 @@ class DevPorts:
 
 
 async def run_dev(
-    settings: Settings,
-    ports: DevPorts,
-    stopped: asyncio.Event,
-    *,
-    on_ready: Callable[[DevInstance], None],
-    output: DevOutput | None = None,
+    settings: Settings, ports: DevPorts, stopped: asyncio.Event, *, on_ready: Callable[[DevInstance], None]
 ) -> None:
     """Run everything until `stopped`; restart each process that ends.
 
     Args:
         on_ready: called once, when the API accepts interactions, Temporal answers and a worker polls.
-        output: prints what happens, and gets the logs of the processes; None: they go to standard error.
 
     Raises:
         DevFailed: it already runs on this folder, or did not become ready. PortTaken. TemporalMissing.
@@ -82,22 +74,19 @@ async def run_dev(
         ports = ports.choose()
         async with open_context(settings) as context:
             await migrate(context.database)
-            supervisor = _Supervisor(data, ports, None if output is None else output.take_log)
-            telling = None if output is None else asyncio.create_task(follow_story(context, stopped, output.show))
-            try:
-                await supervisor.run(stopped, on_ready)
-            finally:
-                if telling is not None:
-                    telling.cancel()
-                await supervisor.stop()
-                remove_instance(data)
+        supervisor = _Supervisor(data, ports)
+        try:
+            await supervisor.run(stopped, on_ready)
+        finally:
+            await supervisor.stop()
+            remove_instance(data)
 
 
 class _Supervisor:
     """The processes, and the file that describes them."""
 
-    def __init__(self, data: Path, ports: DevPorts, take_line: TakeLog | None) -> None:
-        self._data, self._ports, self._take_line = data, ports, take_line
+    def __init__(self, data: Path, ports: DevPorts) -> None:
+        self._data, self._ports = data, ports
         self._log = data / "temporal.log"
         self._log.write_bytes(b"")
         self._temporal_address = f"127.0.0.1:{ports.temporal}"
@@ -105,7 +94,6 @@ class _Supervisor:
             **environment_with_temporal(self._temporal_address, os.environ),
             "CONNECTOR_DATA": str(data),
             "CONNECTOR_DEV": "1",
-            **({} if take_line is None else {"CONNECTOR_LOG_FORMAT": "json"}),
         }
         if ports.ui is not None:
             self._environment.setdefault("CONNECTOR_TEMPORAL_UI_URL", _loopback_url(ports.ui))
@@ -124,9 +112,7 @@ class _Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
 
     def _process(self, name: str, command: list[str]) -> SupervisedProcess:
-        return SupervisedProcess(
-            name, command, self._environment, take_line=self._take_line, on_start=self._write_instance
-        )
+        return SupervisedProcess(name, command, self._environment, on_start=self._write_instance)
 
     def _console(self, port: int) -> SupervisedProcess:
         return self._process(

@@ -13,7 +13,6 @@ from connector.rules.explaining.context import DecisionContext, receipt_of
 from connector.rules.explaining.evidence import collect_evidence
 from connector.rules.explaining.waiting import describe_wait
 from connector.rules.explaining.wording import DELIVERY_TEXTS, REASON_TEXTS, describe_state
-from connector.rules.model.audit import AuditAction
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.model.reasons import NOTED, Reason
@@ -22,17 +21,9 @@ from connector.rules.model.values import format_instant
 from connector.rules.sending.deliveries import DeliveryRecord, newest_by_channel, resend_number
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.user_log import LoggedHistory
-from connector.store.reporting.history import DecisionRow, OperatorNote, UserRecord
+from connector.store.reporting.history import DecisionRow, UserRecord
 from connector.store.users.users import StoredUser
 from starter.explain.explanation import Decision, DeliveryView, Evidence, InteractionView
-
-_OPERATED = {
-    AuditAction.SEND_NOW: "an operator had it sent now",
-    AuditAction.POSTPONE: "an operator postponed it",
-    AuditAction.CANCEL: "an operator cancelled it",
-    AuditAction.RESOLVE: "an operator settled its message",
-    AuditAction.RESEND: "an operator had it sent again",
-}
 
 
 class ExplanationBuilder:
@@ -69,7 +60,7 @@ class ExplanationBuilder:
             state=follow_up.state.value,
             reason=reason.value if reason else None,
             words=REASON_TEXTS[reason] if reason else self._describe_state(follow_up, messages),
-            looked_at=[*_evidence(context), *self._notes(follow_up)],
+            looked_at=_evidence(context),
             key=_key(follow_up.key),
             follow_up=follow_up.id,
             workflow_id=self._workflow_id(follow_up),
@@ -79,17 +70,6 @@ class ExplanationBuilder:
             decided_at=format_instant(follow_up.decided_at),
             messages=[self._message(context, message) for message in messages],
         )
-
-    def _notes(self, follow_up: FollowUp) -> list[Evidence]:
-        """Return operators' notes from its trigger until the next one of its key began: they name no follow-up."""
-        began = follow_up.trigger.received_at
-        later = [one.trigger.received_at for one in self._follow_ups_of_key(follow_up.campaign, follow_up.key)]
-        ended = min((at for at in later if at > began), default=self._as_of)
-        return [
-            _note_evidence(note)
-            for note in self._record.notes
-            if note.campaign == follow_up.campaign and began <= note.at <= ended
-        ]
 
     def _workflow_id(self, follow_up: FollowUp) -> str | None:
         if is_launched(follow_up):
@@ -233,11 +213,6 @@ def _with_message(context: DecisionContext, message: DeliveryRecord) -> Decision
 
 def _evidence(context: DecisionContext) -> list[Evidence]:
     return [Evidence(name=item.name, value=item.value, words=item.words) for item in collect_evidence(context)]
-
-
-def _note_evidence(note: OperatorNote) -> Evidence:
-    words = f"{_OPERATED[note.action]} at {format_instant(note.at)}, with the note: {note.text}"
-    return Evidence(name="operator_note", value=note.text, words=words)
 
 
 def _key(key: str) -> object:

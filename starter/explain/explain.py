@@ -8,13 +8,13 @@ ConnectorError
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.explaining.near_misses import describe_near_miss, listens_to_any, nearest_miss, subjects_of
 from connector.rules.explaining.wording import describe_condition
 from connector.rules.model.campaigns import Campaign, Scheduled
+from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import suppressed_channels
 from connector.rules.model.values import format_instant
 from connector.rules.publishing.orders import suggest_id
@@ -25,14 +25,13 @@ from connector.store.users.marks import find_erased_ids
 from connector.store.users.users import StoredUser, UserErased, find_key, find_user, load_users
 from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explanation import CampaignExplanation, Explanation, NoDecision
-from starter.operations.errors import NotKnown
 
 
-class UnknownUser(NotKnown):
+class UnknownUser(ConnectorError):
     """No user with that id was ever reported or described."""
 
 
-class UnknownCampaign(NotKnown):
+class UnknownCampaign(ConnectorError):
     """No campaign or card has that id."""
 
 
@@ -69,11 +68,6 @@ async def load_known_user(tx: Transaction, user: str) -> StoredUser:
     if await find_erased_ids(tx, [user]) or await find_key(tx, user):
         raise UserErased(f"the user {user} was erased; no decision names them any more")
     raise UnknownUser(f"the user {user} is not known: no report and no description names them")
-
-
-async def explain_decisions(context: StoreContext, user: str, campaign: str | None = None) -> dict[str, Any]:
-    """Return what `explain_user` returns as JSON values. Raises as `explain_user`."""
-    return (await explain_user(context, user, campaign)).model_dump(mode="json")
 
 
 def _explanation(

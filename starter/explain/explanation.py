@@ -119,11 +119,6 @@ class Explanation(BaseModel):
     nothing_happened: list[NoDecision]
 
 
-def render_explanation(shown: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of an explanation as JSON values, for people."""
-    return render_text(Explanation.model_validate(shown))
-
-
 def render_text(explanation: Explanation) -> Iterator[str]:
     """Yield the lines of an explanation for people."""
     yield f"{explanation.user}, as of {explanation.as_of}, user key {explanation.user_key}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from connector import names
 from connector.app.store_context import StoreContext
+from connector.rules.model.errors import ConnectorError
 from connector.rules.sending.operating import in_words
 from connector.store.engine.transaction import database_now
 from connector.store.reporting.history import load_user_record
@@ -14,18 +15,18 @@ from connector.store.reporting.overview import find_listing
 from connector.store.users.users import load_users
 from starter.explain.decisions import ExplanationBuilder
 from starter.explain.explanation import Decision, decision_lines
-from starter.operations.errors import NotKnown
 from starter.operations.follow_ups import view_listings
 
+Explained = tuple[dict[str, Any], Decision | None]
+"""A follow-up in the form of a list, and the decision about it; None if its user was erased."""
 
-class UnknownFollowUp(NotKnown):
+
+class UnknownFollowUp(ConnectorError):
     """The store has no follow-up with that id."""
 
 
-async def explain_follow_up(context: StoreContext, id_or_workflow: str) -> dict[str, Any]:
-    """Return one follow-up in the form of a list, and as `decision` why it ended or what it waits for.
-
-    `decision` is None if the user was erased.
+async def explain_follow_up(context: StoreContext, id_or_workflow: str) -> Explained:
+    """Return one follow-up, and why it ended or what it waits for.
 
     Raises:
         UnknownFollowUp: there is none, or it belongs to another workspace. StoreUnavailable.
@@ -42,19 +43,18 @@ async def explain_follow_up(context: StoreContext, id_or_workflow: str) -> dict[
         record = await load_user_record(tx, listed.user_key, campaign=listed.campaign)
     [shown] = await view_listings(context, [listed], now)
     if stored is None:
-        return {**shown, "decision": None}
+        return shown, None
     catalogue = await context.cache.at_least(context.database)
     decisions = ExplanationBuilder(context.workspace, stored, record, catalogue, now).decisions(listed.campaign)
-    decision = next((decision for decision in decisions if decision.follow_up == id), None)
-    return {**shown, "decision": None if decision is None else decision.model_dump(mode="json")}
+    return shown, next((decision for decision in decisions if decision.follow_up == id), None)
 
 
-def render_follow_up(shown: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines about one follow-up, as `explain_follow_up` returns it, for people."""
+def render_follow_up(shown: dict[str, Any], decision: Decision | None) -> Iterator[str]:
+    """Yield the lines about one follow-up for people."""
     user = "a user who was erased" if shown["user"] is None else shown["user"]
     yield f"follow-up {shown['id']} of {shown['campaign']} for {user}, user key {shown['user_key']}"
-    if shown["decision"] is not None:
-        yield from (f"  {line}" for line in decision_lines(Decision.model_validate(shown["decision"])))
+    if decision is not None:
+        yield from (f"  {line}" for line in decision_lines(decision))
         return
     if shown["workflow_id"] is not None:
         yield f"  workflow {shown['workflow_id']}"

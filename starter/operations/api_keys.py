@@ -1,4 +1,4 @@
-"""The service that creates, rotates and revokes API keys, each in one transaction with its audit entry.
+"""The service that creates, lists, rotates and revokes API keys, each in one transaction with its audit entry.
 
 ConnectorError
 ├── KeyUnknown   no key has that id
@@ -21,14 +21,13 @@ from connector.store.audit import record_audit
 from connector.store.engine.database import Database, database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.users.api_keys import add_key, end_key, find_key, list_keys
-from starter.operations.errors import NotAllowedNow, NotKnown
 
 
-class KeyUnknown(NotKnown):
+class KeyUnknown(ConnectorError):
     """No key of this workspace has that id."""
 
 
-class KeyEnded(NotAllowedNow):
+class KeyEnded(ConnectorError):
     """The key was revoked or has expired."""
 
 
@@ -62,14 +61,8 @@ def create_key() -> NewKey:
     return NewKey(key.id, key.digest, text)
 
 
-async def load_keys(database: Database, workspace: str) -> tuple[list[Key], datetime]:
-    """Return every key, oldest first, and the time of the database's clock, on which their states depend."""
-    async with database.read(workspace) as tx:
-        return await list_keys(tx), await database_now(tx)
-
-
 class ApiKeyService:
-    """Changes the keys of one workspace. Every method raises StoreUnavailable if the database cannot be reached.
+    """Manages the keys of one workspace. Every method raises StoreUnavailable if the database cannot be reached.
 
     Args:
         actor: who acts, for the audit trail.
@@ -121,6 +114,11 @@ class ApiKeyService:
                 await end_key(tx, id, revoked_at=await database_now(tx))
                 await self._record(tx, AuditAction.REVOKE_KEY, id)
             return await self._find(tx, id)
+
+    async def list_keys(self) -> tuple[list[Key], datetime]:
+        """Return every key, oldest first, and the time of the database's clock, on which their states depend."""
+        async with self._database.read(self._workspace) as tx:
+            return await list_keys(tx), await database_now(tx)
 
     async def _record(self, tx: Transaction, action: AuditAction, id: str, **details: object) -> None:
         await record_audit(tx, self._actor, Act(action, id, details, self._reason))

@@ -6,8 +6,8 @@ The rows change in the store, as with a stop; the outbox signals their workflows
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -67,16 +67,12 @@ class BulkAction:
 
 @dataclass(frozen=True)
 class BulkItem:
-    """What an action does with one follow-up. `unchanged`: nothing was to be done; `refused`: because of `why`.
-
-    `left_out` has the channels on which a resend sends nothing, with the reason for which a rule forbids each.
-    """
+    """What an action does with one follow-up. `unchanged`: nothing was to be done; `refused`: because of `why`."""
 
     id: str
     outcome: Outcome
     why: str | None = None
     reason: Reason | None = None
-    left_out: Mapping[str, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,20 +102,6 @@ def check_action(action: BulkAction, now: datetime) -> None:
     if faults:
         raise DefinitionError(faults)
     check_criteria(action.criteria)
-
-
-async def act_on_follow_ups(
-    context: AppContext,
-    actor: Actor,
-    action: BulkAction,
-    *,
-    after: str | None = None,
-    limit: int = MAX_ACTED_ON,
-    dry_run: bool = False,
-) -> dict[str, Any]:
-    """Carry out an action on the next page of follow-ups, as `act_on_page` does, and return the page as JSON values."""
-    page = await act_on_page(context, actor, action, after=after, limit=limit, dry_run=dry_run)
-    return view_page(page, dry_run=dry_run)
 
 
 async def act_on_page(
@@ -169,8 +151,7 @@ async def _resend(
     else:
         results = await resend(context, actor, ids, channel=channel, note=action.note)
     return [
-        BulkItem(one.id, "done" if one.outcome == "resent" else one.outcome, one.why, one.reason, one.left_out)
-        for one in results
+        BulkItem(one.id, "done" if one.outcome == "resent" else one.outcome, one.why, one.reason) for one in results
     ]
 
 
@@ -181,11 +162,6 @@ def view_page(page: BulkPage, *, dry_run: bool) -> dict[str, Any]:
         "unchanged": [one.id for one in page.items if one.outcome == "unchanged"],
         "refused": [
             {"id": one.id, "why": one.why, "reason": one.reason} for one in page.items if one.outcome == "refused"
-        ],
-        "left_out": [
-            {"id": one.id, "channel": channel, "reason": reason}
-            for one in page.items
-            for channel, reason in one.left_out.items()
         ],
         "dry_run": dry_run,
         "has_more": page.next is not None,

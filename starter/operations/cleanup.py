@@ -19,21 +19,19 @@ async def clean_up(
     dry_run: bool,
     reason: str | None = None,
     progress: Callable[[Cleaned], None] = lambda _cleaned: None,
-    seconds: float | None = None,
 ) -> dict[str, Any]:
     """Delete what is past its use, as a worker does daily, and record who did it; return what was deleted.
 
     Args:
         dry_run: change nothing, and return what would be deleted.
         progress: called with what was deleted so far, several times a minute.
-        seconds: about how long it may take; `has_more` of the result says whether to call it again. None: no limit.
 
     Raises:
         CleanupRuns: another process cleans up now.
         StoreUnavailable: the database cannot be used now; what was deleted stays deleted.
     """
     kept = kept_by(context.settings)
-    cleaning = Cleaning(context.database, context.cache, context.workspace, kept, progress=progress, seconds=seconds)
+    cleaning = Cleaning(context.database, context.cache, context.workspace, kept, progress=progress)
     if dry_run:
         return _view(await cleaning.preview())
     cleaned = await cleaning.clean()
@@ -44,9 +42,4 @@ async def clean_up(
 
 
 def _view(cleaned: Cleaned) -> dict[str, Any]:
-    return {
-        "rows": rows_of(cleaned),
-        "partitions": dict(sorted(cleaned.days.items())),
-        "faults": cleaned.faults,
-        "has_more": cleaned.has_more,
-    }
+    return {"rows": rows_of(cleaned), "partitions": dict(sorted(cleaned.days.items())), "faults": cleaned.faults}

@@ -18,8 +18,8 @@ Erased = Literal["erased", "erased_before", "unknown"]
 _log = logging.getLogger(__name__)
 
 
-async def erase(context: StoreContext, actor: Actor, id: str, *, reason: str | None = None) -> dict[str, str]:
-    """Erase a user for good, by any of the user's ids; `result` is one of `Erased`. Repeated, it changes nothing.
+async def erase(context: StoreContext, id: str, actor: Actor, *, reason: str | None = None) -> Erased:
+    """Erase a user for good, by any of the user's ids. Repeated, it changes nothing.
 
     Like an order, it waits for the transactions that run and lets none begin meanwhile, so that none of them writes
     back what it has read (guarantee 8).
@@ -27,13 +27,6 @@ async def erase(context: StoreContext, actor: Actor, id: str, *, reason: str | N
     Raises:
         StoreUnavailable: nothing was erased.
     """
-    result = await _erase(context, actor, id, reason)
-    if result == "erased":
-        context.nudge_outbox()
-    return {"user": id, "result": result}
-
-
-async def _erase(context: StoreContext, actor: Actor, id: str, reason: str | None) -> Erased:
     async with context.database.write(context.workspace, lock="exclusive", seconds=LONG_SECONDS) as tx:
         user_key = await erase_user(tx, id, await database_now(tx))
         if user_key is None:

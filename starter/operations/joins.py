@@ -15,10 +15,9 @@ from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.users.splitting import split_id
 from connector.store.users.users import find_user_keys, load_ids, load_users, lock_users
-from starter.operations.errors import NotKnown
 
 
-class IdUnknown(NotKnown):
+class IdUnknown(ConnectorError):
     """No user has that id."""
 
 
@@ -26,8 +25,8 @@ class NotJoined(ConnectorError):
     """The id is the user's only one, or the one by which the user is shown."""
 
 
-async def split_user(context: StoreContext, actor: Actor, id: str, *, reason: str | None = None) -> dict[str, str]:
-    """Split an id off the user whom it was joined into; `split_from` is the id by which that user is shown.
+async def split_user(context: StoreContext, id: str, actor: Actor, *, reason: str | None = None) -> str:
+    """Split an id off the user whom it was joined into, and return the id by which that user is shown.
 
     The user keeps everything that happened until now. The id counts as a user's own from now on, so that joining it
     again needs `manage`.
@@ -47,7 +46,7 @@ async def split_user(context: StoreContext, actor: Actor, id: str, *, reason: st
             raise NotJoined(f"{id} is the id in use of its user; split off one that was joined: {', '.join(others)}")
         new_key = await split_id(tx, id, await database_now(tx), actor.id)
         await record_audit(tx, actor, Act(AuditAction.UNDO_JOIN, user_key, {"new_user": new_key}, reason))
-        return {"id": id, "split_from": shown}
+        return shown
 
 
 async def _lock_known(tx: Transaction, id: str) -> str | None:

@@ -166,11 +166,8 @@ async def resend_one(
     return results[0]
 
 
-async def settle(
-    context: AppContext, actor: Actor, follow_up_id: str, *, was_sent: bool, channel: str | None, note: str
-) -> dict[str, Any]:
-    """Settle a message as `resolve` does, and return it as JSON values."""
-    settled = await resolve(context, actor, follow_up_id, was_sent=was_sent, channel=channel, note=note)
+def view_settled(settled: Settled) -> dict[str, Any]:
+    """Return a settled message as JSON values."""
     follow_up = settled.follow_up
     return {
         "id": follow_up.id,
@@ -181,17 +178,8 @@ async def settle(
     }
 
 
-async def send_again(
-    context: AppContext,
-    actor: Actor,
-    follow_up_id: str,
-    *,
-    channel: str | None = None,
-    note: str | None = None,
-    dry_run: bool = False,
-) -> dict[str, Any]:
-    """Send one follow-up again as `resend_one` does, and return the result as JSON values."""
-    result = await resend_one(context, actor, follow_up_id, channel=channel, note=note, dry_run=dry_run)
+def view_resend(result: ResendResult, *, dry_run: bool) -> dict[str, Any]:
+    """Return a resend that was not refused as JSON values."""
     return {
         "id": result.id,
         "outcome": result.outcome,

@@ -8,14 +8,13 @@ from typing import Any, Literal
 
 from connector.app.store_context import StoreContext
 from connector.rules.model.consent import ConsentStatement
-from connector.rules.model.errors import DefinitionError, Fault
+from connector.rules.model.errors import ConnectorError, DefinitionError, Fault
 from connector.rules.model.values import MAX_TEXT_CHARACTERS, format_instant, storage_problem
 from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.attribution import find_holders
 from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.marks import find_erased_ids
 from connector.store.users.users import StoredUser, find_key, find_user, find_user_keys, load_ids, load_users
-from starter.operations.errors import NotKnown
 
 MAX_FOUND = 50
 """The most users of one search: of those who share an address, the first by id."""
@@ -24,7 +23,7 @@ Match = Literal["id", "user_key", "email", "phone"]
 _FIELD_OF: dict[str, Match] = {"email": "email", "sms": "phone"}
 
 
-class UserUnknown(NotKnown):
+class UserUnknown(ConnectorError):
     """No user has that id."""
 
 

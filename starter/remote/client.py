@@ -95,8 +95,6 @@ class ApiClient:
 
     def _read(self, request: Request, response: httpx.Response) -> View:
         value = _parse(response)
-        if request.read is not None and (view := request.read(response.status_code, value)) is not None:
-            return view
         if response.is_success and isinstance(value, dict):
             return value
         error = value.get("error") if isinstance(value, dict) else None

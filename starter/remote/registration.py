@@ -42,8 +42,6 @@ class Request:
         idempotency_key: makes a POST repeatable.
         is_repeatable: whether sending it twice does no more than sending it once; GET, PUT and those with a key are.
         seconds: the deadline of one attempt.
-        read: returns the view of a response whose body is not the view, by its status and its JSON value (None: it has
-            none); None: the client reads it as any other.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -53,7 +51,6 @@ class Request:
     idempotency_key: str | None = None
     is_repeatable: bool = False
     seconds: float = DEFAULT_SECONDS
-    read: Callable[[int, Any], View | None] | None = None
 
     @property
     def may_repeat(self) -> bool:

@@ -38,7 +38,7 @@ from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi import responses
 from starter.cli import COMMANDS, load_command
-from starter.operations.api_keys import ApiKeyService, load_keys
+from starter.operations.api_keys import ApiKeyService
 from tests.support.api import KEY, configured
 from tests.support.builders import ORIGINAL, now
 from tests.support.polling import until
@@ -69,29 +69,21 @@ ROUTES: dict[str, tuple[str, str, Any, str]] = {
     "campaigns-resume": ("POST", "/v1/campaigns/nudge/resume", {"reason": WHY}, "resume"),
     "campaigns-order": ("POST", "/v1/orders", {"verb": "stop", "ids": ["nudge"], "reason": WHY}, "stop"),
     "campaigns-archive": ("POST", "/v1/campaigns/nudge/archive", {"reason": WHY}, "archive"),
+    "definitions-apply": (
+        "POST",
+        "/v1/apply",
+        {"definitions": [{"campaign": "n", **EXTERNAL}], "reason": WHY},
+        "apply",
+    ),
+    "definitions-save_workspace": ("PUT", f"/v1/workspace?reason={WHY}", {"zone": "Asia/Tokyo"}, "apply"),
     "users-split": ("POST", f"/v1/users/visitor/split?reason={WHY}", None, "undo_join"),
     "users-erase": ("DELETE", f"/v1/users/u?reason={WHY}", None, "erase_user"),
 }
 """Every route that needs `manage` and changes something: a call that succeeds in this order, and the action."""
 
-ROUTES_OF_ADMIN: dict[str, tuple[str, str, Any, str]] = {
-    "keys-create_key": ("POST", "/v1/keys", {"name": "shop", "scopes": ["read"], "reason": WHY}, "create_key"),
-    "keys-rotate_key": ("POST", "/v1/keys/KEY/rotate", {"reason": WHY}, "rotate_key"),
-    "keys-revoke_key": ("POST", "/v1/keys/KEY/revoke", {"reason": WHY}, "revoke_key"),
-    "cleanup-clean_up": ("POST", "/v1/cleanup", {"reason": WHY}, "clean_up"),
-    "provider-events-match_events": ("POST", "/v1/provider-events/match", {"note": WHY}, "retry_reports"),
-}
-"""The same for keys, the cleanup and providers' events; KEY is the id of the key that the first call creates."""
-
-TWO_ENTRIES = ("/v1/orders", "/v1/provider-events/match")
-"""The paths of other acts than orders of one campaign that leave an entry before the work and one after it."""
-
 ROUTES_OF_REPAIRS = {
     f"follow-ups-{name}"
-    for name in (
-        *("resolve_message", "resend_messages", "resend_many", "send_many_now", "postpone_many", "cancel_many"),
-        *("send_one_now", "postpone_one", "cancel_one"),  # the commands of the table below call the same operations
-    )
+    for name in ("resolve_message", "resend_messages", "resend_many", "send_many_now", "postpone_many", "cancel_many")
 }
 """Those that need follow-ups in other states; tests/starter/operations looks at the entries of what they call."""
 
@@ -116,11 +108,11 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 
 COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
-    "users find",
     *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
     "preview",  # it does if it sends a test, which needs a provider: tests/starter/operations/test_marked_sends.py
     *("schema", "init", "validate"),  # they need files only
+    *("campaigns", "workspace", "graph", "report"),
     "interact",  # it reports what users did, which the log keeps
 }
 
@@ -148,36 +140,30 @@ async def api(
 
 
 def managing_operations(document: dict[str, Any]) -> set[str]:
-    """Return the operations that need `manage` or `admin` and are not reads."""
+    """Return the operations that need `manage` and are not reads."""
     return {
         operation["operationId"]
         for methods in document["paths"].values()
         for method, operation in methods.items()
         if method != "get"
-        and any({"manage", "admin"} & {*scopes} for one in operation.get("security", []) for scopes in one.values())
+        and any("manage" in scopes for one in operation.get("security", []) for scopes in one.values())
     }
 
 
 async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, api: httpx.AsyncClient) -> None:
     """Who (the key's id), from where, what, why, the request's id; of an order also that it was requested before."""
-    assert managing_operations(api.app.openapi()) == {  # type: ignore[attr-defined]
-        *ROUTES,
-        *ROUTES_OF_ADMIN,
-        *ROUTES_OF_REPAIRS,
-    }
+    assert managing_operations(api.app.openapi()) == ROUTES.keys() | ROUTES_OF_REPAIRS  # type: ignore[attr-defined]
     assert {*responses._EXTRA_STATUSES} >= ROUTES.keys()
     await workspace.open(ORIGINAL)
     await api.post("/v1/track", json={"event": "visit", "anonymousId": "visitor"})
     assert (await api.post("/v1/alias", json={"previousId": "visitor", "userId": "u"})).is_success
     actor = Actor(ActorKind.KEY, "env-1", "10.0.0.7", "r-1")
-    key = ""
-    for operation, (method, path, body, action) in (ROUTES | ROUTES_OF_ADMIN).items():
+    for operation, (method, path, body, action) in ROUTES.items():
         before = await trail(workspace)
-        answer = await api.request(method, path.replace("KEY", key), json=body)
+        answer = await api.request(method, path, json=body)
         assert answer.is_success, (operation, answer.text)
-        key = answer.json()["id"] if action == "create_key" else key
         new = (await trail(workspace))[len(before) :]
-        outcomes = ["requested", "done"] if "/nudge/" in path or path in TWO_ENTRIES else ["done"]
+        outcomes = ["requested", "done"] if "/nudge/" in path or path == "/v1/orders" else ["done"]
         assert [entry.act.outcome for entry in new] == outcomes, operation
         assert {(entry.actor, entry.act.action.value, entry.act.reason) for entry in new} == {(actor, action, WHY)}
     [joined] = (await api.get("/v1/audit", params={"action": "join_users"})).json()["entries"]
@@ -350,4 +336,4 @@ async def test_what_cannot_be_recorded_does_not_happen(
     assert (await api.get("/v1/campaigns/nudge")).status_code == 404
     assert (await api.get("/v1/campaigns/o")).json()["state"] == "active"
     assert (await api.get("/v1/users/u")).json()["first_name"] == "Ada"
-    assert (await load_keys(workspace.database, workspace.name))[0] == []
+    assert (await keys.list_keys())[0] == []

@@ -188,7 +188,7 @@ async def test_nothing_in_flight_writes_back(database: Database) -> None:
             installation.ingest(push(f"{id}-1", 1, id, note=id)),
             describe(),
             providers.intake.ingest([seen]),
-            erase_user(context, Actor(ActorKind.COMMAND_LINE), id),
+            erase_user(context, id, Actor(ActorKind.COMMAND_LINE)),
             installation.ingest(push(f"{id}-2", 2, id, note=id)),
             describe(),
             providers.intake.ingest([replace(seen, id=f"{id}-late")]),

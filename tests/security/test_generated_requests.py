@@ -22,7 +22,7 @@ async def api(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("caller", ["client", "ingest", "read", "operator"])
+@pytest.mark.parametrize("caller", ["client", "ingest", "read", "manage"])
 async def test_no_scope_gets_an_answer_that_is_not_documented(api: KeyedApi, caller: str, tmp_path: Path) -> None:
     """Also if the scope is missing, and for a client with its user's token."""
     headers = [f"Authorization: Bearer {api.keys[caller]}"]

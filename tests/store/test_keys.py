@@ -11,7 +11,7 @@ from connector.rules.model.api_keys import Key, KeyState, PresentedKey, Scope, h
 from connector.store.engine.database import Database
 from connector.store.tables import keys
 from connector.store.users.api_keys import LiveKeys, load_live_keys
-from starter.operations.api_keys import ApiKeyService, IssuedKey, KeyEnded, KeyUnknown, create_key, load_keys
+from starter.operations.api_keys import ApiKeyService, IssuedKey, KeyEnded, KeyUnknown, create_key
 from tests.support.actors import OPERATOR
 
 W = "default"
@@ -38,7 +38,7 @@ async def shop(desk: ApiKeyService, lifetime: timedelta | None = None) -> Issued
 
 
 async def one(desk: ApiKeyService, id: str) -> tuple[Key, KeyState]:
-    listed, now = await load_keys(desk._database, "default")
+    listed, now = await desk.list_keys()
     found = {key.id: key for key in listed}[id]
     return found, found.state_at(now)
 
@@ -103,14 +103,14 @@ async def test_a_key_is_stored_by_its_hash(database: Database, desk: ApiKeyServi
         rows = (await tx.execute(select(keys))).all()
     assert not any(one.secret.text[-43:] in str(row) for one in issued for row in rows)
     assert (await live(database, "other")).by_id == {}
-    assert (await load_keys(database, "other"))[0] == []
+    assert (await ApiKeyService(database, "other", OPERATOR).list_keys())[0] == []
 
 
 async def test_the_four_states(database: Database, desk: ApiKeyService) -> None:
     """Only keys that are neither revoked nor expired are live; listings show all, oldest first."""
     active, expires, expired, revoked = [await shop(desk, life) for life in (None, HOUR, timedelta(0), HOUR)]
     await desk.revoke(revoked.key.id)
-    listed, now = await load_keys(database, "default")
+    listed, now = await desk.list_keys()
     assert [(key.id, key.state_at(now).value) for key in listed] == [
         (active.key.id, "active"),
         (expires.key.id, "expires"),

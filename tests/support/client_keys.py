@@ -83,7 +83,6 @@ async def keyed_api(template: Path, folder: Path, **environment: str) -> AsyncIt
         service = ApiKeyService(database, "default", OPERATOR)
         issued = {scope.value: await service.create(scope.value, [scope], rate=1000) for scope in Scope}
         issued["servers"] = await service.create("servers", [Scope.INGEST, Scope.READ], rate=1000)
-        issued["operator"] = await service.create("operator", [Scope.MANAGE, Scope.ADMIN], rate=1000)
         issued["revoked"] = await service.create("revoked", [Scope.INGEST, Scope.READ, Scope.MANAGE])
         await service.revoke(issued["revoked"].key.id)
         with pytest.MonkeyPatch.context() as patch:

@@ -9,12 +9,6 @@ from typing import Any
 from connector.app.context import AppContext
 from connector.channels.protocol import Rejected
 from connector.rules.model.api_keys import Scope
-from connector.rules.model.campaigns import parse_definition
-from connector.rules.provider_events.attribution import Unmatched
-from connector.rules.provider_events.events import identify_event
-from connector.store.catalogue.drafts import save_drafts
-from connector.store.engine.database import database_now
-from connector.store.provider_events.events import save_unmatched
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user_keys
 from starter.operations.api_keys import ApiKeyService
@@ -24,7 +18,6 @@ from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, PUSHED, at, buy, external, follow_on, push
 from tests.support.fake_channel import Killed
 from tests.support.installation import Installation
-from tests.support.provider_event_harness import event
 from tests.support.repair_desk import RepairDesk
 
 USER = "u/17"
@@ -69,14 +62,10 @@ class ConsoleStory:
         )  # fmt: skip
         await self._send()
         await self._act()
-        await self._report()
-        edited = {**self._definitions()[1], "name": f"Soon again {self._template_spice}"}
-        async with self._context.database.write("default") as tx:
-            await save_drafts(tx, [parse_definition(edited)], await database_now(tx))
 
     def _definitions(self) -> list[dict[str, Any]]:
         spice = self._template_spice
-        bought, left = {"event": "make_purchase"}, {"event": f"left {spice}"}
+        bought = {"event": "make_purchase"}
         body = f"{{{{ user.first_name }}}}, 15% off {spice}"
         return [
             {**external(), "name": f"Welcome {spice}"},
@@ -86,7 +75,7 @@ class ConsoleStory:
                 "messages": {"push": {"title": f"Still thinking? {spice}", "body": body}},
             },
             {
-                **follow_on("later", PUSHED, delay={"after": "3 days"}, exceptions=[bought, left]),
+                **follow_on("later", PUSHED, delay={"after": "3 days"}, exceptions=[bought]),
                 "name": f"Later {spice}",
                 "messages": {"email": {"subject": f"Later {spice}", "html": f"<p>{body}</p>", "text": body}},
             },
@@ -124,14 +113,3 @@ class ConsoleStory:
         await keys.create(f"shop {self._spice}", [Scope.INGEST])
         action = BulkAction("cancel", Criteria(user="..", campaign="later"), note=f"asked to {self._spice}")
         await act_on_page(self._context, OPERATOR, action)
-
-    async def _report(self) -> None:
-        """Let a provider report two events that match nothing."""
-        named = {"campaign": f"gone {self._spice}", "delivery": f"d {self._spice}", "user": self.user}
-        reports = [
-            (event(id=f"click {self._spice}", arguments=named), Unmatched.UNKNOWN_CAMPAIGN),
-            (event(id=f"open {self._spice}", recipient="nobody@shop.test"), Unmatched.UNKNOWN_USER),
-        ]
-        async with self._context.database.write("default") as tx:
-            kept = {identify_event(one): (one, reason) for one, reason in reports}
-            await save_unmatched(tx, kept, await database_now(tx))

@@ -26,7 +26,6 @@ SCOPES: Mapping[str, frozenset[str]] = {
     "ingest": frozenset({"ingest"}),
     "read": frozenset({"read"}),
     "manage": frozenset({"manage"}),
-    "admin": frozenset({"admin"}),
     "ingest, read": frozenset({"ingest", "read"}),
 }
 CALLERS = (*KEYLESS, CLIENT, CLIENT_WITH_TOKEN, *SCOPES)

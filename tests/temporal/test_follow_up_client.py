@@ -3,9 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,41 +15,28 @@ from connector.store.engine.database import Database
 from connector.temporal.follow_up_client import FollowUpClient, FollowUpUnavailable, FollowUpUnknown, OperationRefused
 from connector.temporal.outbox import Outbox
 from tests.support.actors import OPERATOR
-from tests.support.api import KEY
 from tests.support.builders import ABANDONED, ORIGINAL, buy, now, push
 from tests.support.installation import Installation
-from tests.support.served_api import serving_api
-from tests.support.workspace import AT_ONCE, LATER, Workspace, settings_for
+from tests.support.workspace import AT_ONCE, LATER, Workspace
 
 Command = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
-@pytest.fixture(params=["store", "http"])
-def command(
-    request: pytest.FixtureRequest,
-    workspace: Workspace,
-    sqlite_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Command]:
-    """Run `connector` as a process on the shop's database and Temporal, or with its API."""
+@pytest.fixture
+def command(workspace: Workspace, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `connector` as a process on the shop's database and Temporal: (exit code, output, errors)."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", workspace.client.service_client.config.target_host)
-    if request.param == "http":
-        with serving_api(settings_for(workspace.name, sqlite_url, tmp_path)) as url:
-            monkeypatch.setenv("CONNECTOR_API_URL", url)
-            monkeypatch.setenv("CONNECTOR_API_KEY", KEY)
-            yield _run
-    else:
-        monkeypatch.setenv("CONNECTOR_DATABASE_URL", sqlite_url)
-        monkeypatch.setenv("CONNECTOR_WORKSPACE", workspace.name)
-        yield _run
+    monkeypatch.setenv("CONNECTOR_DATABASE_URL", sqlite_url)
+    monkeypatch.setenv("CONNECTOR_WORKSPACE", workspace.name)
 
+    async def run(*words: str) -> tuple[int, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "starter.cli", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
 
-async def _run(*words: str) -> tuple[int, str, str]:
-    pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "starter.cli", *words, **pipes)
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+    return run
 
 
 async def waiting(workspace: Workspace) -> Any:

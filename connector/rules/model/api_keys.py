@@ -19,19 +19,14 @@ _NO_DIGEST = "0" * 64
 
 MAX_KEY_RATE = 1_000_000.0
 """The highest rate of a key in requests per second, far beyond what one process can answer."""
-MAX_NAME_CHARACTERS = 255
 
 
 class Scope(StrEnum):
-    """A permission of a key. No scope includes another.
-
-    `admin` creates, rotates and revokes keys of every scope, so that whoever has it can get every other one.
-    """
+    """A permission of a key. No scope includes another."""
 
     INGEST = "ingest"
     READ = "read"
     MANAGE = "manage"
-    ADMIN = "admin"
     CLIENT = "client"
 
 
@@ -90,13 +85,6 @@ def find_scope_fault(scopes: Collection[Scope]) -> str | None:
     if Scope.CLIENT in scopes and len(set(scopes)) > 1:
         return "a key with the scope client is public, so it can have no other scope; create two keys"
     return None
-
-
-def find_name_fault(name: str) -> str | None:
-    """Return why a key cannot have this name; None if it can."""
-    if name.strip() and len(name) <= MAX_NAME_CHARACTERS and name.isprintable():
-        return None
-    return f"write 1 to {MAX_NAME_CHARACTERS} printable characters"
 
 
 def parse_key(text: str) -> PresentedKey | None:

@@ -7,7 +7,6 @@ continues one that was killed.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -60,10 +59,6 @@ class CleanupDone(ConnectorError):
     """A run of today has succeeded already."""
 
 
-class _OutOfTime(Exception):
-    """The run has used its time."""
-
-
 @dataclass
 class Cleaned:
     """What a run deleted, or would delete.
@@ -72,13 +67,11 @@ class Cleaned:
         rows: by table; those of dropped partitions are estimates.
         days: the partitions that were dropped, with their bytes.
         faults: what could not be done, in words.
-        has_more: the run ended because of its time; another one continues it.
     """
 
     rows: Counts = field(default_factory=Counter)
     days: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    has_more: bool = False
 
 
 class Cleaning:
@@ -86,7 +79,6 @@ class Cleaning:
 
     Args:
         progress: called with what was deleted so far, several times a minute.
-        seconds: the time that a run may use, about; None: as long as it takes.
     """
 
     def __init__(
@@ -97,13 +89,11 @@ class Cleaning:
         kept: Kept,
         *,
         progress: Callable[[Cleaned], None] = lambda _cleaned: None,
-        seconds: float | None = None,
     ) -> None:
-        self._seconds = math.inf if seconds is None else seconds
         self._database, self._cache, self._workspace, self._kept = database, cache, workspace, kept
         self._progress, self._holder = progress, uuid4().hex
         self._looked_back: tuple[Catalogue, LookBacks] | None = None
-        self._cleaned, self._renewed_at, self._ends_at = Cleaned(), 0.0, math.inf
+        self._cleaned, self._renewed_at = Cleaned(), 0.0
 
     async def clean(self, *, once_a_day: bool = False) -> Cleaned:
         """Delete everything that is past.
@@ -117,20 +107,17 @@ class Cleaning:
             StoreUnavailable: the database cannot be used now; what was deleted stays deleted.
         """
         await self._take_lease(once_a_day)
-        self._cleaned, self._ends_at = Cleaned(), time.monotonic() + self._seconds
+        self._cleaned = Cleaned()
         try:
             await self._create_partitions()
             await self._drop_days()
             for number in range(len(await self._deletions())):
                 await self._delete(number)
-        except _OutOfTime:
-            self._cleaned.has_more = True
         except BaseException as error:
             with suppress(StoreUnavailable):
                 await asyncio.shield(self._end(f"it was interrupted ({type(error).__name__})"))
             raise
-        unfinished = ["its time was up, and there is more to delete"] if self._cleaned.has_more else []
-        await self._end("; ".join([*self._cleaned.faults, *unfinished]) or None)
+        await self._end("; ".join(self._cleaned.faults) or None)
         return self._cleaned
 
     async def preview(self) -> Cleaned:
@@ -255,13 +242,7 @@ class Cleaning:
         self._renewed_at = time.monotonic()
 
     async def _renew(self) -> None:
-        """Renew the lease, now and then.
-
-        Raises:
-            CleanupRuns: another process has taken it. _OutOfTime: the run must end.
-        """
-        if time.monotonic() >= self._ends_at:
-            raise _OutOfTime
+        """Renew the lease, now and then. Raises CleanupRuns: another process has taken it."""
         if time.monotonic() - self._renewed_at < _RENEWAL_SECONDS:
             return
         self._progress(self._cleaned)

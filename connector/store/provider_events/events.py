@@ -7,20 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import (
-    ColumnElement,
-    RowMapping,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, func, literal, select, tuple_, update
 
 from connector.rules.model.addresses import canonical_address
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
@@ -131,52 +118,32 @@ async def load_unmatched(
     position = (table.at, table.provider, table.event_id)
     statement = (
         select(unmatched_reports)
-        .where(*_which(tx, provider), tuple_(*position) > tuple_(literal(after[0], Instant), *after[1:]))
+        .where(*_of_provider(tx, provider), tuple_(*position) > tuple_(literal(after[0], Instant), *after[1:]))
         .order_by(*position)
         .limit(limit)
     )
     return [_unmatched_event(row) for row in (await tx.execute(statement)).mappings()]
 
 
-async def newest_unmatched(
-    tx: Transaction,
-    *,
-    provider: str | None = None,
-    reason: Unmatched | None = None,
-    after: Position | None = None,
-    limit: int,
-) -> list[UnmatchedEvent]:
-    """Return the unmatched events that were received last, newest first.
-
-    Args:
-        after: only those that follow this one: when it was received, UTC, and its key.
-    """
+async def newest_unmatched(tx: Transaction, *, provider: str | None = None, limit: int) -> list[UnmatchedEvent]:
+    """Return the unmatched events that were received last, newest first."""
     table = unmatched_reports.c
-    key = (table.provider, table.event_id)
-    statement = select(unmatched_reports).where(*_which(tx, provider, reason))
-    if after is not None:
-        received_at = literal(after[0], Instant)
-        is_same_instant = and_(table.received_at == received_at, tuple_(*key) > tuple_(*after[1:]))
-        statement = statement.where(or_(table.received_at < received_at, is_same_instant))
-    newest = statement.order_by(table.received_at.desc(), *key).limit(limit)
+    statement = select(unmatched_reports).where(*_of_provider(tx, provider))
+    newest = statement.order_by(table.received_at.desc(), table.provider, table.event_id).limit(limit)
     return [_unmatched_event(row) for row in (await tx.execute(newest)).mappings()]
 
 
-async def count_unmatched(
-    tx: Transaction, *, provider: str | None = None, reason: Unmatched | None = None
-) -> list[tuple[str, str, int]]:
+async def count_unmatched(tx: Transaction, *, provider: str | None = None) -> list[tuple[str, str, int]]:
     """Return the number of unmatched events by provider and reason, as (provider, reason, number)."""
     table = unmatched_reports.c
-    statement = select(table.provider, table.reason, func.count()).where(*_which(tx, provider, reason))
+    statement = select(table.provider, table.reason, func.count()).where(*_of_provider(tx, provider))
     grouped = statement.group_by(table.provider, table.reason).order_by(table.provider, table.reason)
     return [(name, reason, number) for name, reason, number in await tx.execute(grouped)]
 
 
-def _which(tx: Transaction, provider: str | None, reason: Unmatched | None = None) -> list[ColumnElement[bool]]:
+def _of_provider(tx: Transaction, provider: str | None) -> list[ColumnElement[bool]]:
     table = unmatched_reports.c
-    of_provider = [] if provider is None else [table.provider == provider]
-    for_reason = [] if reason is None else [table.reason == reason.value]
-    return [tx.in_workspace(unmatched_reports), *of_provider, *for_reason]
+    return [tx.in_workspace(unmatched_reports), *([] if provider is None else [table.provider == provider])]
 
 
 async def _insert_new(tx: Transaction, table: Table, rows: Sequence[Mapping[str, object]]) -> set[EventKey]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, Table, select, union
 
-from connector.rules.model.audit import AuditAction
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason
@@ -21,7 +20,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, load_past_sends
 from connector.store.follow_ups.follow_ups import follow_up_from_row
 from connector.store.follow_ups.receipts import load_receipts
-from connector.store.tables import audit, decisions, follow_ups, interactions
+from connector.store.tables import decisions, follow_ups, interactions
 from connector.store.users.log import entry_from_row
 
 MAX_DECISIONS = 1000
@@ -29,16 +28,6 @@ MAX_DECISIONS = 1000
 MAX_RECENT_ITEMS = 1000
 """How many of the user's newest interactions are loaded, to find the one that came nearest to a trigger."""
 
-MAX_NOTES = 1000
-"""How many notes of operators are loaded, the newest ones."""
-
-_OPERATOR_ACTIONS = (
-    AuditAction.SEND_NOW,
-    AuditAction.POSTPONE,
-    AuditAction.CANCEL,
-    AuditAction.RESOLVE,
-    AuditAction.RESEND,
-)
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -57,23 +46,13 @@ class DecisionRow:
 
 
 @dataclass(frozen=True)
-class OperatorNote:
-    """What an operator did to a follow-up of one campaign of the user, at which time (UTC), and the note on why."""
-
-    campaign: str
-    action: AuditAction
-    at: datetime
-    text: str
-
-
-@dataclass(frozen=True)
 class UserRecord:
     """What the store has about one user.
 
     `follow_ups` and `decided` are the newest decisions, oldest first; `is_cut` is true if there are older ones.
     `messages` are by follow-up, `receipts` by (campaign, key). `items` are by id: those that the decisions are about,
     if they are still logged, and the newest of all. `campaigns` are all for which anything was ever decided, those of
-    decisions that were cut included. `notes` are those of the newest operator actions, oldest first.
+    decisions that were cut included.
     """
 
     follow_ups: Sequence[FollowUp]
@@ -84,7 +63,6 @@ class UserRecord:
     sends: Sequence[PastSend]
     items: Mapping[str, LogEntry]
     campaigns: frozenset[str]
-    notes: Sequence[OperatorNote] = ()
 
 
 async def load_user_record(
@@ -111,7 +89,6 @@ async def load_user_record(
         sends=(await load_past_sends(tx, [user_key], _earliest_cap(messages)))[user_key],
         items=await _load_items(tx, user_key, ids),
         campaigns=await _load_campaigns(tx, user_key),
-        notes=await _load_notes(tx, user_key, campaign),
     )
 
 
@@ -179,17 +156,6 @@ async def _load_campaigns(tx: Transaction, user_key: str) -> frozenset[str]:
         for table in (follow_ups, decisions)
     ]
     return frozenset((await tx.execute(union(*parts))).scalars())
-
-
-async def _load_notes(tx: Transaction, user_key: str, campaign: str | None) -> list[OperatorNote]:
-    """Load the notes of what took effect; entries name the user and the campaign, never a follow-up's id."""
-    table = audit.c
-    where = (tx.in_workspace(audit), table.subject == user_key, table.outcome == "done", table.reason.is_not(None))
-    of_actions = in_set(tx, table.action, [action.value for action in _OPERATOR_ACTIONS])
-    newest = select(table.action, table.at, table.reason, table.details).where(*where, of_actions)
-    rows = await tx.execute(newest.order_by(table.seq.desc()).limit(MAX_NOTES))
-    notes = [OperatorNote(details.get("campaign", ""), AuditAction(name), at, text) for name, at, text, details in rows]
-    return [note for note in notes if campaign in (None, note.campaign)][::-1]
 
 
 def _rows_of(tx: Transaction, table: Table, user_key: str, campaign: str | None) -> Select[*tuple[Any, ...]]:

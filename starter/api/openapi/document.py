@@ -9,32 +9,25 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from connector.rules.model.campaigns import Campaign, Card
+from connector.rules.model.campaigns import Campaign, Card, Workspace
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import User
 from starter.api.access.key_schemes import describe_scopes
 from starter.api.openapi import examples, responses
 from starter.api.openapi.views import ErrorView
-from starter.api.requests.operator_options import (
-    ActOptions,
-    BulkOptions,
-    CleanupOptions,
-    CreateKeyOptions,
-    MatchOptions,
-    PostponeOneOptions,
-    PostponeOptions,
-    ResendOptions,
-    ResolveOptions,
-    RotateKeyOptions,
-)
+from starter.api.requests.definitions import ApplyRequest, BacktestRequest, DefinitionsRequest, PlanRequest
 from starter.api.requests.options import (
+    BulkOptions,
     ClickOptions,
     InboxActionOptions,
     NoOptions,
     OrderOptions,
     OrderRequest,
+    PostponeOptions,
     PreviewOptions,
     PublishOptions,
+    ResendOptions,
+    ResolveOptions,
     SendTestOptions,
     TapOptions,
 )
@@ -92,19 +85,18 @@ def _schemas() -> dict[str, Any]:
         OrderOptions,
         PublishOptions,
         OrderRequest,
+        Workspace,
+        DefinitionsRequest,
+        ApplyRequest,
+        PlanRequest,
+        BacktestRequest,
         InboxActionOptions,
         ClickOptions,
         TapOptions,
         ResolveOptions,
         ResendOptions,
-        ActOptions,
-        PostponeOneOptions,
         BulkOptions,
         PostponeOptions,
-        MatchOptions,
-        CreateKeyOptions,
-        RotateKeyOptions,
-        CleanupOptions,
         PreviewOptions,
         SendTestOptions,
     )

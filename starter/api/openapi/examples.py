@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from starter.api.openapi import overview_views, preview_views, views
 from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
 from starter.api.openapi.example import Example
-from starter.api.openapi.operator_examples import OPERATOR_EXAMPLES
 from starter.api.openapi.overview_examples import OVERVIEW_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
@@ -180,6 +179,12 @@ def _order_example(verb: str, **more: Any) -> Example:
     return Example(_REMINDER, answer=receipt, view=views.ReceiptView, **more)
 
 
+def _bulk_example(**more: Any) -> Example:
+    page = {"done": [_FOLLOW_UP], "unchanged": [], "refused": [], "dry_run": True, "has_more": False, "next": None}
+    body = {"campaign": "cart-reminder", "dry_run": True, **more}
+    return Example(body=body, answer=page, view=views.BulkView)
+
+
 EXAMPLES: Mapping[str, Example] = {
     "operation-alive": Example(answer={"status": "alive"}, view=views.HealthView),
     "operation-ready": Example(
@@ -285,7 +290,29 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=views.FollowUpsView,
     ),
-    **OPERATOR_EXAMPLES,
+    "follow-ups-resolve_message": Example(
+        {"id": _FOLLOW_UP},
+        body={"sent": False, "channel": "push", "note": "the provider has no such message"},
+        answer={"id": _FOLLOW_UP, "channel": "push", "changed": True, "state": "failed", "reason": "send_failed"},
+        view=views.SettledView,
+    ),
+    "follow-ups-resend_messages": Example(
+        {"id": _FOLLOW_UP},
+        body={"note": "the account works again"},
+        answer={
+            "id": _FOLLOW_UP,
+            "outcome": "resent",
+            "channels": ["push"],
+            "left_out": {"email": "no_consent"},
+            "held_until": None,
+            "dry_run": False,
+        },
+        view=views.ResentView,
+    ),
+    "follow-ups-resend_many": _bulk_example(),
+    "follow-ups-send_many_now": _bulk_example(state="waiting"),
+    "follow-ups-postpone_many": _bulk_example(by="2 hours"),
+    "follow-ups-cancel_many": _bulk_example(note="wrong price"),
     "follow-ups-read_follow_up": Example(
         {"id": _FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION}, view=views.ExplainedFollowUpView
     ),

@@ -202,6 +202,52 @@ class FollowUpsView(ResponseModel):
     hint: str | None = None
 
 
+class SettledView(ResponseModel):
+    """The follow-up after one of its messages was settled; `changed` is false if it was settled so before."""
+
+    id: str
+    channel: str
+    changed: bool
+    state: State
+    reason: Reason | None
+
+
+class ResentView(ResponseModel):
+    """`resent`: it waits again, on `channels`, held until then if a rule holds it; `unchanged`: it does so already.
+
+    `left_out` has the other channels whose message failed, with the reason for which a rule forbids each.
+    """
+
+    id: str
+    outcome: Literal["resent", "unchanged"]
+    channels: list[str]
+    left_out: dict[str, Reason]
+    held_until: datetime | None
+    dry_run: bool
+
+
+class RefusedView(ResponseModel):
+    """A follow-up that an action leaves as it is, and why; `reason` is the rule's code, if a rule forbids it."""
+
+    id: str
+    why: str
+    reason: Reason | None
+
+
+class BulkView(ResponseModel):
+    """One page of an action: the ids of the follow-ups that it changed, or would change.
+
+    If `has_more` is true, the next page is the same request with `after` set to `next`.
+    """
+
+    done: list[str]
+    unchanged: list[str]
+    refused: list[RefusedView]
+    dry_run: bool
+    has_more: bool
+    next: str | None
+
+
 class CountsView(ResponseModel):
     """Numbers of users, each counted once per step; `converted` by conversion, A to D."""
 

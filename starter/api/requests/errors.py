@@ -9,23 +9,18 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
 
 from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
 from connector.rules.model.validation import describe_problem
-from connector.store.cleanup.cleaning import CleanupRuns
 from connector.store.engine.outages import StoreUnavailable
 from connector.store.users.users import UserErased
 from connector.temporal.client import TemporalUnavailable
 from connector.temporal.codec import PayloadUnreadable
-from connector.temporal.follow_up_client import FollowUpUnavailable, FollowUpUnknown, OperationRefused
+from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
 from connector.temporal.registry_client import OrderUnanswered, RegistryUnavailable
 from starter.api.requests.metrics import store_unavailable
-from starter.operations.api_keys import ScopesWrong
 from starter.operations.errors import NotAllowedNow, NotKnown
-from starter.operations.joins import NotJoined
 
 RETRY_AFTER_SECONDS = 2
 
@@ -71,21 +66,11 @@ def unavailable(code: str, message: str) -> ApiError:
 def install_error_handlers(app: FastAPI) -> None:
     """Install handlers that give every handled error its shape."""
 
-    async def respond(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            error = HTTPException(error.status_code, error.detail, {"Allow": ", ".join(_allowed_methods(request))})
+    async def respond(_request: Request, error: Exception) -> JSONResponse:
         return as_api_error(error).response()
 
     for kind in HANDLED_ERRORS:
         app.add_exception_handler(kind, respond)
-
-
-def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of every route of a path: the router names those of the first one."""
-    contexts = [
-        one for one in iter_route_contexts(request.app.routes) if one.matches(request.scope)[0] is not Match.NONE
-    ]
-    return sorted({method for context in contexts for method in context.methods or ()})
 
 
 def as_api_error(error: Exception) -> ApiError:
@@ -105,9 +90,19 @@ def _store_unavailable(error: StoreUnavailable) -> ApiError:
 
 
 def _invalid(faults: list[Fault]) -> ApiError:
-    listed = [{"key": fault.key, "problem": fault.problem} for fault in faults]
-    message = "; ".join(": ".join(part for part in fault.values() if part) for fault in listed)
+    """Convert faults; those of a text have their file and line, those of one definition among several its id."""
+    listed = [_view_fault(fault) for fault in faults]
+    message = "; ".join(": ".join(part for part in (fault.key, fault.problem) if part) for fault in faults)
     return ApiError(422, "invalid", message, details={"faults": listed})
+
+
+def _view_fault(fault: Fault) -> dict[str, Any]:
+    places = {"file": fault.file, "line": fault.line, "id": fault.id or None}
+    return {
+        "key": fault.key,
+        "problem": fault.problem,
+        **{name: value for name, value in places.items() if value is not None},
+    }
 
 
 def _refused(error: OrderRefused) -> ApiError:
@@ -127,14 +122,10 @@ _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     RegistryUnavailable: lambda error: unavailable("registry_unavailable", str(error)),
     UserErased: lambda error: ApiError(410, "erased", str(error)),
     OrderRefused: _refused,
-    FollowUpUnavailable: lambda error: unavailable("follow_up_unavailable", str(error)),
     FollowUpUnknown: lambda error: ApiError(404, "not_found", str(error)),
     OperationRefused: lambda error: ApiError(409, "refused", str(error)),
     NotKnown: lambda error: ApiError(404, "not_found", str(error)),
-    NotJoined: lambda error: ApiError(409, "not_joined", str(error)),
     NotAllowedNow: lambda error: ApiError(409, "refused", str(error)),
-    CleanupRuns: lambda error: ApiError(409, "cleanup_runs", str(error)),
-    ScopesWrong: lambda error: _invalid([Fault("scopes", str(error))]),
     DefinitionError: lambda error: _invalid(error.faults),
     RequestValidationError: _invalid_parameter,
 }

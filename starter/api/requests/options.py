@@ -8,7 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import MAX_REASON_CHARACTERS
-from connector.rules.model.values import ChannelName, Text, UtcInstant
+from connector.rules.model.reasons import Reason
+from connector.rules.model.values import ChannelName, Duration, Text, UtcInstant
+from starter.operations.bulk import MAX_ACTED_ON
+from starter.operations.cursors import MAX_CHARACTERS
+from starter.operations.follow_ups import ListedState
 from starter.operations.orders import MAX_ORDERED
 
 _Name = Annotated[Text, Field(max_length=64)]
@@ -60,6 +64,54 @@ class OrderRequest(PublishOptions):
 Moment = Annotated[UtcInstant, Field(strict=False)]
 Note = Annotated[Text, Field(max_length=MAX_REASON_CHARACTERS)]
 """Why, for the audit trail, which keeps it for good: do not name users."""
+
+
+class ResolveOptions(NoOptions):
+    """Whether a message whose result is unknown was `sent`; `channel` is needed if several are unknown."""
+
+    sent: bool
+    channel: ChannelName | None = None
+    note: Note
+
+
+class ResendOptions(NoOptions):
+    """The channel to send on again (default: each that failed); with `dry_run`, nothing is changed."""
+
+    channel: ChannelName | None = None
+    dry_run: bool = False
+    note: Note | None = None
+
+
+class BulkOptions(NoOptions):
+    """Which follow-ups an action concerns, as in `GET /v1/follow-ups`; `campaign` or `user` is needed.
+
+    Each request acts on one page of at most `limit`; the next page is the same request with `after` set to `next`.
+    With `dry_run`, nothing is changed.
+    """
+
+    campaign: Text | None = None
+    user: Text | None = None
+    state: ListedState | None = None
+    reason: Annotated[Reason, Field(strict=False)] | None = None
+    channel: ChannelName | None = None
+    since: Moment | None = None
+    after: Annotated[str, Field(max_length=MAX_CHARACTERS)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_ACTED_ON)] = MAX_ACTED_ON
+    dry_run: bool = False
+    note: Note | None = None
+
+
+class PostponeOptions(BulkOptions):
+    """The new time, or by how much: each then waits at least so long after its original due time."""
+
+    until: Moment | None = None
+    by: Duration | None = None
+
+    @model_validator(mode="after")
+    def _one_time(self) -> PostponeOptions:
+        if (self.until is None) == (self.by is None):
+            raise ValueError("give either until or by")
+        return self
 
 
 class PreviewOptions(NoOptions):

@@ -10,7 +10,8 @@ from connector.rules.model.reasons import Reason
 from connector.rules.model.values import ChannelName, Instant
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.explain.follow_up import explain_follow_up
+from starter.api.requests.errors import ApiError
+from starter.explain.follow_up import UnknownFollowUp, explain_follow_up
 from starter.operations import cursors
 from starter.operations.follow_ups import MAX_PAGE, Criteria, ListedState, read_follow_ups
 
@@ -67,4 +68,8 @@ async def read_follow_up(id: FollowUpId, context: ContextHere) -> dict[str, Any]
     `id` is its id, or the id of its workflow in Temporal, percent-encoded. If the user was erased, `user` and
     `decision` are null: what is left are its campaign, state, reason and times.
     """
-    return await explain_follow_up(context, id)
+    try:
+        shown, decision = await explain_follow_up(context, id)
+    except UnknownFollowUp as error:
+        raise ApiError(404, "not_found", str(error)) from None
+    return {**shown, "decision": None if decision is None else decision.model_dump(mode="json")}

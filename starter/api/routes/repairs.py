@@ -1,4 +1,4 @@
-"""`POST /v1/follow-ups/…`: operator actions on one follow-up or on many, and the repair of messages."""
+"""`/v1/follow-ups/…`: settle unknown messages, send failed ones again, and act on many follow-ups at once."""
 
 from __future__ import annotations
 
@@ -15,23 +15,13 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import JsonObject, JsonOptions, validate
-from starter.api.requests.operator_options import (
-    ActOptions,
-    BulkOptions,
-    PostponeOneOptions,
-    PostponeOptions,
-    ResendOptions,
-    ResolveOptions,
-)
-from starter.api.routes.follow_ups import FollowUpId
-from starter.operations.acts import cancel, postpone, send_now
-from starter.operations.bulk import BulkAction, act_on_follow_ups
+from starter.api.requests.options import BulkOptions, PostponeOptions, ResendOptions, ResolveOptions
+from starter.operations.bulk import BulkAction, act_on_page, view_page
 from starter.operations.follow_ups import Criteria
-from starter.operations.repair import send_again, settle
+from starter.operations.repair import resend_one, resolve, view_resend, view_settled
 
 router = APIRouter(prefix="/v1/follow-ups", tags=["follow-ups"], dependencies=[Depends(needs(Scope.MANAGE))])
 _BULK = describe_body("BulkOptions")
-_ACT = describe_body("ActOptions", required=False)
 
 
 @router.post("/{id}/resolve", openapi_extra=describe_body("ResolveOptions"))
@@ -41,7 +31,8 @@ async def resolve_message(id: str, body: JsonObject, context: ContextHere, actor
     Repeated, it changes nothing. 409 if its result is known, and another one.
     """
     given = validate(ResolveOptions, body)
-    return await settle(context, actor, id, was_sent=given.sent, channel=given.channel, note=given.note)
+    settled = await resolve(context, actor, id, was_sent=given.sent, channel=given.channel, note=given.note)
+    return view_settled(settled)
 
 
 @router.post("/{id}/resend", openapi_extra=describe_body("ResendOptions", required=False))
@@ -52,30 +43,8 @@ async def resend_messages(id: str, body: JsonOptions, context: ContextHere, acto
     message failed, or a rule forbids it.
     """
     given = validate(ResendOptions, body)
-    return await send_again(context, actor, id, channel=given.channel, note=given.note, dry_run=given.dry_run)
-
-
-@router.post("/{id}/send-now", openapi_extra=_ACT)
-async def send_one_now(id: FollowUpId, body: JsonOptions, context: ContextHere, actor: ActorHere) -> dict[str, Any]:
-    """Evaluate and send a follow-up now, not at its due time; the rules of the due time still apply.
-
-    409 with the reason if it has ended, is being sent, or belongs to a launch. 503 if Temporal or a worker does not
-    answer: it may be repeated.
-    """
-    return await send_now(context, actor, id, note=validate(ActOptions, body).note)
-
-
-@router.post("/{id}/postpone", openapi_extra=describe_body("PostponeOneOptions"))
-async def postpone_one(id: FollowUpId, body: JsonObject, context: ContextHere, actor: ActorHere) -> dict[str, Any]:
-    """Move the time that a follow-up waits for, `until` a time or `by` a duration; exceptions still cancel it."""
-    given = validate(PostponeOneOptions, body)
-    return await postpone(context, actor, id, until=given.until, by=given.by, note=given.note)
-
-
-@router.post("/{id}/cancel", openapi_extra=_ACT)
-async def cancel_one(id: FollowUpId, body: JsonOptions, context: ContextHere, actor: ActorHere) -> dict[str, Any]:
-    """End a follow-up as `dropped: cancelled_by_operator`, or as `sent` if a channel went out already."""
-    return await cancel(context, actor, id, note=validate(ActOptions, body).note)
+    result = await resend_one(context, actor, id, channel=given.channel, note=given.note, dry_run=given.dry_run)
+    return view_resend(result, dry_run=given.dry_run)
 
 
 @router.post("/resend", openapi_extra=_BULK)
@@ -115,5 +84,6 @@ async def _act(
     to: datetime | timedelta | None = None,
 ) -> dict[str, Any]:
     criteria = Criteria(given.state, given.campaign, given.user, given.reason, given.channel, given.since)
-    action = BulkAction(verb, criteria, to, given.note, tuple(given.ids or ()))
-    return await act_on_follow_ups(context, actor, action, after=given.after, limit=given.limit, dry_run=given.dry_run)
+    action = BulkAction(verb, criteria, to, given.note)
+    page = await act_on_page(context, actor, action, after=given.after, limit=given.limit, dry_run=given.dry_run)
+    return view_page(page, dry_run=given.dry_run)

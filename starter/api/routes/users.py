@@ -21,12 +21,12 @@ from starter.api.openapi.document import describe_body
 from starter.api.openapi.views import SplitView
 from starter.api.requests.body import Description, validate
 from starter.api.requests.errors import ApiError, not_found
-from starter.explain.explain import explain_user
+from starter.explain.explain import UnknownCampaign, UnknownUser, explain_user
 from starter.explain.explanation import Explanation
 from starter.operations.consent import audited_consent
 from starter.operations.erasure import erase as erase_user
-from starter.operations.joins import split_user
-from starter.operations.users import find_users
+from starter.operations.joins import IdUnknown, NotJoined, split_user
+from starter.operations.users import UserUnknown
 from starter.operations.users import read_user as show_user
 
 router = APIRouter(prefix="/v1/users", tags=["users"])
@@ -45,20 +45,6 @@ UserId = Annotated[
     ),
 ]
 CampaignId = Annotated[str | None, Query(max_length=MAX_TEXT_CHARACTERS, pattern=r"^[^\x00]*$")]
-
-
-@router.get("", dependencies=[Depends(needs(Scope.READ))], name="find_users")
-async def search(
-    context: ContextHere,
-    text: Annotated[str, Query(max_length=MAX_TEXT_CHARACTERS, description="An id, a user key, an email or a number.")],
-) -> dict[str, Any]:
-    """Return the users whom a text names: any of their ids, the user key, the email or the phone number.
-
-    An id is compared exactly, an email without the case of its letters, and a number without its separators. Of those
-    who share an address, at most the first 50 by id; `is_cut` is true if there are more. Of a user who was erased
-    nothing is shown; `erased` is true if the text names one.
-    """
-    return await find_users(context, text=text)
 
 
 @router.put("/{id}", openapi_extra=describe_body("User"))
@@ -118,7 +104,10 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     `joins` lists the ids that were joined into this user: who did it and when, by a key's id or a user name of the
     operating system, and when a join was undone. `undone_by` is null if a service used the id as a user's own.
     """
-    return await show_user(context, id)
+    try:
+        return await show_user(context, id)
+    except UserUnknown:
+        raise not_found(f"the user {id}") from None
 
 
 @router.delete("/{id}", dependencies=[Depends(needs(Scope.MANAGE))], status_code=204)
@@ -127,9 +116,9 @@ async def erase(id: UserId, context: ContextHere, actor: ActorHere, reason: Reas
 
     A user who is not known, or was erased before, is not found; nothing is changed then.
     """
-    result = (await erase_user(context, actor, id, reason=reason))["result"]
-    if result != "erased":
-        raise ApiError(404, "not_found", f"the user {id} is not known", details={"result": result})
+    if await erase_user(context, id, actor, reason=reason) != "erased":
+        raise not_found(f"the user {id}")
+    context.outbox.nudge()
 
 
 @router.post("/{id}/split", dependencies=[Depends(needs(Scope.MANAGE))])
@@ -139,7 +128,12 @@ async def split(id: UserId, context: ContextHere, actor: ActorHere, reason: Reas
     The id counts as a user's own from now on, so that joining it again needs `manage`. 409 if the id is joined with no
     other, or is itself the one by which its user is shown.
     """
-    return SplitView.model_validate(await split_user(context, actor, id, reason=reason))
+    try:
+        return SplitView(id=id, split_from=await split_user(context, id, actor, reason=reason))
+    except IdUnknown:
+        raise not_found(f"the user {id}") from None
+    except NotJoined as error:
+        raise ApiError(409, "not_joined", str(error)) from None
 
 
 @router.get("/{id}/explain", dependencies=[Depends(needs(Scope.READ))])
@@ -150,7 +144,10 @@ async def explain(id: UserId, context: ContextHere, campaign: CampaignId = None)
     leaves no decision. Attributes, consent and settings are the current ones. At most the newest 1,000 decisions;
     `is_cut` is true if there are older ones. 410 if the user was erased.
     """
-    return await explain_user(context, id, campaign)
+    try:
+        return await explain_user(context, id, campaign)
+    except (UnknownUser, UnknownCampaign) as error:
+        raise ApiError(404, "not_found", str(error)) from None
 
 
 def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:

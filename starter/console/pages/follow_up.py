@@ -32,7 +32,8 @@ _OPEN = {state.value for state in OPEN_STATES}
 @console_page("/follow-ups/{id:path}", title="Follow-up")
 async def follow_up(viewer: Viewer, id: str) -> None:
     """Show one follow-up, by its id or the id of its workflow."""
-    shown = await explain_follow_up(viewer.context, id)
+    listed, decision = await explain_follow_up(viewer.context, id)
+    shown = {**listed, "decision": None if decision is None else decision.model_dump(mode="json")}
     with ui.element("div").classes("cc-spread"):
         heading(shown["id"])
         if viewer.may(Scope.MANAGE):

@@ -9,7 +9,7 @@ from starter.console.elements.dialogs import buttons, dialog, reason_field, reas
 from starter.console.elements.errors import attempt
 from starter.console.elements.text import text
 from starter.console.state import Viewer
-from starter.operations.repair import settle
+from starter.operations.repair import resolve
 
 
 def settle_button(viewer: Viewer, id: str, channel: str) -> None:
@@ -26,9 +26,9 @@ def _ask(viewer: Viewer, id: str, channel: str) -> None:
         note = reason_field("What the provider said")
 
         async def settle_as(*, was_sent: bool) -> None:
-            async def act() -> dict[str, object]:
+            async def act() -> object:
                 actor, why = await viewer.actor(Scope.MANAGE), reason_in(note) or ""
-                return await settle(viewer.context, actor, id, was_sent=was_sent, channel=channel, note=why)
+                return await resolve(viewer.context, actor, id, was_sent=was_sent, channel=channel, note=why)
 
             if await attempt(act) is not None:
                 ui.navigate.reload()

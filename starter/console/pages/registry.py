@@ -11,9 +11,7 @@ from starter.console.pages import (
     compose,  # noqa: F401
     follow_up,  # noqa: F401
     follow_ups,  # noqa: F401
-    keys,  # noqa: F401
     overview,  # noqa: F401
-    provider_events,  # noqa: F401
     user,  # noqa: F401
     users,  # noqa: F401
 )

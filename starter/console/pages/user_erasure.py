@@ -49,8 +49,8 @@ def _confirm(viewer: Viewer, id: str) -> None:
             button.bind_enabled_from(typed, "value", lambda value: value == id)
 
 
-async def _erase(viewer: Viewer, id: str, reason: str | None) -> dict[str, str]:
-    return await erase(viewer.context, await viewer.actor(Scope.MANAGE), id, reason=reason)
+async def _erase(viewer: Viewer, id: str, reason: str | None) -> str:
+    return await erase(viewer.context, id, await viewer.actor(Scope.MANAGE), reason=reason)
 
 
 def _list(lines: tuple[str, ...]) -> None:

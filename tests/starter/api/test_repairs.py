@@ -7,8 +7,7 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.channels.protocol import OutcomeUnknown
-from connector.names import follow_up_id
-from tests.support.builders import ABANDONED, buy, push
+from tests.support.builders import ABANDONED, push
 from tests.support.installation import Installation
 from tests.support.repair_desk import RepairDesk
 
@@ -61,14 +60,6 @@ async def test_many_page_by_page(desk: RepairDesk, api: httpx.AsyncClient) -> No
     [
         ("nobody/resolve", {"sent": True, "note": "n"}, 404, "no follow-up 'nobody'"),
         ("nobody/resend", {}, 404, "no follow-up 'nobody'"),
-        ("nobody/send-now", {}, 404, "no follow-up 'nobody'"),
-        ("nobody/cancel", {"note": "n"}, 404, "no follow-up 'nobody'"),
-        ("nobody/postpone", {"by": "2 hours"}, 404, "no follow-up 'nobody'"),
-        ("nobody/postpone", {}, 422, "either until or by"),
-        ("nobody/postpone", {"by": "2 hours", "until": "2027-01-01T00:00:00Z"}, 422, "either until or by"),
-        ("nobody/postpone", {"by": "soon"}, 422, "by"),
-        ("nobody/send-now", {"reason": "r"}, 422, "reason"),
-        ("nobody/cancel", {"note": "x" * 201}, 422, "note"),
         ("nobody/resolve", {"sent": True}, 422, "note"),
         ("nobody/resolve", {"sent": "yes", "note": "n"}, 422, "sent"),
         ("cancel", {}, 422, "name the campaign or the user"),
@@ -84,26 +75,3 @@ async def test_refused_requests(api: httpx.AsyncClient, path: str, body: Any, st
     """The status, and a sentence that names what is wrong."""
     answer = await api.post(f"{URL}/{path}", json=body)
     assert (answer.status_code, words in answer.json()["error"]["message"]) == (status, True), answer.text
-
-
-async def test_acts_on_one_say_what_is_wrong(desk: RepairDesk, api: httpx.AsyncClient) -> None:
-    """Without Temporal they can be repeated; the id of the workflow names one too; what has ended is refused."""
-    waiting = await desk.row(1)
-    workflow = follow_up_id("default", waiting.campaign, waiting.user_key, waiting.id).replace("/", "%2F")
-    for id in (waiting.id, workflow):
-        away = await api.post(f"{URL}/{id}/cancel")
-        assert (away.status_code, away.json()["error"]["code"]) == (503, "temporal_unavailable")
-        assert away.headers["Retry-After"]
-    await desk.installation.ingest(buy("b2", 3, "v"))
-    for act, body in (("send-now", {}), ("postpone", {"by": "1 hour"}), ("cancel", {})):
-        ended = await api.post(f"{URL}/{waiting.id}/{act}", json=body)
-        assert (ended.status_code, ended.json()["error"]["message"]) == (409, "it has ended: excepted (exception)")
-
-
-async def test_acts_on_chosen_ones(desk: RepairDesk, api: httpx.AsyncClient) -> None:
-    """A page of ids needs no filter; the same ids again change nothing."""
-    ids = [(await desk.row(place)).id for place in (1, 2)]
-    answers = [(await api.post(f"{URL}/cancel", json={"ids": ids, "dry_run": one})).json() for one in (True, False)]
-    assert [answer["done"] for answer in answers] == [ids, ids]
-    assert (await api.post(f"{URL}/cancel", json={"ids": []})).status_code == 422
-    assert (await api.post(f"{URL}/cancel", json={"ids": ["x"] * 501})).status_code == 422

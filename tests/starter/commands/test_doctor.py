@@ -11,8 +11,6 @@ import pytest
 from connector.health.checks import CheckName
 from tests.support.api import Connector
 
-pytestmark = pytest.mark.store_only("tests/starter/remote/test_doctor.py looks from outside")
-
 
 @pytest.fixture(autouse=True)
 def _nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

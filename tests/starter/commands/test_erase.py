@@ -43,7 +43,7 @@ async def test_erased_once(connector: Connector, ada: str, sqlite_database: Data
     async with sqlite_database.read("default") as tx:
         assert await find_user(tx, ada) is None
         [entry] = await list_audit(tx, AuditFilter(), 10)
-    assert entry.actor.kind in (ActorKind.COMMAND_LINE, ActorKind.KEY)  # over HTTP it is the key
+    assert entry.actor.kind is ActorKind.COMMAND_LINE
     assert ada not in repr(entry)
 
 

@@ -174,7 +174,6 @@ def test_help_teaches(connector: Connector, command: tuple[str, ...]) -> None:
     assert not command or "--json" in out
 
 
-@pytest.mark.store_only("about the data folder")
 def test_before_the_set_up(connector: Connector, tmp_path: Path) -> None:
     """The way out is named, and looking makes no folder."""
     code, out, err = connector("keys", "list", "--data", str(tmp_path / "typo"))

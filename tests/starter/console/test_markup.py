@@ -47,17 +47,14 @@ def _page(of: Callable[[str], str]) -> Callable[[ToldConsole], str]:
 
 
 LOOKS: dict[str, list[Look]] = {
-    "/": [Look("/", "Soon </script><img")],
+    "/": [Look("/")],
     "/campaigns": [Look("/campaigns")],
-    "/campaigns/{id}": [
-        Look("/campaigns/soon", f"Soon again {MARKUP}", ("Stop",)),
-        *(Look(f"/campaigns/{id}", MARKUP) for id in ("later", "buyers")),
-        Look(f"/campaigns/{quote(SPICE.replace('/', ''))}"),
-    ],
     "/compose": [Look("/compose"), Look(f"/compose?kind={quote(SPICE)}")],
     "/compose/{id}": [
+        Look("/compose/soon"),
         Look("/compose/later"),
         Look("/compose/gold"),
+        Look("/compose/buyers"),
         Look(f"/compose/{quote(SPICE.replace('/', ''))}", "There is no campaign or card"),
     ],
     "/users": [Look(f"/users?find={quote(SPICE)}", "No user has this id"), Look("/users?find=ada%40shop.test", SPICE)],
@@ -73,14 +70,13 @@ LOOKS: dict[str, list[Look]] = {
     "/follow-ups": [
         Look("/follow-ups", SPICE, ("Cancel…", "Postpone…")),
         Look(f"/follow-ups?campaign={quote(SPICE)}", f"{SPICE} is not known"),
+        Look(f"/follow-ups?state={quote(SPICE)}"),
         Look("/follow-ups?state=refused", SPICE),
     ],
     "/follow-ups/{id:path}": [
         Look(lambda told: follow_up_path(told.follow_up), SPICE, ("Send again…", "What soon would say now by push")),
         Look(follow_up_path(SPICE), f"there is no follow-up {SPICE}"),
     ],
-    "/provider-events": [Look("/provider-events", SPICE), Look(f"/provider-events?provider={quote(SPICE)}")],
-    "/keys": [Look("/keys", SPICE, ("Create a key…", "Rotate the key", "Revoke the key"))],
     "/audit": [Look("/audit", SPICE), Look(f"/audit?subject={quote(SPICE)}", "No entry matches")],
 }
 """Every page of the console by the path of its route. A new page belongs here."""
@@ -112,9 +108,8 @@ async def test_no_script_runs_and_texts_are_shown_as_they_are(console: ToldConso
     for look in LOOKS[route]:
         path = look.path if isinstance(look.path, str) else look.path(console)
         await _look(page, console, path, look.literal)
-        for number, label in enumerate(look.clicks):
-            if number:
-                await open_path(page, console.process, path)
+        for label in look.clicks:
+            await open_path(page, console.process, path)
             await page.get_by_role("button", name=label).first.click()
             await expect(page.get_by_role("dialog")).to_be_visible()
             await _check(page)

@@ -57,25 +57,6 @@ async def test_what_dies_is_started_again(tmp_path: Path) -> None:
     assert child.pid is None
 
 
-async def test_what_it_writes_is_passed_on(tmp_path: Path) -> None:
-    """Line by line, both streams; a line that is too long loses a part and stops nothing, nor does a reader's fault."""
-    lines: list[str] = []
-
-    def take(line: str) -> None:
-        lines.append(line)
-        raise BrokenPipeError
-
-    code = f"import sys; print('one'); print('x' * 3_000_000); print('two', file=sys.stderr); {SLEEPER}"
-    child = SupervisedProcess(
-        "writer", [sys.executable, "-u", "-c", code], dict(os.environ), take_line=take, on_start=lambda: None
-    )
-    keeping = asyncio.create_task(child.keep_running())
-    await until(lambda: "up" in lines)
-    await child.stop(5)
-    await keeping
-    assert [line for line in lines if line in ("one", "two", "up")] == ["one", "two", "up"]
-
-
 @pytest.mark.parametrize(("code", "patience"), [(SLEEPER, 30), (STUBBORN, 0.2)])
 async def test_stop_ends_it_and_starts_no_other(tmp_path: Path, code: str, patience: float) -> None:
     """One that listens ends at once, one that does not is killed when patience is over."""

@@ -124,21 +124,3 @@ def test_wrong_words(connector: Connector, words: list[str]) -> None:
 def test_a_workflow_id_is_taken_apart(text: str, parsed: tuple[str | None, str]) -> None:
     """Ids of campaigns may have slashes; a follow-up's own id has none."""
     assert parse_follow_up_id(text) == parsed
-
-
-async def test_the_note_of_an_operator_is_shown(
-    shown: dict[str, Any], api: httpx.AsyncClient, connector: Connector, data: Path
-) -> None:
-    """Why one was postponed and cancelled stands with its decision, without who did it; of another user's, nothing."""
-    asked = {"campaign": shown["campaign"], "note": "the shop is down"}
-    assert (await api.post(f"{URL}/postpone", json={**asked, "by": "2 hours"})).json()["done"]
-    assert (await api.post(f"{URL}/cancel", json={**asked, "note": "wrong price"})).json()["done"]
-    [ann] = (await api.get(URL, params={"user": "ann"})).json()["follow_ups"]
-    decision = (await _read(api, ann["id"])).json()["decision"]
-    notes = [one for one in decision["looked_at"] if one["name"] == "operator_note"]
-    assert [one["value"] for one in notes] == ["the shop is down", "wrong price"]
-    assert notes[1]["words"].startswith("an operator cancelled it at 2")
-    assert "env-1" not in json.dumps(decision)
-    code, out, _ = await asyncio.to_thread(connector, "explain", "ann")
-    assert (code, "with the note: wrong price" in out) == (0, True)
-    assert "operator" not in (await _read(api, shown["id"])).text
