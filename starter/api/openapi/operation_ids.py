@@ -46,7 +46,6 @@ METHOD_NAMES: Mapping[str, str] = {
     "definitions-apply": "apply_definitions",
     "definitions-plan": "plan_definitions",
     "definitions-validate": "validate_definitions",
-    "definitions-backtest": "backtest_campaign",
     "campaigns-preview": "preview_campaign",
     "follow-ups-read_follow_ups": "list_follow_ups",
     "follow-ups-resend_messages": "resend_follow_up",
