@@ -42,6 +42,7 @@ pages: $(STAMP) ## regenerate the generated parts of the documents
 	@$(BIN)/python -m connector.app.log_events > docs/logs.md
 	@$(BIN)/python -m tests.support.metrics_docs
 	@$(BIN)/connector schema > examples/connector.schema.json
+	@$(BIN)/python -m tests.support.reference_page
 
 pictures: $(STAMP) ## take the pictures of the console for docs/console.md, in Chromium
 	@$(BIN)/python -m tests.support.console_pictures $(ARGS)
