@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench import (
     accepting,
+    asking,
     cleaning,
     commands,
     draining,
@@ -46,6 +47,7 @@ MEASUREMENTS = {
     "stopping": Measurement("time of a stop while thousands are due", stopping.measure),
     "late": Measurement("one late item and a long log", late_items.measure),
     "cleaning": Measurement("ingest while a million old rows are deleted", cleaning.measure),
+    "asking": Measurement("the questions behind the console's pages", asking.measure),
     "simulating": Measurement("time of simulate", simulating.measure, frozenset({"sqlite"})),
     "sizing": Measurement("bytes per row and per history", sizing.measure, frozenset({"postgresql"})),
     "commands": Measurement("how long commands take to start", commands.measure),

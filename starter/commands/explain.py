@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from starter.commands.calls import run_operation
+from connector.rules.model.errors import ConnectorError
+from starter.commands.calls import open_calls, run_operation
 from starter.commands.options import DataOption, JsonOption
+from starter.commands.store_session import run
 from starter.explain.explain import explain_decisions
 from starter.explain.explanation import render_explanation
 from starter.explain.follow_up import explain_follow_up, render_follow_up
-from starter.terminal import print_json, print_result
+from starter.explain.picture import draw_explanation
+from starter.operations.user_logs import read_user_log
+from starter.terminal import print_json, print_note, print_result
+
+_ALWAYS = "36000 days"
+
+
+class NotDrawn(ConnectorError):
+    """The picture could not be written."""
 
 
 def explain(
@@ -25,6 +36,9 @@ def explain(
     follow_up: Annotated[
         str | None,
         typer.Option(help="Only this follow-up, of whichever user: its id, or the id of its workflow in Temporal."),
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Draw the user's timeline as this SVG file, instead of a text.")
     ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -41,13 +55,34 @@ def explain(
 
       connector explain u-17 --campaign cart-reminder --json
 
+      connector explain u-17 --svg u-17.svg
+
       connector explain --follow-up 3f1c0a9e5b7d4826a1c4e0b2d9
     """
-    if follow_up is not None and user is None and campaign is None:
+    if follow_up is not None and user is None and campaign is None and svg is None:
         return _print(run_operation(data, explain_follow_up, follow_up), render_follow_up, as_json)
     if user is None or follow_up is not None:
-        raise typer.BadParameter("give a user, with or without --campaign, or --follow-up alone")
+        raise typer.BadParameter("give a user, with or without --campaign and --svg, or --follow-up alone")
+    if svg is not None:
+        return _draw(data, user, campaign, svg)
     return _print(run_operation(data, explain_decisions, user, campaign), render_explanation, as_json)
+
+
+def _draw(data: Path | None, user: str, campaign: str | None, file: Path) -> None:
+    """Draw the timeline of a user: interactions, waits, exceptions, sends and refusals."""
+
+    async def work() -> str:
+        async with open_calls(data) as calls:
+            explanation = await calls.read(explain_decisions, user, campaign)
+            log = await calls.read(read_user_log, explanation["user"], _ALWAYS)
+            return draw_explanation(explanation, log)
+
+    drawn = run(work())
+    try:
+        file.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise NotDrawn(f"{file}: cannot be written: {error.strerror}") from None
+    print_note(f"the timeline of {user} is in {file}")
 
 
 def _print(shown: dict[str, Any], render: Callable[[dict[str, Any]], Iterator[str]], as_json: bool) -> None:

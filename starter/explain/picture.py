@@ -16,7 +16,7 @@ _MAX_DOTS = 40
 """How many of the user's interactions are shown, the newest ones, and those that decisions are about."""
 _MAX_OUTCOMES = 20
 """How many decisions of one campaign and key are shown, the newest ones."""
-_MAX_LABEL, _MAX_NAME = 40, 24
+_MAX_LABEL, _MAX_NAME = 40, 22
 _SHOWN_PROPERTIES = ("name", "alias", "button", "page", "product", "sku")
 
 

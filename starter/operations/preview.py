@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from connector.definitions.publish_facts import NO_SOURCES, gather_facts
-from connector.rules.catalogue.catalogue import Entry
-from connector.rules.model.campaigns import AnyDefinition
+from connector.rules.catalogue.catalogue import Catalogue, Entry
+from connector.rules.model.campaigns import AnyDefinition, Campaign
 from connector.rules.model.errors import Source
 from connector.rules.publishing.drafting import draft
 from connector.rules.publishing.launch_notes import launches_to_forecast
@@ -26,6 +26,7 @@ from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.reporting.launch_forecasts import forecast_launches
+from connector.store.reporting.publish_facts import load_reach
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Preview:
 
     `order` is the order in which the publication would take effect (P5); with `refusals` it would not take effect at
     all. `waits` counts the follow-ups that would stay on the revision that they began with (P10). `other_entries` are
-    saved campaigns and cards that are not among the definitions.
+    saved campaigns and cards that are not among the definitions. `audiences` are those of the campaigns that are
+    defined, at most 50.
     """
 
     definitions: Sequence[DefinitionPreview]
@@ -43,6 +45,24 @@ class Preview:
     refusals: Sequence[str]
     warnings: Sequence[str]
     waits: Sequence[WaitCounts]
+    audiences: Sequence[AudienceSize] = ()
+
+
+@dataclass(frozen=True)
+class AudienceSize:
+    """How many users are in a campaign's audience now, and how many of them can be reached by each channel.
+
+    `looked_at` users were counted, of `users`, which are at least so many unless `is_exact`: if these are more, the
+    numbers are those of a sample.
+    """
+
+    campaign: str
+    in_audience: int
+    reachable: int
+    by_channel: Mapping[str, int]
+    looked_at: int
+    users: int
+    is_exact: bool
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,11 @@ def view_resume(preview: ResumePreview) -> dict[str, Any]:
     }
 
 
+def view_audience(size: AudienceSize) -> dict[str, Any]:
+    """Return the size of an audience as JSON values; `is_sample`: not all users were looked at."""
+    return {**asdict(size), "is_sample": size.looked_at < size.users}
+
+
 async def preview_changes(
     tx: Transaction,
     definitions: Sequence[AnyDefinition],
@@ -95,7 +120,10 @@ async def preview_changes(
     drafted = draft(catalogue, definitions, sources)
     ids = unpublished_ids(drafted, definitions)
     now = await database_now(tx)
-    plan, refusals = OrderPlan(()), list[str]()
+    plan, refusals, audiences = OrderPlan(()), list[str](), list[AudienceSize]()
+    defined = [one.id for one in definitions if isinstance(one, Campaign)]
+    if defined:
+        audiences = await _measure_audiences(tx, drafted.catalogue, defined)
     if ids:
         facts = await gather_facts(tx, drafted.catalogue, ids, providers=providers, sources=sources)
         launches = launches_to_forecast(drafted.catalogue, "publish", ids, now)
@@ -110,4 +138,26 @@ async def preview_changes(
         refusals=refusals,
         warnings=[*applying_warnings(catalogue, drafted, ids, now), *plan.warnings],
         waits=await count_waits(tx, ids),
+        audiences=audiences,
     )
+
+
+async def _measure_audiences(tx: Transaction, catalogue: Catalogue, ids: Sequence[str]) -> list[AudienceSize]:
+    """Count who is in the audience of campaigns now, among all users or a sample of them."""
+    campaigns = [
+        definition for id in ids if isinstance(definition := catalogue.entries[id].newest.definition, Campaign)
+    ]
+    reach, profiles = await load_reach(tx, campaigns)
+    return [
+        AudienceSize(
+            id,
+            reach[id].in_audience,
+            reach[id].reachable,
+            reach[id].by_channel,
+            profiles.looked_at,
+            profiles.users,
+            profiles.is_exact,
+        )
+        for id in ids
+        if id in reach
+    ]

@@ -13,7 +13,8 @@ from connector.metrics import FOLLOW_UPS_BEGUN, FOLLOW_UPS_ENDED, MAX_CAMPAIGNS,
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.database import Database
 from connector.store.follow_ups import counting
-from connector.store.tables import follow_ups
+from connector.store.follow_ups.tallies import load_counts
+from connector.store.tables import decisions, follow_ups
 
 
 @contextmanager
@@ -36,6 +37,18 @@ async def count_rows(database: Database, workspace: str) -> tuple[int, int]:
     async with database.read(workspace) as tx:
         begun, ended = (await tx.execute(statement)).one()
     return begun, ended
+
+
+async def find_wrong_counts(database: Database, workspace: str) -> list[str]:
+    """Return what the counts that triggers keep differ in from counting every row; nothing, if they are exact."""
+    counted: dict[tuple[str, str, str | None], int] = {}
+    async with database.read(workspace) as tx:
+        for table in (follow_ups, decisions):
+            group = (table.c.campaign, table.c.state, table.c.reason)
+            rows = await tx.execute(select(*group, func.count()).where(tx.in_workspace(table)).group_by(*group))
+            counted |= {(campaign, state, reason): number for campaign, state, reason, number in rows}
+        kept = {(one.campaign, one.state, one.reason): one.count for one in await load_counts(tx)}
+    return [] if kept == counted else [f"the counts are {kept}, the rows {counted}"]
 
 
 def _sum(counter: Counter) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from connector.store.engine.database import Database
-from tests.parity.counted import count_rows, keeping_series, read_counters
+from tests.parity.counted import count_rows, find_wrong_counts, keeping_series, read_counters
 from tests.parity.drawing import THEMES, draw_story
 from tests.parity.production import Production
 from tests.parity.simulated import simulate
@@ -45,6 +45,7 @@ class Stage:
             counted = tuple(now - was for now, was in zip(read_counters(), before, strict=True))
         rows = await count_rows(self._database, workspace)
         miscounted = [] if counted == rows else [f"begun and ended: {rows} rows, counted as {counted}"]
+        miscounted += await find_wrong_counts(self._database, workspace)
         return simulate(story).differences(produced) + miscounted
 
     def close(self) -> None:

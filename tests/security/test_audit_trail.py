@@ -70,6 +70,13 @@ ROUTES: dict[str, tuple[str, str, Any, str]] = {
     "campaigns-resume": ("POST", "/v1/campaigns/nudge/resume", {"reason": WHY}, "resume"),
     "campaigns-order": ("POST", "/v1/orders", {"verb": "stop", "ids": ["nudge"], "reason": WHY}, "stop"),
     "campaigns-archive": ("POST", "/v1/campaigns/nudge/archive", {"reason": WHY}, "archive"),
+    "definitions-apply": (
+        "POST",
+        "/v1/apply",
+        {"definitions": [{"campaign": "n", **EXTERNAL}], "reason": WHY},
+        "apply",
+    ),
+    "definitions-save_workspace": ("PUT", f"/v1/workspace?reason={WHY}", {"zone": "Asia/Tokyo"}, "apply"),
     "users-split": ("POST", f"/v1/users/visitor/split?reason={WHY}", None, "undo_join"),
     "users-erase": ("DELETE", f"/v1/users/u?reason={WHY}", None, "erase_user"),
 }
@@ -117,11 +124,12 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 
 COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
-    "users find",
+    *("users find", "graph", "report"),
     *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
     "preview",  # it does if it sends a test, which needs a provider: tests/starter/operations/test_marked_sends.py
     *("schema", "init", "validate"),  # they need files only
+    *("campaigns", "workspace", "graph", "report"),
     "interact",  # it reports what users did, which the log keeps
 }
 

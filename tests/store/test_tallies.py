@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
+from connector.app import count_folding
 from connector.store.engine.database import Database
-from connector.store.follow_ups.tallies import fold_counts, load_counts
+from connector.store.engine.migrate import migrate
+from connector.store.follow_ups.tallies import fold_counts, load_counts, subtract_rows
 from connector.store.tables import decisions, follow_up_counts, follow_ups
+from tests.parity.counted import find_wrong_counts
+from tests.support.databases import open_database, open_database_at
 from tests.support.old_rows import decided, ended
+from tests.support.polling import until
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -33,16 +38,6 @@ STEPS = st.one_of(
     st.tuples(st.just("fold")),
     st.tuples(st.just("fail")),
 )
-
-
-async def _count_rows(database: Database) -> dict[tuple[str, str, str | None], int]:
-    found: Counter[tuple[str, str, str | None]] = Counter()
-    async with database.read(W) as tx:
-        for table in (follow_ups, decisions):
-            group = (table.c.campaign, table.c.state, table.c.reason)
-            rows = await tx.execute(select(*group, func.count()).where(tx.in_workspace(table)).group_by(*group))
-            found.update({(campaign, state, reason): number for campaign, state, reason, number in rows})
-    return dict(found)
 
 
 async def _load(database: Database) -> dict[tuple[str, str, str | None], int]:
@@ -91,8 +86,6 @@ def test_counts_are_those_of_the_rows(histories: list[list[tuple[Any, ...]]], da
     """After every transaction of a random history the counts are those of the rows, folded or not."""
 
     async def play() -> None:
-        from tests.support.databases import open_database
-
         async with open_database(database_url) as database:
             for history in histories:
                 for step in history:
@@ -100,7 +93,7 @@ def test_counts_are_those_of_the_rows(histories: list[list[tuple[Any, ...]]], da
                         await _take(database, step)
                     except _Undone:
                         continue
-                assert await _load(database) == await _count_rows(database)
+                assert await find_wrong_counts(database, W) == []
 
     with asyncio.Runner() as runner:
         runner.run(play())
@@ -134,9 +127,54 @@ async def test_counts_of_chosen_campaigns(database: Database, campaigns: list[st
 
 async def test_a_day_that_is_dropped_is_subtracted(postgresql_database: Database) -> None:
     """PostgreSQL's cleanup drops whole days of refusals, which no trigger sees."""
-    from connector.store.follow_ups.tallies import subtract_rows
-
     await _take(postgresql_database, ("refuse", "f", "stale", 3))
     async with postgresql_database.write(W) as tx:
         await subtract_rows(tx, decisions)
     assert await _load(postgresql_database) == {}
+
+
+async def test_what_was_there_before_is_counted(empty_database_url: str) -> None:
+    """The migration counts the rows of an earlier release, and from then on the triggers do."""
+    async with open_database_at("0020", empty_database_url) as database:
+        await _take(database, ("insert", "f", ("sent", None), 3))
+        await _take(database, ("refuse", "f", "stale", 2))
+        await migrate(database)
+        assert await _load(database) == {("f", "sent", None): 3, ("f", "refused", "stale"): 2}
+        await _take(database, ("change", "f", ("sent", None), ("failed", "send_unknown")))
+        assert await find_wrong_counts(database, W) == []
+
+
+async def test_a_worker_folds_until_it_stops(postgresql_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the background, whatever is added meanwhile."""
+    monkeypatch.setattr(count_folding, "FOLD_SECONDS", 0.01)
+    await _take(postgresql_database, ("insert", "f", ("sent", None), 2))
+    stopped = asyncio.Event()
+    folding = asyncio.create_task(count_folding.fold_until(postgresql_database, W, stopped))
+
+    async def is_folded() -> bool:
+        async with postgresql_database.read(W) as tx:
+            slots = (await tx.execute(select(follow_up_counts.c.slot))).scalars().all()
+        return slots == [0]
+
+    await until(is_folded, "a count in one row")
+    stopped.set()
+    await folding
+    assert await _load(postgresql_database) == {("f", "sent", None): 2}
+
+
+async def test_writers_need_no_rights_on_the_counts(postgresql_database: Database) -> None:
+    """An earlier program, whose user has rights on its own tables only, goes on writing during an upgrade."""
+    role = f"writer_{uuid4().hex}"
+    async with postgresql_database.write(W) as tx:
+        await tx.execute(text(f"CREATE ROLE {role}"))
+        await tx.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON follow_ups, decisions TO {role}"))
+        await tx.execute(text(f"GRANT USAGE ON SEQUENCE decisions_seq_seq TO {role}"))
+        await tx.execute(text(f"SET LOCAL ROLE {role}"))
+        await tx.execute(insert(follow_ups).values(ended(NOW, 1) | {"workspace": W}))
+        await tx.execute(update(follow_ups).values(state="sent", reason=None))
+        await tx.execute(insert(decisions).values(decided(NOW, 1, workspace=W, reason="stale")))
+        await tx.execute(delete(decisions))
+        await tx.execute(text("RESET ROLE"))
+        await tx.execute(text(f"DROP OWNED BY {role}"))
+        await tx.execute(text(f"DROP ROLE {role}"))
+    assert await _load(postgresql_database) == {("f", "sent", None): 1}

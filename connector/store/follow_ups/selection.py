@@ -40,6 +40,7 @@ OPEN = "open"
 """The pseudo-state of follow-ups that have not ended."""
 
 _STORED = tuple(state for state in State if state is not State.REFUSED)
+_WITHOUT_REASON = (*OPEN_STATES, State.SENT, OPEN, OVERDUE)
 _WITH_REASON = tuple(state for state in _STORED if state not in (*OPEN_STATES, State.SENT))
 
 
@@ -81,7 +82,9 @@ async def select_follow_ups(
         after: the position that the previous page ended with.
     """
     # A user has few follow-ups, and those that are overdue have an index of their own.
-    at_once = wanted.state == OVERDUE or (wanted.user_key is not None and wanted.state is None)
+    at_once = wanted.state == OVERDUE or wanted.user_key is not None
+    if wanted.reason is not None and wanted.state in _WITHOUT_REASON:
+        return []  # else all of them would be read in vain
     states = [None] if at_once else _states_of(wanted)
     pages = [_page_of(tx, wanted, state, limit, after).subquery() for state in states]
     page = pages[0] if len(pages) == 1 else union_all(*(select(one.c.at, one.c.id) for one in pages)).subquery()
@@ -124,6 +127,12 @@ def _page_of(
         statement = statement.where(is_open(), table.next_at <= clock(tx), table.signalled_at.is_(None))
     elif state is not None:
         statement = statement.where(table.state == state.value)
+    elif wanted.state is not None:
+        # Not as a condition of an index: SQLite would read all of a state to find those of one user.
+        statement = statement.where(func.coalesce(table.state, "").in_([one.value for one in _states_of(wanted)]))
+    if wanted.until is not None and not is_overdue:
+        # None ends, or waits until, before its trigger: so the order of the list shows where to begin.
+        statement = statement.where(table.triggered_at < literal(wanted.until, Instant()))
     if after is not None:
         statement = statement.where(is_after(at, table.id, after, ascending=is_overdue))
     order = (at, table.id) if is_overdue else (at.desc(), table.id.desc())

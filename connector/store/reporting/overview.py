@@ -118,6 +118,8 @@ async def _list_decisions(tx: Transaction, wanted: FollowUpFilter, limit: int, a
         None if wanted.reason is None else table.reason == wanted.reason.value,
         None if wanted.since is None else table.decided_at >= literal(wanted.since, Instant()),
         None if wanted.until is None else table.decided_at < literal(wanted.until, Instant()),
+        # No item is decided before it happened: so the order of the list shows where to begin.
+        None if wanted.until is None else table.t < literal(wanted.until, Instant()),
         None if after is None else is_after(table.t, table.seq, after, ascending=False),
     ]
     statement = (

@@ -64,6 +64,16 @@ async def load_publish_facts(tx: Transaction, questions: PublishQuestions, robot
     )
 
 
+async def load_reach(tx: Transaction, campaigns: Sequence[Campaign]) -> tuple[dict[str, Reach], Profiles]:
+    """Return how many users are in the audience of campaigns now and can be reached, and how many were looked at.
+
+    Of more than `SAMPLE_USERS` users, a sample is counted: the first by their random keys. At most `_MAX_AUDIENCES`
+    campaigns are measured.
+    """
+    known, profiles = await _load_sample(tx, campaigns)
+    return _measure(campaigns, known, await database_now(tx)), profiles
+
+
 async def _load_event_names(tx: Transaction) -> frozenset[str] | None:
     """Return the names of the events in the log; None if there are too many to load.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, and_, func, literal, select
+from sqlalchemy import Select, func, literal, select
 
+from connector.rules.model.values import ChannelName
 from connector.rules.sending.deliveries import DeliveryState
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.selection import is_open
@@ -34,38 +35,45 @@ class RetriedMessages:
 
 async def count_retried(tx: Transaction, campaign: str | None = None) -> list[RetriedMessages]:
     """Count the messages that are tried again, by campaign, channel and fault; None: of all campaigns."""
-    group = (deliveries.c.campaign, deliveries.c.channel, deliveries.c.fault)
+    messages = _retried_messages(tx)
+    if campaign is not None:
+        messages = messages.where(deliveries.c.campaign == campaign)
+    found = messages.subquery()
+    group = (found.c.campaign, found.c.channel, found.c.fault)
     statement = (
-        select(*group, func.count(), func.min(follow_ups.c.next_at))
-        .join(follow_ups, _same_follow_up())
-        .where(*_is_retried(tx))
+        select(*group, func.count(), func.min(found.c.next_at))
+        .where(found.c.next_at.is_not(None))
         .group_by(*group)
         .order_by(*group)
     )
-    if campaign is not None:
-        statement = statement.where(deliveries.c.campaign == campaign)
     return [RetriedMessages(*row) for row in await tx.execute(statement)]
 
 
 async def find_retried_channels(tx: Transaction) -> Sequence[tuple[str, str]]:
     """Return the (channel, fault) pairs of messages that are tried again, of the first thousand messages."""
-    examined = (
-        select(deliveries.c.channel, deliveries.c.fault)
-        .join(follow_ups, _same_follow_up())
-        .where(*_is_retried(tx))
-        .limit(_MAX_EXAMINED)
-        .subquery()
-    )
+    found = _retried_messages(tx).subquery()
+    is_due = found.c.next_at.is_not(None)
+    examined = select(found.c.channel, found.c.fault).where(is_due).limit(_MAX_EXAMINED).subquery()
     pairs = select(examined.c.channel, examined.c.fault).distinct().order_by(examined.c.channel, examined.c.fault)
     return [(row.channel, row.fault) for row in await tx.execute(pairs)]
 
 
-def _same_follow_up() -> ColumnElement[bool]:
-    same_workspace = follow_ups.c.workspace == deliveries.c.workspace
-    return and_(same_workspace, follow_ups.c.id == deliveries.c.follow_up_id)
+def _retried_messages(tx: Transaction) -> Select[Any]:
+    """Return the query for open messages with a fault, each with the time of its follow-up; null: that has ended.
 
-
-def _is_retried(tx: Transaction) -> tuple[Any, ...]:
-    # Written out, so that the partial index on open messages is used.
+    There are few of them, and SQLite would begin a join with all open follow-ups.
+    """
+    its_time = (
+        select(follow_ups.c.next_at)
+        .where(
+            follow_ups.c.workspace == deliveries.c.workspace, follow_ups.c.id == deliveries.c.follow_up_id, is_open()
+        )
+        .scalar_subquery()
+    )
+    # Written out, so that the partial index on open messages is used; with the channels, or SQLite prefers another one.
     is_waiting = deliveries.c.state == literal(DeliveryState.OPEN.value, literal_execute=True)
-    return tx.in_workspace(deliveries), is_waiting, deliveries.c.fault.is_not(None), is_open()
+    is_any_channel = deliveries.c.channel.in_(get_args(ChannelName))
+    columns = (deliveries.c.campaign, deliveries.c.channel, deliveries.c.fault, its_time.label("next_at"))
+    return select(*columns).where(
+        tx.in_workspace(deliveries), is_waiting, is_any_channel, deliveries.c.fault.is_not(None)
+    )

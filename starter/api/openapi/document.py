@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from connector.rules.model.campaigns import Campaign, Card
+from connector.rules.model.campaigns import Campaign, Card, Workspace
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import User
 from starter.api.access.key_schemes import describe_scopes, keep_basic_for_segment
@@ -17,6 +17,7 @@ from starter.api.openapi import examples, responses
 from starter.api.openapi.model_names import PLACE, refer_to, resolve_models
 from starter.api.openapi.operation_ids import published_id
 from starter.api.openapi.views import ErrorView, InboxMessageView
+from starter.api.requests.definitions import ApplyRequest, BacktestRequest, DefinitionsRequest, PlanRequest
 from starter.api.requests.operator_options import (
     ActOptions,
     BulkOptions,
@@ -94,6 +95,11 @@ def _schemas() -> dict[str, Any]:
         OrderOptions,
         PublishOptions,
         OrderRequest,
+        Workspace,
+        DefinitionsRequest,
+        ApplyRequest,
+        PlanRequest,
+        BacktestRequest,
         InboxActionOptions,
         ClickOptions,
         TapOptions,

@@ -67,7 +67,10 @@ def test_nothing_to_do(connector: Connector, data: Path, folder: Path) -> None:
     connector("apply", str(folder))
     code, out, _ = connector("plan", str(folder))
     assert code == 0
-    assert out == "0 new, 0 edited, 2 unchanged\npublish would take effect in this order: f, o\n"
+    assert out == (
+        "0 new, 0 edited, 2 unchanged\npublish would take effect in this order: f, o\n"
+        "f: of 0 users, 0 are in the audience now, and 0 can be reached (push 0)\n"
+    )
 
 
 def test_a_refusal(connector: Connector, data: Path, folder: Path) -> None:
@@ -149,6 +152,18 @@ def test_in_json(connector: Connector, data: Path, folder: Path) -> None:
         "order": ["f", "o"],
         "refusals": [],
         "waits": [],
+        "audiences": [
+            {
+                "campaign": "f",
+                "in_audience": 0,
+                "reachable": 0,
+                "by_channel": {"push": 0},
+                "looked_at": 0,
+                "users": 0,
+                "is_exact": True,
+                "is_sample": False,
+            }
+        ],
         "texts": [],
     }
 
@@ -166,6 +181,7 @@ def test_how_many_segments_a_text_has(connector: Connector, data: Path, folder: 
     assert (text["campaign"], text["segments"], text["depends_on_values"]) == ("f", 1, True)
 
 
+@pytest.mark.store_only("about the data folder")
 def test_without_a_store(connector: Connector, folder: Path, tmp_path: Path) -> None:
     """The way out is named, and no empty folder is left behind."""
     code, out, err = connector("plan", str(folder), "--data", str(tmp_path / "typo"))

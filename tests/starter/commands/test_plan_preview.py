@@ -7,13 +7,17 @@ from sqlalchemy import func, select, update
 
 from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.errors import OrderRefused
+from connector.rules.model.users import User
 from connector.rules.publishing.drafting import DraftChange
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.catalogue.orders import next_instant
-from connector.store.engine.database import Database
+from connector.store.engine.database import Database, database_now
+from connector.store.reporting import publish_facts
 from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
-from starter.operations.preview import Preview, preview_changes
+from connector.store.users.descriptions import save_user
+from starter.commands.audience_sizes import format_audience
+from starter.operations.preview import Preview, preview_changes, view_audience
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
 from tests.support.installation import Installation
 
@@ -155,6 +159,32 @@ async def test_statements_do_not_grow(installation: Installation) -> None:
             await look(installation, ORIGINAL, *(follow_on(name, PUSHED) for name in names))
         counts.append(len(counted.statements))
     assert counts[0] == counts[1]
+
+
+async def test_who_is_in_an_audience_now(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """B5: each campaign's audience and reach by channel, published or not; a sample is said to be one."""
+    people = [
+        User(id="a", push_tokens=("p",), email="a@b.example", attributes={"tier": "gold"}),
+        User(id="b", push_tokens=("p",), attributes={"tier": "gold"}, consent={"push": "unsubscribed"}),
+        User(id="c", attributes={"tier": "silver"}),
+    ]
+    async with installation.database.write(W) as tx:
+        for person in people:
+            await save_user(tx, person, await database_now(tx))
+    await installation.publish(ORIGINAL, F)
+    both = {"push": {"title": "t", "body": "b"}, "email": {"subject": "s", "text": "t"}}
+    gold = follow_on("gold", PUSHED, audience={"attribute": "tier", "is": "gold"}, messages=both)
+    seen = await look(installation, ORIGINAL, F, gold)
+    assert [(one.campaign, one.in_audience, one.reachable, one.by_channel) for one in seen.audiences] == [
+        ("f", 3, 1, {"push": 1}),
+        ("gold", 2, 1, {"push": 1, "email": 1}),
+    ]
+    [line, _] = [format_audience(view_audience(one)) for one in seen.audiences]
+    assert line == "f: of 3 users, 3 are in the audience now, and 1 can be reached (push 1)"
+    monkeypatch.setattr(publish_facts, "SAMPLE_USERS", 2)
+    sampled = view_audience((await look(installation, F)).audiences[0])
+    assert (sampled["looked_at"], sampled["users"], sampled["is_sample"]) == (2, 3, True)
+    assert format_audience(sampled).startswith("f: of a sample of 2 of 3 users, 2 are in the audience now")
 
 
 async def test_waits_of_nobody(installation: Installation) -> None:
