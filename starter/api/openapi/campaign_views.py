@@ -130,6 +130,19 @@ class TextView(ResponseModel):
     depends_on_values: bool
 
 
+class AudienceView(ResponseModel):
+    """How many users are in an audience now, and can be reached; of a sample if `is_sample`."""
+
+    campaign: str
+    in_audience: int
+    reachable: int
+    by_channel: dict[str, int]
+    looked_at: int
+    users: int
+    is_exact: bool
+    is_sample: bool
+
+
 class PlanView(ResponseModel):
     """What applying and publishing definitions would do."""
 
@@ -140,6 +153,7 @@ class PlanView(ResponseModel):
     refusals: list[str]
     warnings: list[str]
     waits: list[WaitsView]
+    audiences: list[AudienceView]
     texts: list[TextView]
 
 
