@@ -131,7 +131,10 @@ class TextView(ResponseModel):
 
 
 class AudienceView(ResponseModel):
-    """How many users are in an audience now, and can be reached; of a sample if `is_sample`."""
+    """How many users are in a campaign's audience now, and how many of them can be reached, by channel.
+
+    `is_sample`: `looked_at` of the `users` were counted, who are at least so many unless `is_exact`.
+    """
 
     campaign: str
     in_audience: int
