@@ -42,6 +42,7 @@ pages: $(STAMP) ## regenerate the generated parts of the documents
 	@$(BIN)/python -m connector.app.log_events > docs/logs.md
 	@$(BIN)/python -m tests.support.metrics_docs
 	@$(BIN)/connector schema > examples/connector.schema.json
+	@$(BIN)/python -m tests.support.reference_page
 
 image: $(STAMP) ## execute the steps of deploy/Dockerfile as an unprivileged user, and start what they make
 	@$(BIN)/python -m tests.support.image_check $(ARGS)

@@ -39,6 +39,8 @@ COMMANDS = {
         "resume": "Make stopped campaigns and cards live again, unchanged; interactions while they were stopped do "
         "not count.",
         "archive": "Stop campaigns and cards for good; they cannot be edited or published any more.",
+        "campaigns": "List campaigns and cards with their revisions, or print the newest definition of one as YAML.",
+        "workspace": "Print the settings that hold for all campaigns: zone, frequency caps, quiet hours.",
         "status": "Show what is live since when, and how many follow-ups wait, were sent, or were not sent and why.",
     },
     "Pictures": {

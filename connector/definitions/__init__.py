@@ -3,6 +3,13 @@
 Imports `rules` and `templating`.
 """
 
-from connector.definitions.reading import Definitions, parse_mapping, parse_yaml, read_definitions
+from connector.definitions.reading import (
+    Definitions,
+    parse_mapping,
+    parse_mappings,
+    parse_texts,
+    parse_yaml,
+    read_definitions,
+)
 
-__all__ = ["Definitions", "parse_mapping", "parse_yaml", "read_definitions"]
+__all__ = ["Definitions", "parse_mapping", "parse_mappings", "parse_texts", "parse_yaml", "read_definitions"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from connector.rules.model.nearest import nearest
 from connector.templating.checking import check_templates
 from connector.templating.links import check_links
 
+_EMPTY = "is empty; write a campaign, a card or the workspace"
+
 
 @dataclass(frozen=True)
 class Definitions:
@@ -25,12 +27,14 @@ class Definitions:
 
     Args:
         sources: where each campaign and card was read from, by its id; the workspace by ''.
+        texts: what was read, by the name of the file.
     """
 
     workspace: Workspace | None
     campaigns: tuple[Campaign, ...]
     cards: tuple[Card, ...]
     sources: Mapping[str, Source]
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all(self) -> tuple[AnyDefinition, ...]:
@@ -90,6 +94,32 @@ def parse_yaml(text: str, *, file: str, with_links: bool = False) -> Definitions
     return collector.definitions()
 
 
+def parse_texts(texts: Mapping[str, str], *, with_links: bool = False) -> Definitions:
+    """Read the definitions of YAML texts, by the names of their files; `with_links` as in `read_definitions`.
+
+    Raises:
+        DefinitionError: with every fault of every text.
+    """
+    collector = _Collector(with_links)
+    for file, text in texts.items():
+        collector.add_text(text, file)
+    if not collector.collected and not collector.faults:
+        collector.faults.append(Fault("", _EMPTY, next(iter(texts), None)))
+    return collector.definitions()
+
+
+def parse_mappings(items: Sequence[Any], *, with_links: bool = False) -> Definitions:
+    """Read definitions from JSON mappings; `with_links` as in `read_definitions`.
+
+    Raises:
+        DefinitionError: with every fault of every mapping; its key begins with `definitions[n]`.
+    """
+    collector = _Collector(with_links)
+    for number, item in enumerate(items):
+        collector.add_mapping(item, f"definitions[{number}]")
+    return collector.definitions()
+
+
 def parse_mapping(data: Any, *, with_links: bool = False) -> AnyDefinition:
     """Read one definition from a JSON mapping; `with_links` as in `read_definitions`.
 
@@ -110,6 +140,7 @@ class _Collector:
     collected: list[AnyDefinition] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def add_path(self, path: Path) -> None:
         before = len(self.collected) + len(self.faults)
@@ -122,8 +153,7 @@ class _Collector:
         for file in files:
             self.add_file(file)
         if len(self.collected) + len(self.faults) == before:
-            problem = "is empty; write a campaign, a card or the workspace"
-            self.faults.append(Fault("", problem, str(files[0] if len(files) == 1 else path)))
+            self.faults.append(Fault("", _EMPTY, str(files[0] if len(files) == 1 else path)))
 
     def add_file(self, file: Path) -> None:
         try:
@@ -132,6 +162,7 @@ class _Collector:
             self.faults += error.faults
 
     def add_text(self, text: str, file: str) -> None:
+        self.texts[file] = text
         try:
             for document in read_documents(text, file):
                 self._add(document)
@@ -147,7 +178,17 @@ class _Collector:
             campaigns=tuple(one for one in self.collected if isinstance(one, Campaign)),
             cards=tuple(one for one in self.collected if isinstance(one, Card)),
             sources=self.sources,
+            texts=self.texts,
         )
+
+    def add_mapping(self, data: Any, place: str) -> None:
+        """Collect a JSON mapping, whose keys are below `place`."""
+        before = len(self.faults)
+        self._add(Document(place, 1, data))
+        self.faults[before:] = [
+            replace(fault, key=".".join(part for part in (place, fault.key) if part), file=None, line=None)
+            for fault in self.faults[before:]
+        ]
 
     def _add(self, document: Document) -> None:
         definition, faults = _read(document.data, self.with_links)

@@ -140,7 +140,8 @@ def _set_edit(text: str, root: yaml.Node, path: Path, value: Any) -> _Edit:
 def _replace(text: str, entry: Entry, value: Any) -> _Edit:
     """Return the edit that writes `value` in place of an existing one, in its style."""
     start, end = entry.value.start_mark.index, value_end(text, entry.value)
-    style = cast(Style, getattr(entry.value, "style", None))
+    is_empty = not getattr(entry.value, "value", None)
+    style = None if is_empty else cast(Style, getattr(entry.value, "style", None))
     if entry.in_flow:
         return _padded(text, start, end, _flow(value, style))
     begin = entry.after_indicator(text)

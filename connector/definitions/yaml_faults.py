@@ -142,9 +142,13 @@ def _quote_within(mistake: _Mistake) -> _Explained:
     value = (match["value"] or "") if match else ""
     if value[:1] not in ("'", '"') or mistake.column <= mistake.text.index(value[0]):
         return None
-    if value[0] == "'":
-        return mistake.line, "the text goes on after its closing '; write an apostrophe twice, '', or use double quotes"
-    return mistake.line, 'the text goes on after its closing "; write \\" for a quotation mark within the text'
+    return mistake.line, _AFTER_QUOTE[value[0]]
+
+
+_AFTER_QUOTE = {
+    "'": "the text goes on after its closing '; write an apostrophe twice, '', or use double quotes",
+    '"': 'the text goes on after its closing "; write \\" for a quotation mark within the text',
+}
 
 
 def _flow(mistake: _Mistake) -> _Explained:
@@ -161,6 +165,9 @@ def _flow(mistake: _Mistake) -> _Explained:
     if mistake.opened_at != mistake.line:
         return mistake.opened_at, f"{opening} has no {closing}"
     at = mistake.text[mistake.column : mistake.column + 1]
+    before = mistake.text[: mistake.column].rstrip()
+    if at.isalnum() and before[-1:] in ("'", '"'):
+        return mistake.line, _AFTER_QUOTE[before[-1]]
     where = f"column {mistake.column + 1}" + (f", before {at}" if at.strip() else "")
     return mistake.line, f"within {opening} {closing} there must be a comma or {closing} at {where}"
 

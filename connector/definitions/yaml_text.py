@@ -26,6 +26,7 @@ _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TYPOGRAPHIC = re.compile("[“„‟].*[”“]|[‘‚].*[’‘]|«.*»", re.DOTALL)
 _QUOTE_LIQUID = 'a text with {{ }} is quoted, like "{{ user.first_name }}"'
 _WALL_CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
+_NO_SPACE = re.compile(r"([A-Za-z_]\w*):([^\s/].*)")
 _INTEGER = re.compile(r"[-+]?\d+|0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -157,6 +158,8 @@ class _DocumentBuilder:
                 self._document.add_fault(key_path, problem, line)
             self._document.lines.setdefault(key_path, line)
             value = self.value(key_path, depth + 1)
+            if value is None and (found := _NO_SPACE.fullmatch(event.value)):
+                self._document.add_fault(key_path, f"write a space after the colon: {found[1]}: {found[2]}", line)
             mapping.setdefault(event.value, value)
         return mapping
 
@@ -201,6 +204,8 @@ class _DocumentBuilder:
 
 def _problem_of_key(key: str) -> str | None:
     """Return the problem of a key's characters; None if there is none."""
+    if key[:1] == "-" and len(key) > 1:
+        return f"write a space after the dash: - {key[1:]}"
     if found := next((character for character in key if character in ODD_SPACES), None):
         return f"has the character U+{ord(found):04X}, which looks like a space and is none; write a space"
     if found := next((character for character in key if character in "“”„‟‘’«»"), None):

@@ -16,7 +16,7 @@ from connector.rules.model.campaigns import Campaign, Card
 from connector.rules.model.errors import MAX_FAULTS, Fault
 from connector.rules.model.messages import MAX_BODY_CHARACTERS, MAX_SUBJECT_OCTETS, Email, Push, Sms
 from connector.rules.model.nearest import suggestion
-from connector.rules.model.users import check_zone
+from connector.rules.model.zones import check_zone
 from connector.templating.comparisons import expressions_of
 from connector.templating.error_lines import describe_error, line_at, line_of
 from connector.templating.filter_faults import accepts
@@ -58,7 +58,7 @@ def _problems(text: str, place: Place) -> Iterator[tuple[int, str]]:
         return
     for name, uses in analysis.globals.items():
         if name not in VARIABLES:
-            yield line_at(text, uses[0].span.index), f"unknown variable {uses[0]}; {_advice(name, VARIABLES)}"
+            yield line_at(text, uses[0].span.index), f"unknown variable {uses[0]}; {_advice_on_variable(name)}"
     for name, spans in analysis.filters.items():
         if name not in PLAIN.filters:
             yield line_at(text, spans[0].index), f"unknown filter {name}; {_advice(name, sorted(PLAIN.filters))}"
@@ -98,6 +98,11 @@ def _length_problems(message: BaseModel, field: str, text: str) -> Iterator[tupl
         yield 1, f"has {octets} octets; a subject has at most {MAX_SUBJECT_OCTETS}"
     if isinstance(message, Sms | Push) and field in ("title", "body") and len(text) > MAX_BODY_CHARACTERS:
         yield 1, f"has {len(text)} characters; this text has at most {MAX_BODY_CHARACTERS}"
+
+
+def _advice_on_variable(name: str) -> str:
+    """Return advice on an unknown variable; what is known of a user is a part of `user`."""
+    return suggestion(name, VARIABLES, f"known are {', '.join(VARIABLES)}; for what is known of a user, user.{name}")
 
 
 def _advice(name: str, known: Sequence[str]) -> str:

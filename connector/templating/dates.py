@@ -21,7 +21,7 @@ from liquid import Markup, RenderContext
 from liquid.filter import with_context
 from liquid.undefined import is_undefined
 
-from connector.rules.model.users import check_zone
+from connector.rules.model.zones import check_zone
 from connector.rules.timing.delays import local_instant
 from connector.templating.filter_faults import FilterFault
 from connector.templating.strftime import format_time

@@ -26,6 +26,7 @@ from starter.api.routes import (
     audit,
     campaigns,
     cleanup,
+    definitions,
     follow_ups,
     inbox,
     interactions,
@@ -89,7 +90,7 @@ def _routes(docs: bool) -> tuple[BaseRoute, ...]:
     router = APIRouter(dependencies=[Depends(decode_path_parameters)], generate_unique_id_function=openapi.operation_id)
     open_to_all = (operation, api_docs, tracking) if docs else (operation, tracking)
     # every route of these declares the scopes that it needs; those of the webhooks check signatures
-    of_campaigns = (campaigns, orders, status, previews, overview)
+    of_campaigns = (campaigns, definitions, orders, status, previews, overview)
     of_operators = (follow_ups, repairs, provider_events, audit, api_keys, cleanup)
     keyed = (interactions, segment, users, user_logs, inbox, pushes, *of_campaigns, *of_operators)
     for resource in (*open_to_all, *keyed, webhooks):

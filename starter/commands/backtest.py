@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from connector.rules.model.values import format_instant, parse_duration
-from connector.simulation.tally import quantiles
-from connector.store.engine.database import database_now
-from starter.commands.options import DataOption, JsonOption, parse_time_option
-from starter.commands.store_session import READ_SECONDS, open_store, run
-from starter.operations.backtest import BacktestResult
-from starter.operations.backtest import backtest as backtest_campaign
+from connector.rules.model.errors import DefinitionError
+from starter.commands.calls import run_operation
+from starter.commands.options import DataOption, JsonOption
+from starter.commands.store_session import READ_SECONDS
+from starter.operations.backtest import backtest_campaign
 from starter.terminal import format_table, print_json, print_lines
 
 
@@ -37,86 +34,52 @@ def backtest(
 
       connector backtest cart-reminder --since 2026-03-02T00:00:00Z --json
     """
-    result = run(_backtest(data, campaign, since))
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Evaluating users", total=None)
+        try:
+            result = run_operation(
+                data,
+                backtest_campaign,
+                campaign,
+                since,
+                seconds=READ_SECONDS,
+                progress=lambda done, users: bar.update(task, completed=done, total=users),
+            )
+        except DefinitionError as error:
+            raise typer.BadParameter("; ".join(f"--{fault.key} {fault.problem}" for fault in error.faults)) from None
     if as_json:
-        print_json(_in_json(result))
+        print_json(result)
     else:
         print_lines(_in_text(result))
 
 
-async def _backtest(data: Path | None, campaign: str, since: str) -> BacktestResult:
-    async with open_store(data) as context:
-        catalogue = await context.cache.at_least(context.database)
-        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            now = await database_now(tx)
-            start = _parse_since(since, now)
-            console = Console(stderr=True)
-            with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-                task = bar.add_task("Evaluating users", total=None)
-                return await backtest_campaign(
-                    tx,
-                    catalogue,
-                    campaign,
-                    since=start,
-                    until=now,
-                    progress=lambda done, users: bar.update(task, completed=done, total=users),
-                )
-
-
-def _parse_since(since: str, now: datetime) -> datetime:
-    try:
-        start = now - parse_duration(since)
-    except ValueError:
-        start = parse_time_option("--since", since, alternative=', or how long ago, like "30 days"')
-    if start >= now:
-        raise typer.BadParameter(f"--since {since!r} is not in the past")
-    return start
-
-
-def _in_json(result: BacktestResult) -> dict[str, Any]:
-    tally = result.tally
-    waits = {f"p{share}": wait.total_seconds() for share, wait in quantiles(tally.until_exception).items()}
-    return {
-        "campaign": result.campaign,
-        "revision": result.revision,
-        "since": format_instant(result.since),
-        "until": format_instant(result.until),
-        "users": tally.users,
-        "triggered": tally.triggered,
-        "sent": tally.sent,
-        "excepted": dict(tally.excepted.most_common()),
-        "dropped": dict(tally.dropped.most_common()),
-        "control": tally.control,
-        "waiting": tally.waiting,
-        "refused": dict(tally.refused.most_common()),
-        "seconds_until_exception": {"count": len(tally.until_exception), **waits},
-    }
-
-
-def _in_text(result: BacktestResult) -> str:
-    tally = result.tally
+def _in_text(result: dict[str, Any]) -> str:
     counts = [
-        ("triggered", "", tally.triggered),
-        *(("cancelled by", name, count) for name, count in tally.excepted.most_common()),
-        *(("dropped", name, count) for name, count in tally.dropped.most_common()),
-        ("control group", "", tally.control),
-        ("sent", "", tally.sent),
-        ("still waiting", "", tally.waiting),
-        *(("refused", name, count) for name, count in tally.refused.most_common()),
+        ("triggered", "", result["triggered"]),
+        *(("cancelled by", name, count) for name, count in result["excepted"].items()),
+        *(("dropped", name, count) for name, count in result["dropped"].items()),
+        ("control group", "", result["control"]),
+        ("sent", "", result["sent"]),
+        ("still waiting", "", result["waiting"]),
+        *(("refused", name, count) for name, count in result["refused"].items()),
     ]
     rows = [(what, name, f"{count:,}") for what, name, count in counts if count or what in ("triggered", "sent")]
+    users = result["users"]
     head = (
-        f"if {result.campaign} (revision {result.revision}) had been live since {format_instant(result.since)}, "
-        f"for {tally.users:,} {'user' if tally.users == 1 else 'users'}:"
+        f"if {result['campaign']} (revision {result['revision']}) had been live since {result['since']}, "
+        f"for {users:,} {'user' if users == 1 else 'users'}:"
     )
-    return "\n\n".join([head, format_table(("", "", "follow-ups"), rows), _exceptions_in_text(tally.until_exception)])
+    exceptions = _exceptions_in_text(result["seconds_until_exception"])
+    return "\n\n".join([head, format_table(("", "", "follow-ups"), rows), exceptions])
 
 
-def _exceptions_in_text(waits: list[timedelta]) -> str:
-    if not waits:
+def _exceptions_in_text(waits: dict[str, float]) -> str:
+    if not waits["count"]:
         return "no exception came after a trigger"
-    rows = [(f"{share} %", _format_wait(wait)) for share, wait in quantiles(waits).items()]
-    head = f"time from the trigger to the exception, for the {len(waits):,} triggers that an exception followed:"
+    shares = {name.removeprefix("p"): seconds for name, seconds in waits.items() if name != "count"}
+    rows = [(f"{share} %", _format_wait(timedelta(seconds=seconds))) for share, seconds in shares.items()]
+    head = f"time from the trigger to the exception, for the {waits['count']:,} triggers that an exception followed:"
     return f"{head}\n{format_table(('share', 'within'), rows)}"
 
 

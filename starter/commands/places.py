@@ -29,10 +29,7 @@ OFFLINE = {
 }
 """Commands that need neither the database nor the API, and do the same with CONNECTOR_API_URL as without."""
 
-NOT_YET: dict[str, str] = dict.fromkeys(
-    (*("plan", "apply", "backtest"),),
-    "its operations have no requests yet",
-)
+NOT_YET: dict[str, str] = {}
 """Commands that work on the store only."""
 
 _HELP = {"-h", "--help"}

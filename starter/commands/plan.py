@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from connector.rules.model.campaigns import AnyDefinition
-from connector.rules.model.errors import OrderRefused, Source
+from connector.rules.model.errors import OrderRefused
 from connector.rules.model.values import canonical_json
-from connector.rules.publishing.preview import DefinitionPreview, Difference
-from connector.store.engine.database import database_now
-from connector.store.reporting.counts import WaitCounts
-from starter.commands.apply import check_workspace, read_definition_files
+from starter.commands.apply import read_definition_files
 from starter.commands.audience_sizes import format_audience
+from starter.commands.calls import run_operation
 from starter.commands.options import DataOption, DefinitionPaths, JsonOption
-from starter.commands.store_session import READ_SECONDS, open_store, run
-from starter.operations.preview import Preview, preview_changes, view_audience
-from starter.operations.text_sizes import TextSize, measure_texts
+from starter.operations.plan import plan_definitions
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result, print_warnings
 
 _MAX_VALUE_CHARACTERS, _CONTEXT_CHARACTERS = 60, 20
@@ -49,89 +43,60 @@ def plan(
 
       connector plan welcome.yaml nudge.yaml --allow-missed --json
     """
-    definitions, sources = read_definition_files(paths)
+    definitions = read_definition_files(paths)
     try:
-        preview, texts = run(_preview(data, definitions, sources, allow_missed))
+        planned = run_operation(data, plan_definitions, definitions, allow_missed=allow_missed)
     except OrderRefused as refusal:
         _print_refusals("apply", refusal.problems)
         raise typer.Exit(1) from None
     if as_json:
-        print_json({**_in_json(preview), "texts": [vars(text) for text in texts]})
+        print_json(planned)
     else:
-        _print_preview(preview)
-        for text in texts:
-            print_result(_format_text(text))
-    print_warnings(preview.warnings)
-    if preview.refusals:
-        _print_refusals("publish", preview.refusals)
+        _print_plan(planned)
+    print_warnings(planned["warnings"])
+    if planned["refusals"]:
+        _print_refusals("publish", planned["refusals"])
         raise typer.Exit(1)
 
 
-async def _preview(
-    data: Path | None, definitions: Sequence[AnyDefinition], sources: Mapping[str, Source], allow_missed: bool
-) -> tuple[Preview, list[TextSize]]:
-    async with open_store(data) as context:
-        check_workspace(context.workspace, definitions)
-        async with context.database.read(context.workspace, seconds=READ_SECONDS) as tx:
-            preview = await preview_changes(
-                tx,
-                definitions,
-                allow_missed=allow_missed,
-                sources=sources,
-                providers=context.settings.provided_channels,
-            )
-            return preview, measure_texts(definitions, context.settings, await database_now(tx))
-
-
-def _in_json(preview: Preview) -> dict[str, Any]:
-    return {
-        "changes": [_definition_in_json(one) for one in preview.definitions if one.change != "unchanged"],
-        "unchanged": [one.id for one in preview.definitions if one.change == "unchanged"],
-        "elsewhere": [{"id": entry.id, "state": entry.state} for entry in preview.other_entries],
-        "order": list(preview.order),
-        "refusals": list(preview.refusals),
-        "warnings": list(preview.warnings),
-        "waits": [vars(wait) for wait in preview.waits],
-        "audiences": [view_audience(size) for size in preview.audiences],
-    }
-
-
-def _definition_in_json(drafting: DefinitionPreview) -> dict[str, Any]:
-    return {**vars(drafting), "differences": [vars(difference) for difference in drafting.differences]}
-
-
-def _print_preview(preview: Preview) -> None:
-    changed = [one for one in preview.definitions if one.change != "unchanged"]
-    if changed:
-        rows = [(one.change, one.kind, one.id, one.revision, one.live_revision) for one in changed]
-        print_lines(format_table(("change", "kind", "id", "revision", "live"), rows))
-    for one in changed:
-        for number, difference in enumerate(one.differences):
-            print_lines(("" if number else f"\n{one.id}:\n") + _format_difference(difference))
-    counts = Counter(one.change for one in preview.definitions)
-    print_result(
-        ("\n" if changed else "") + f"{counts['new']} new, {counts['edited']} edited, {counts['unchanged']} unchanged"
-    )
-    if preview.other_entries:
-        others = _format_names([f"{entry.id} ({entry.state})" for entry in preview.other_entries])
+def _print_plan(planned: dict[str, Any]) -> None:
+    _print_changes(planned["changes"])
+    counts = Counter(one["change"] for one in planned["changes"])
+    summary = f"{counts['new']} new, {counts['edited']} edited, {len(planned['unchanged'])} unchanged"
+    print_result(("\n" if planned["changes"] else "") + summary)
+    if planned["elsewhere"]:
+        others = _format_names([f"{entry['id']} ({entry['state']})" for entry in planned["elsewhere"]])
         print_result(f"in the store but not in these files, and not changed: {others}")
-    order = ", ".join(preview.order)
+    order = ", ".join(planned["order"])
     print_result(f"publish would take effect in this order: {order}" if order else "nothing to publish")
-    for wait in preview.waits:
+    for wait in planned["waits"]:
         print_result(_format_waits(wait))
-    for size in preview.audiences:
-        print_result(format_audience(view_audience(size)))
+    for size in planned["audiences"]:
+        print_result(format_audience(size))
+    for text in planned["texts"]:
+        print_result(_format_text(text))
 
 
-def _format_difference(difference: Difference) -> str:
-    before, after = canonical_json(difference.before), canonical_json(difference.after)
-    shared = _common_prefix_length(before, after) if difference.change == "edited" else 0
+def _print_changes(changed: Sequence[dict[str, Any]]) -> None:
+    if changed:
+        columns = ("change", "kind", "id", "revision", "live_revision")
+        rows = [[one[column] for column in columns] for one in changed]
+        print_lines(format_table((*columns[:-1], "live"), rows))
+    for one in changed:
+        for number, difference in enumerate(one["differences"]):
+            print_lines(("" if number else f"\n{one['id']}:\n") + _format_difference(difference))
+
+
+def _format_difference(difference: dict[str, Any]) -> str:
+    before, after = canonical_json(difference["before"]), canonical_json(difference["after"])
+    change = difference["change"]
+    shared = _common_prefix_length(before, after) if change == "edited" else 0
     shown = {
         "added": _shorten(after, shared),
         "removed": _shorten(before, shared),
         "edited": f"{_shorten(before, shared)} → {_shorten(after, shared)}",
     }
-    return f"  {_SIGNS[difference.change]} {difference.path}: {shown[difference.change]}"
+    return f"  {_SIGNS[change]} {difference['path']}: {shown[change]}"
 
 
 def _common_prefix_length(one: str, other: str) -> int:
@@ -146,20 +111,23 @@ def _shorten(text: str, shared: int) -> str:
     return cut if len(cut) <= _MAX_VALUE_CHARACTERS else f"{cut[: _MAX_VALUE_CHARACTERS - 1]}…"
 
 
-def _format_waits(wait: WaitCounts) -> str:
-    users = "1 user stays" if wait.users == 1 else f"{wait.users} users stay"
+def _format_waits(wait: dict[str, Any]) -> str:
+    users = "1 user stays" if wait["users"] == 1 else f"{wait['users']} users stay"
+    follow_ups = f"{wait['waiting']} waiting, {wait['held']} held"
     return (
-        f"{users} on revision {wait.revision} of {wait.campaign} ({wait.waiting} waiting, {wait.held} held): they keep "
-        "its due time, trigger and exceptions, and get the newest live content"
+        f"{users} on revision {wait['revision']} of {wait['campaign']} ({follow_ups}): "
+        "they keep its due time, trigger and exceptions, and get the newest live content"
     )
 
 
-def _format_text(text: TextSize) -> str:
-    segments = "1 segment" if text.segments == 1 else f"{text.segments} segments"
-    unit = "septets" if text.encoding == "GSM-7" else "units"
-    links = f", {text.links} link{'' if text.links == 1 else 's'} at the length sent" if text.links else ""
-    depends = "; the template's values add to it" if text.depends_on_values else ""
-    return f"{text.campaign}, {text.message}: {segments} ({text.encoding}, {text.units} {unit}{links}){depends}"
+def _format_text(text: dict[str, Any]) -> str:
+    segments = "1 segment" if text["segments"] == 1 else f"{text['segments']} segments"
+    unit = "septets" if text["encoding"] == "GSM-7" else "units"
+    count = text["links"]
+    links = f", {count} link{'' if count == 1 else 's'} at the length sent" if count else ""
+    depends = "; the template's values add to it" if text["depends_on_values"] else ""
+    size = f"{text['encoding']}, {text['units']} {unit}{links}"
+    return f"{text['campaign']}, {text['message']}: {segments} ({size}){depends}"
 
 
 def _format_names(names: Sequence[str]) -> str:

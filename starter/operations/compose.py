@@ -58,9 +58,8 @@ async def check_text(context: StoreContext, text: str) -> dict[str, Any]:
     The faults are those of `connector validate`. A text with faults has neither refusals nor warnings yet. What is only
     known from reports and users is looked up when the text is saved.
     """
-    reading = partial(parse_yaml, text, file=FILE, with_links=not context.settings.link_hosts)
     try:
-        definitions = await run_in_thread(reading)
+        definitions = await _read(context, text)
     except DefinitionError as error:
         return {"faults": [_view_fault(fault) for fault in error.faults], "refusals": [], "warnings": []}
     catalogue = await context.cache.at_least(context.database)
@@ -86,11 +85,7 @@ async def save_text(
         DraftConflict: somebody else saved one of the definitions meanwhile.
         OrderRefused: as `save_definitions` raises it.
     """
-    reading = partial(parse_yaml, text, file=FILE, with_links=not context.settings.link_hosts)
-    definitions = await run_in_thread(reading)
-    if definitions.workspace is not None:
-        problem = "is changed on its own page, because it takes effect at once; take it out of this text"
-        raise DefinitionError([definitions.sources[""].locate(Fault("workspace", problem))])
+    definitions = await _read(context, text)
     saved, notes = await save_definitions(
         context, actor, definitions.all, reason=reason, sources=definitions.sources, bases=bases
     )
@@ -116,6 +111,18 @@ async def read_target(context: StoreContext, id: str) -> dict[str, Any]:
     if entry is None:
         raise UnknownDefinition(f"there is no campaign or card {id}")
     return {**_view_target(entry), "parts": asdict(target_parts(entry))}
+
+
+async def _read(context: StoreContext, text: str) -> Definitions:
+    """Return the campaigns and cards of a text. Raises DefinitionError, also for what is no draft."""
+    reading = partial(parse_yaml, text, file=FILE, with_links=not context.settings.link_hosts)
+    definitions = await run_in_thread(reading)
+    if definitions.workspace is not None:
+        problem = "has no drafts: its settings take effect at once; apply them by `connector apply`, not with this text"
+        raise DefinitionError([definitions.sources[""].locate(Fault("workspace", problem))])
+    if not definitions.all:
+        raise DefinitionError([Fault("", "is empty; write a campaign or a card", FILE, 1)])
+    return definitions
 
 
 async def _now(context: StoreContext) -> datetime:

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from connector.app.store_context import StoreContext
+from connector.definitions import Definitions
 from connector.definitions.publish_facts import NO_SOURCES, gather_facts_in_time
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.campaigns import AnyDefinition, Workspace
-from connector.rules.model.errors import Source
+from connector.rules.model.errors import DefinitionError, Fault, Source
 from connector.rules.publishing.drafting import DraftChange, draft_warnings
 from connector.store.audit import record_audit
 from connector.store.catalogue.drafts import save_drafts
 from connector.store.engine.database import database_now
 from connector.templating.threads import run_in_thread
+
+
+async def apply_definitions(
+    context: StoreContext, actor: Actor, definitions: Definitions, *, reason: str | None = None
+) -> dict[str, Any]:
+    """Save all of the definitions as drafts, or none; return what changed, and what `publish` would refuse.
+
+    Raises:
+        DefinitionError: they are about another workspace.
+        OrderRefused: one is archived, or of the other kind before; names every problem.
+    """
+    check_workspace(context.workspace, definitions.all)
+    saved, warnings = await save_definitions(
+        context, actor, definitions.all, reason=reason, sources=definitions.sources
+    )
+    return {"saved": [vars(change) for change in saved], "warnings": warnings}
+
+
+def check_workspace(workspace: str, definitions: Sequence[AnyDefinition]) -> None:
+    """Check that the definitions are of this workspace. Raises DefinitionError."""
+    for definition in definitions:
+        if isinstance(definition, Workspace) and definition.workspace != workspace:
+            problem = f"is {definition.workspace}, but this is {workspace}; set CONNECTOR_WORKSPACE to change it"
+            raise DefinitionError([Fault("workspace", problem)])
 
 
 async def save_definitions(

@@ -17,12 +17,12 @@ from connector.rules.model.reasons import NOTED, OPEN_STATES, Reason, State
 from connector.rules.model.values import format_instant
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.results.uplift import CONFIDENCE, Share, compute_uplift
-from connector.rules.timing.days import day_of, days_between
+from connector.rules.timing.days import day_of, days_between, offsets_of
 from connector.simulation.tally import quantiles
 from connector.store.engine.database import LONG_SECONDS
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
-from connector.store.reporting.results import QUARTER, ResultCounts, count_results
+from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.reporting.retries import count_retried
 from connector.store.reporting.triggered import count_triggered, load_exception_waits
 from starter.operations.errors import NotKnown
@@ -71,16 +71,16 @@ async def read_results(
     entry = catalogue.entries.get(id)
     if entry is None:
         raise NotKnown(f"the campaign or card {id} is not known")
+    zone = catalogue.workspace.zone
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
-        groups = await count_results(
-            tx, id, catalogue.workspace.robots, since=since, until=until, by_quarter=by is not None
-        )
-        counts, now = await count_triggered(tx, id, since, until), await database_now(tx)
+        now = await database_now(tx)
+        offsets = () if by is None else offsets_of(zone, now - timedelta(days=MAX_DAYS), now + timedelta(days=1))
+        groups = await count_results(tx, id, catalogue.workspace.robots, since=since, until=until, by_day=offsets)
+        counts = await count_triggered(tx, id, since, until)
         waits = await load_exception_waits(tx, id, since, until)
         faults, retried = await count_template_faults(tx, id), await load_retried(tx, id)
     letters = _conversion_letters(entry, groups)
     results = view_results(add_up(groups), letters)
-    zone = catalogue.workspace.zone
     return {
         "id": id,
         "since": format_instant(since),
@@ -192,16 +192,16 @@ def view_days(
     """Return the results of each day in a zone, those of days without any included, the newest `MAX_DAYS`.
 
     Args:
-        groups: by the quarter of an hour.
+        groups: by day.
         bounds: the range that was asked for; None: from the first day with results, and to the present one.
         now: UTC.
     """
     by_day: dict[date, list[ResultCounts]] = defaultdict(list)
     for group in groups:
-        if group.reached_in is not None:
-            by_day[day_of(group.reached_in, zone)].append(group)
+        if group.day is not None:
+            by_day[group.day].append(group)
     since, until = bounds
-    last = day_of(now if until is None else min(until - QUARTER, now), zone)
+    last = day_of(now if until is None else min(until - timedelta(microseconds=1), now), zone)
     first = min(by_day, default=last) if since is None else day_of(since, zone)
     days = days_between(max(first, last - timedelta(days=MAX_DAYS - 1)), max(last, *by_day, first))
     views = ((day, view_results(add_up(by_day.get(day, ())), letters)) for day in days)

@@ -21,15 +21,16 @@ def validate_files(paths: Sequence[Path], now: datetime, *, with_links: bool) ->
         now: UTC; an `end` may have passed.
         with_links: a link whose host comes from user data is a fault too.
     """
-    return _validate(lambda: read_definitions(*paths, with_links=with_links), now)
+    return validate_read(lambda: read_definitions(*paths, with_links=with_links), now)
 
 
 def validate_text(text: str, now: datetime, *, file: str, with_links: bool) -> dict[str, Any]:
     """Return the faults and warnings of one YAML text; `file` is its name in them. See `validate_files`."""
-    return _validate(lambda: parse_yaml(text, file=file, with_links=with_links), now)
+    return validate_read(lambda: parse_yaml(text, file=file, with_links=with_links), now)
 
 
-def _validate(read: Callable[[], Definitions], now: datetime) -> dict[str, Any]:
+def validate_read(read: Callable[[], Definitions], now: datetime) -> dict[str, Any]:
+    """Return the faults and warnings of the definitions that `read` returns or refuses. See `validate_files`."""
     try:
         definitions = read()
     except DefinitionError as error:

@@ -249,6 +249,8 @@ CLICKED = {"interaction": "click_email", "campaign": "o"}
         ({"time_of_day": hours("21:00", "05:00", zone="company"), "quiet_hours": NIGHT}, None),
         ({"trigger": [OPEN | {"campaign": "f"}]}, "an interaction with f itself, which nobody has before"),
         ({"trigger": [OPEN, OPEN | {"campaign": "f"}]}, "nothing starts it by this trigger"),
+        ({"trigger": [{"event": "open_email"}]}, "write {interaction: open_email, campaign: …}"),
+        ({"audience": {"not": {"interacted": OPEN | {"campaign": "q"}}}}, "the campaign q, which does not exist"),
         ({"messages": {"email": {"subject": "s"}}}, "an empty email would be sent"),
         ({"messages": {"email": {"subject": "s", "text": ""}}}, None),
         ({"start": day(1)}, "before its `start`"),
@@ -257,7 +259,9 @@ CLICKED = {"interaction": "click_email", "campaign": "o"}
 )
 def test_warnings(words: dict[str, Any], note: str | None) -> None:
     """P8: a missed first trigger, mail programs that open every mail, and other surprises."""
-    notes = warnings(campaign(**words), Catalogue(), NOW)
+    targets = [parse_definition({"campaign": name, "delivery": {"type": "external"}}) for name in ("o", "p")]
+    entries = [Entry(one.id, "draft", (Revision(1, one),)) for one in targets if isinstance(one, Campaign)]
+    notes = warnings(campaign(**words), Catalogue().with_entries(entries, version=1), NOW)
     assert [bool(note and note in one) for one in notes] == ([True] if note else [])
 
 

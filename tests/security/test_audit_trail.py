@@ -37,6 +37,7 @@ from connector.wire import OperatorRequest, Order
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi import responses
+from starter.api.openapi.operation_ids import published_id
 from starter.cli import COMMANDS, load_command
 from starter.operations.api_keys import ApiKeyService, load_keys
 from tests.support.api import KEY, configured
@@ -69,6 +70,13 @@ ROUTES: dict[str, tuple[str, str, Any, str]] = {
     "campaigns-resume": ("POST", "/v1/campaigns/nudge/resume", {"reason": WHY}, "resume"),
     "campaigns-order": ("POST", "/v1/orders", {"verb": "stop", "ids": ["nudge"], "reason": WHY}, "stop"),
     "campaigns-archive": ("POST", "/v1/campaigns/nudge/archive", {"reason": WHY}, "archive"),
+    "definitions-apply": (
+        "POST",
+        "/v1/apply",
+        {"definitions": [{"campaign": "n", **EXTERNAL}], "reason": WHY},
+        "apply",
+    ),
+    "definitions-save_workspace": ("PUT", f"/v1/workspace?reason={WHY}", {"zone": "Asia/Tokyo"}, "apply"),
     "users-split": ("POST", f"/v1/users/visitor/split?reason={WHY}", None, "undo_join"),
     "users-erase": ("DELETE", f"/v1/users/u?reason={WHY}", None, "erase_user"),
 }
@@ -116,11 +124,12 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 
 COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
-    "users find",
+    *("users find", "graph", "report"),
     *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
     "preview",  # it does if it sends a test, which needs a provider: tests/starter/operations/test_marked_sends.py
     *("schema", "init", "validate"),  # they need files only
+    *("campaigns", "workspace", "graph", "report"),
     "interact",  # it reports what users did, which the log keeps
 }
 
@@ -160,11 +169,8 @@ def managing_operations(document: dict[str, Any]) -> set[str]:
 
 async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, api: httpx.AsyncClient) -> None:
     """Who (the key's id), from where, what, why, the request's id; of an order also that it was requested before."""
-    assert managing_operations(api.app.openapi()) == {  # type: ignore[attr-defined]
-        *ROUTES,
-        *ROUTES_OF_ADMIN,
-        *ROUTES_OF_REPAIRS,
-    }
+    managing = (*ROUTES, *ROUTES_OF_ADMIN, *ROUTES_OF_REPAIRS)
+    assert managing_operations(api.app.openapi()) == set(map(published_id, managing))  # type: ignore[attr-defined]
     assert {*responses._EXTRA_STATUSES} >= ROUTES.keys()
     await workspace.open(ORIGINAL)
     await api.post("/v1/track", json={"event": "visit", "anonymousId": "visitor"})

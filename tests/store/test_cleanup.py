@@ -17,6 +17,7 @@ from connector.store.engine.database import Database, database_now
 from connector.store.engine.partitions import DAILY_TABLES, ensure_partitions, list_partitions
 from connector.store.erasure import erase_user
 from connector.store.tables import cleanups, decisions, interactions, user_aliases, users
+from tests.parity.counted import find_wrong_counts
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
 from tests.support.installation import Installation
 from tests.support.old_rows import KEPT, decided, logged, old_rows, table_counts
@@ -77,6 +78,7 @@ async def test_what_is_past_goes_and_what_is_needed_stays(installation: Installa
     after = await table_counts(installation.database)
     assert before - after == expected
     assert (await cleaning_of(installation).preview()).rows.total() == 0
+    assert await find_wrong_counts(installation.database, "default") == []
 
 
 async def test_an_audience_keeps_what_it_looks_back_to(installation: Installation) -> None:
@@ -181,6 +183,7 @@ async def test_a_past_day_is_dropped(postgresql_installation: Installation) -> N
     assert past not in names
     assert recent in names
     assert await ids_in(database) == {"new"}
+    assert await find_wrong_counts(postgresql_installation.database, "default") == []  # no trigger sees a drop
 
 
 async def test_needed_rows_of_a_past_day_move(postgresql_installation: Installation) -> None:

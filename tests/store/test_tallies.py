@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
+from connector.app import count_folding
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
 from connector.store.follow_ups.tallies import fold_counts, load_counts, subtract_rows
@@ -18,6 +20,7 @@ from connector.store.tables import decisions, follow_up_counts, follow_ups
 from tests.parity.counted import find_wrong_counts
 from tests.support.databases import open_database, open_database_at
 from tests.support.old_rows import decided, ended
+from tests.support.polling import until
 
 W = "default"
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -139,3 +142,39 @@ async def test_what_was_there_before_is_counted(empty_database_url: str) -> None
         assert await _load(database) == {("f", "sent", None): 3, ("f", "refused", "stale"): 2}
         await _take(database, ("change", "f", ("sent", None), ("failed", "send_unknown")))
         assert await find_wrong_counts(database, W) == []
+
+
+async def test_a_worker_folds_until_it_stops(postgresql_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the background, whatever is added meanwhile."""
+    monkeypatch.setattr(count_folding, "FOLD_SECONDS", 0.01)
+    await _take(postgresql_database, ("insert", "f", ("sent", None), 2))
+    stopped = asyncio.Event()
+    folding = asyncio.create_task(count_folding.fold_until(postgresql_database, W, stopped))
+
+    async def is_folded() -> bool:
+        async with postgresql_database.read(W) as tx:
+            slots = (await tx.execute(select(follow_up_counts.c.slot))).scalars().all()
+        return slots == [0]
+
+    await until(is_folded, "a count in one row")
+    stopped.set()
+    await folding
+    assert await _load(postgresql_database) == {("f", "sent", None): 2}
+
+
+async def test_writers_need_no_rights_on_the_counts(postgresql_database: Database) -> None:
+    """An earlier program, whose user has rights on its own tables only, goes on writing during an upgrade."""
+    role = f"writer_{uuid4().hex}"
+    async with postgresql_database.write(W) as tx:
+        await tx.execute(text(f"CREATE ROLE {role}"))
+        await tx.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON follow_ups, decisions TO {role}"))
+        await tx.execute(text(f"GRANT USAGE ON SEQUENCE decisions_seq_seq TO {role}"))
+        await tx.execute(text(f"SET LOCAL ROLE {role}"))
+        await tx.execute(insert(follow_ups).values(ended(NOW, 1) | {"workspace": W}))
+        await tx.execute(update(follow_ups).values(state="sent", reason=None))
+        await tx.execute(insert(decisions).values(decided(NOW, 1, workspace=W, reason="stale")))
+        await tx.execute(delete(decisions))
+        await tx.execute(text("RESET ROLE"))
+        await tx.execute(text(f"DROP OWNED BY {role}"))
+        await tx.execute(text(f"DROP ROLE {role}"))
+    assert await _load(postgresql_database) == {("f", "sent", None): 1}

@@ -3,61 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 import pytest
 
 from connector.inbox.reading import render_card
-from connector.rules.model.campaigns import Campaign, Card, parse_definition
-from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.interactions import Interaction, InteractionType, LogEntry
-from connector.rules.model.reasons import State
-from connector.rules.model.users import User
+from connector.rules.model.campaigns import Card, parse_definition
 from connector.templating.liquid_bounds import PLAIN
-from connector.templating.templates import VARIABLES, RenderMoment, template_variables
+from connector.templating.templates import VARIABLES
 from tests.support.repository import DOCS
+from tests.support.template_sample import MOMENT, USER, sample_variables
 from tests.support.templates import render_text
 
 PAGE = (DOCS / "templates.md").read_text()
-AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-MOMENT = RenderMoment(AT.replace(hour=13), "America/New_York")
-USER = User(
-    id="u-17",
-    email="ada@shop.example",
-    phone="+4930123456",
-    time_zone="Europe/Berlin",
-    first_name="Ada",
-    push_tokens=("secret",),
-    attributes={"tier": "gold", "sizes": [38, 39]},
-    consent={"sms": "unsubscribed"},
-)
-
-
-def _variables() -> dict[str, dict[str, object]]:
-    item = Interaction(
-        id="e1",
-        user="u-17",
-        type=InteractionType.CLICK_EMAIL_ALIAS,
-        campaign="welcome",
-        occurred_at=AT,
-        properties={"alias": "cta_main"},
-    )
-    follow_up = FollowUp(
-        id="f1",
-        campaign="nudge",
-        revision=1,
-        window_id=1,
-        user_key="k",
-        key="",
-        trigger=LogEntry(id="e1", seq=1, t=AT, received_at=AT, item=item),
-        due_at=AT,
-        next_at=AT,
-        state=State.WAITING,
-        channels=("sms",),
-    )
-    campaign = parse_definition({"campaign": "nudge", "name": "Second reminder", "delivery": {"type": "external"}})
-    assert isinstance(campaign, Campaign)
-    return dict(template_variables(follow_up, USER, campaign))
 
 
 def _cells(row: str) -> list[str]:
@@ -72,15 +29,15 @@ def _table(heading: str) -> list[list[str]]:
 def test_variables_are_those_of_the_code() -> None:
     """The table has every key of every variable, and no other; attributes and properties are also there by name."""
     chosen = {"tier", "sizes", "alias"}
-    keys = {f"{name}.{key}" for name, values in _variables().items() for key in values if key not in chosen}
+    keys = {f"{name}.{key}" for name, values in sample_variables().items() for key in values if key not in chosen}
     assert {row[0] for row in _table("Variables")} == keys | {"user.NAME", "event.NAME"}
-    assert set(_variables()) == set(VARIABLES)
+    assert set(sample_variables()) == set(VARIABLES)
 
 
 @pytest.mark.parametrize(("example", "result"), [row[-2:] for row in [*_table("Variables"), *_table("Filters")]])
 def test_example(example: str, result: str) -> None:
     """Each example gives its result."""
-    assert render_text(example, _variables(), MOMENT) == result
+    assert render_text(example, sample_variables(), MOMENT) == result
 
 
 def test_filters_exist() -> None:

@@ -17,6 +17,7 @@ from connector.temporal.client import TemporalLink
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.api.openapi.examples import EXAMPLES, Example
+from starter.api.openapi.operation_ids import published_id
 from tests.support.api import KEY, configured
 from tests.support.builders import now
 from tests.support.workspace import Workspace, settings_for, working
@@ -57,7 +58,7 @@ class Player:
     async def play(self, name: str) -> Any:
         """The answer as JSON, None where it has none."""
         example = EXAMPLES[name]
-        method, path = self._places[name]
+        method, path = self._places[published_id(name)]
         said = {key: self.ids.get(key, value) for key, value in example.parameters.items()}
         query = {key: value for key, value in said.items() if f"{{{key}}}" not in path}
         body = _today(example.body)

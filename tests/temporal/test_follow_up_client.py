@@ -25,7 +25,7 @@ from tests.support.workspace import AT_ONCE, LATER, Workspace, settings_for
 Command = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
-@pytest.fixture(params=["store", "http"])
+@pytest.fixture
 def command(
     request: pytest.FixtureRequest,
     workspace: Workspace,
@@ -35,7 +35,7 @@ def command(
 ) -> Iterator[Command]:
     """Run `connector` as a process on the shop's database and Temporal, or with its API."""
     monkeypatch.setenv("TEMPORAL_ADDRESS", workspace.client.service_client.config.target_host)
-    if request.param == "http":
+    if getattr(request, "param", "store") == "http":
         with serving_api(settings_for(workspace.name, sqlite_url, tmp_path)) as url:
             monkeypatch.setenv("CONNECTOR_API_URL", url)
             monkeypatch.setenv("CONNECTOR_API_KEY", KEY)
@@ -59,6 +59,7 @@ async def waiting(workspace: Workspace) -> Any:
     return await workspace.becomes("later", "waiting")
 
 
+@pytest.mark.parametrize("command", ["store", "http"], indirect=True)
 async def test_postpone_and_cancel_at_the_command_line(workspace: Workspace, command: Command) -> None:
     """Later by a duration, then until a time, then ended; repeating the end says what became of it."""
     row = await waiting(workspace)

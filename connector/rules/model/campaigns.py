@@ -11,7 +11,6 @@ from connector.rules.model.conditions import Condition, EventCondition
 from connector.rules.model.messages import Messages, Template
 from connector.rules.model.predicates import Predicate
 from connector.rules.model.schedules import Delay, EligibleAgain, QuietHours, QuietHoursChoice, SendAt, TimeOfDay
-from connector.rules.model.users import check_zone
 from connector.rules.model.values import (
     WORD,
     ChannelName,
@@ -25,6 +24,7 @@ from connector.rules.model.values import (
     has_null_character,
     parse_duration,
 )
+from connector.rules.model.zones import check_zone
 
 MAX_CONVERSION_WINDOW = timedelta(days=30)
 """The limit of the time within which an event counts as a conversion (C1)."""

@@ -60,6 +60,9 @@ VIEWS = frozenset({T.VIEW_IN_APP_MESSAGE, T.VIEW_CONTENT_CARD, T.VIEW_NEWS_FEED_
 CLICKS = frozenset(kind for kind in T if kind.startswith("click_"))
 CARD_INTERACTIONS = frozenset({T.VIEW_NEWS_FEED_CARD, T.CLICK_NEWS_FEED_CARD})
 
+BUILT_IN_EVENTS = ("make_purchase", "start_session")
+"""The events that have a type of their own."""
+
 RECEIVE_TYPES = {
     "email": T.RECEIVE_EMAIL,
     "sms": T.RECEIVE_SMS,
@@ -172,7 +175,7 @@ class Event(_Report):
     @model_validator(mode="before")
     @classmethod
     def _name_built_in_event(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("type") in ("make_purchase", "start_session") and "name" not in data:
+        if isinstance(data, dict) and data.get("type") in BUILT_IN_EVENTS and "name" not in data:
             return {**data, "name": data["type"]}
         return data
 

@@ -104,7 +104,8 @@ Predicate = Annotated[
     form_discriminator(
         {"all": All, "any": Any_, "not": Not, "attribute": AttributePredicate, "interacted": Interacted, "did": Did},
         words=("everyone",),
-        right="write everyone, or a mapping with one of the keys all, any, not, attribute, interacted, did",
+        right="write everyone, or a mapping with one of the keys attribute, all, any, not, interacted, did, like "
+        "{attribute: tier, is: gold}",
     ),
 ]
 

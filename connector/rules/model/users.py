@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, field_validator
 
@@ -20,6 +19,7 @@ from connector.rules.model.consent import (
 )
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.values import ChannelName, Definition, Text, canonical_json
+from connector.rules.model.zones import check_zone
 
 ConsentByChannel = Annotated[
     dict[ChannelName, Consent],
@@ -122,21 +122,6 @@ class _Removed:
 
 REMOVED: Final = _Removed()
 """A value in changes that removes the attribute. JSON has no such value: null is a value of its own."""
-
-
-_OF_THE_MACHINE = ("localtime", "posixrules", "Factory", "posix/", "right/")
-"""Files beside the zones of some systems: the machine's own zone, and zones that count leap seconds."""
-
-
-def check_zone(name: str) -> str:
-    """Return `name` if it is an IANA time zone. Raises ValueError with an example otherwise."""
-    try:
-        if name.startswith(_OF_THE_MACHINE):
-            raise KeyError(name)
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:
-        raise ValueError(f"{name!r} is not an IANA time zone; write one like Europe/Berlin") from error
-    return name
 
 
 def address_of(user: User, channel: str) -> str | None:

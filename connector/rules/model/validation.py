@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,6 +79,12 @@ def _list(error: Mapping[str, Any]) -> str:
     return "must be a list" + ("; put it in brackets: [ … ]" if error["input"] is not None else "; write [] for none")
 
 
+def _with_zone(value: Any) -> str:
+    """Return a time without a zone as it would be right in UTC."""
+    date = re.fullmatch(r"\d{4}-\d{2}-\d{2}(.+)?", value) if isinstance(value, str) and len(value) < 40 else None
+    return "2026-03-02T12:00:00Z" if date is None else f"{value}Z" if date[1] else f"{value}T00:00:00Z"
+
+
 def _unit(error: Mapping[str, Any], limit: str, unit: str) -> str:
     count = error["ctx"][limit]
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
@@ -99,7 +106,8 @@ _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     **dict.fromkeys(("string_type", "string_sub_type", "bytes_type"), _text),
     **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type", "deque_type"), _list),
     **dict.fromkeys(
-        ("model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type"), lambda _: _MAPPING
+        ("model_type", "model_attributes_type", "dict_type", "mapping_type", "dataclass_type"),
+        lambda e: f"is empty; it {_MAPPING}" if e["input"] is None else _MAPPING,
     ),
     "string_pattern_mismatch": lambda e: (
         f"{show_value(e['input'])} {_PATTERNS.get(e['ctx']['pattern'], 'does not have the form that is expected here')}"
@@ -121,7 +129,7 @@ _DESCRIPTIONS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), lambda _: _WHOLE),
     "int_parsing_size": lambda _: "has too many digits",
     **dict.fromkeys(("float_type", "float_parsing", "decimal_type", "decimal_parsing"), lambda _: _NUMBER),
-    "timezone_aware": lambda e: f"{show_value(e['input'])} needs a time zone, like 2026-03-02T12:00:00Z",
+    "timezone_aware": lambda e: f"{show_value(e['input'])} needs a time zone, like {_with_zone(e['input'])}",
     **dict.fromkeys(
         (
             "datetime_type",

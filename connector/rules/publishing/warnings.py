@@ -11,11 +11,12 @@ from connector.rules.model.campaigns import Scheduled
 from connector.rules.model.conditions import Condition, EventCondition, InteractionCondition
 from connector.rules.model.errors import Fault
 from connector.rules.model.interactions import InteractionType
+from connector.rules.model.nearest import suggestion
 from connector.rules.model.predicates import All, Any_, Did, Interacted, Predicate
 from connector.rules.model.schedules import SendAt
 from connector.rules.publishing.audiences import parts_of
 from connector.rules.publishing.checks import Check, Publication
-from connector.rules.publishing.facts import exception_conditions
+from connector.rules.publishing.facts import all_conditions, exception_conditions, past_conditions
 from connector.rules.publishing.refusals import is_wholly_inside
 from connector.rules.publishing.reported import (
     attribute_that_nobody_has,
@@ -58,6 +59,29 @@ def trigger_on_itself(one: Publication) -> Iterator[Fault]:
             f"its trigger is an interaction with {one.campaign.id} itself, which nobody has before it is sent, so that "
             f"nothing starts it{rest}; name the campaign that comes before it",
         )
+
+
+def event_named_like_an_interaction(one: Publication) -> Iterator[Fault]:
+    """Warn of a condition on an event that has the name of an interaction: they are not the same (P8)."""
+    for key, condition in all_conditions(one.campaign):
+        if isinstance(condition, EventCondition) and condition.event in set(T):
+            yield Fault(
+                f"{key}.event",
+                f"this listens to an event that your systems name {condition.event}, not to the interaction; "
+                f"write {{interaction: {condition.event}, campaign: …}}",
+            )
+
+
+def target_of_the_audience_that_is_unknown(one: Publication) -> Iterator[Fault]:
+    """Warn of a campaign or card in the audience that does not exist (P8)."""
+    for key, condition in past_conditions(one.campaign):
+        if isinstance(condition, InteractionCondition) and condition.target not in one.catalogue.entries:
+            kind = "card" if condition.card else "campaign"
+            yield Fault(
+                f"{key}.{kind}",
+                f"its audience names the {kind} {condition.target}, which does not exist; "
+                + suggestion(condition.target, one.catalogue.entries, "name one that users may have interacted with"),
+            )
 
 
 def exception_by_machine_opens(one: Publication) -> Iterator[Fault]:
@@ -151,6 +175,8 @@ WARNINGS: tuple[Check, ...] = (
     time_has_passed,
     audience_requires_trigger,
     trigger_on_itself,
+    event_named_like_an_interaction,
+    target_of_the_audience_that_is_unknown,
     exception_by_machine_opens,
     exception_by_opens_alone,
     starts_later,

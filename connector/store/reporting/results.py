@@ -8,8 +8,9 @@ theirs of who received, users' groups by the primary key of their assignments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -37,6 +38,7 @@ from connector.rules.model.interactions import CLICKS, LAUNCH_TIME, VIEWS, Inter
 from connector.rules.model.reasons import State
 from connector.rules.results.conversions import CONVERSION_LETTERS
 from connector.rules.targeting.matching import PRIMARY_CONVERSION, Robots
+from connector.rules.timing.days import Offset
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.reached import has_reached
 from connector.store.tables import Instant, assignments, follow_ups, interactions
@@ -44,9 +46,8 @@ from connector.store.tables import Instant, assignments, follow_ups, interaction
 T = InteractionType
 RECEIVES = LAUNCH_TIME - {T.ENROLL_IN_CONTROL_GROUP}
 OPENS = VIEWS | {T.OPEN_EMAIL, T.OPEN_PUSH}
-QUARTER = timedelta(minutes=15)
-"""The grain of results over time: every zone's days begin at a whole quarter of an hour of UTC."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = date(1970, 1, 1)
+_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class ResultCounts:
         opened_by_people: the same, but emails only if the open was classified as a human's (M2).
         clicked: anything, on any channel; robots' clicks count if the workspace's settings say so (M2).
         converted: by the conversion's letter, of those who are enrolled or sent.
-        reached_in: the quarter of an hour (its begin, UTC) in which these users were first reached; None: any.
+        day: on which these users were first reached; None: any.
     """
 
     control: bool
@@ -72,7 +73,7 @@ class ResultCounts:
     opened_by_people: int
     clicked: int
     converted: dict[str, int] = field(default_factory=dict)
-    reached_in: datetime | None = None
+    day: date | None = None
 
 
 async def count_results(
@@ -82,13 +83,14 @@ async def count_results(
     *,
     since: datetime | None = None,
     until: datetime | None = None,
-    by_quarter: bool = False,
+    by_day: Sequence[Offset] = (),
 ) -> list[ResultCounts]:
     """Count the results of a campaign or card, the control group first, then by variant; empty groups are left out.
 
     Args:
         since, until: of the users who were first reached in [since, until), UTC; None: without a bound.
-        by_quarter: also by the quarter of an hour in which they were first reached, the earliest first.
+        by_day: also by the day on which they were first reached, the earliest first, in the zone with these offsets;
+            before the first of them, its offset holds.
     """
     users = _users(tx, campaign, robots).subquery()
     assignment = assignments.c
@@ -96,12 +98,12 @@ async def count_results(
     control = func.coalesce(assignment.control, users.c.enrolled > 0)
     variant = case((control, null()), else_=assignment.variant)
     is_in = or_(and_(control, users.c.enrolled > 0), and_(~control, users.c.sent > 0))
-    quarter = (_quarter_of(tx, users.c.at) if by_quarter else null()).label("quarter")
+    day = (_day_of(tx, users.c.at, by_day) if by_day else null()).label("day")
     statement = (
         select(
             control.label("control"),
             variant.label("variant"),
-            quarter,
+            day,
             func.sum(case((control, users.c.enrolled), else_=0)).label("enrolled"),
             func.sum(case((control, 0), else_=users.c.sent)).label("sent"),
             *(func.sum(users.c[name]).label(name) for name in _STEPS),
@@ -115,10 +117,10 @@ async def count_results(
             ),
         )
         .where(*_in_range(users.c.at, since, until))
-        .group_by(control, variant, *([quarter] if by_quarter else []))
+        .group_by(control, variant, *([day] if by_day else []))
     )
     groups = [_counts(row) for row in await tx.execute(statement)]
-    return sorted(groups, key=lambda group: (group.reached_in or _EPOCH, not group.control, group.variant or ""))
+    return sorted(groups, key=lambda group: (group.day or _EPOCH, not group.control, group.variant or ""))
 
 
 def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
@@ -174,11 +176,14 @@ def _steps_in_follow_ups(tx: Transaction, campaign: str) -> Select[Any]:
     ).where(tx.in_workspace(follow_ups), table.campaign == campaign, has_reached())
 
 
-def _quarter_of(tx: Transaction, at: ColumnElement[Any]) -> ColumnElement[int]:
-    """Return the number of whole quarters of an hour since 1970."""
+def _day_of(tx: Transaction, at: ColumnElement[Any], offsets: Sequence[Offset]) -> ColumnElement[int]:
+    """Return the number of the local day since 1970-01-01, by the offset that held at the instant."""
+    later = [(at >= literal(one.since, Instant()), int(one.ahead.total_seconds())) for one in reversed(offsets[1:])]
+    first = literal(int(offsets[0].ahead.total_seconds()), Integer)
+    ahead = case(*later, else_=first) if later else first
     if tx.dialect == "postgresql":
-        return cast(func.floor(func.extract("epoch", at) / QUARTER.total_seconds()), BigInteger)
-    return cast(func.strftime("%s", at), Integer) // int(QUARTER.total_seconds())
+        return cast(func.floor((func.extract("epoch", at) + ahead) / _DAY_SECONDS), BigInteger)
+    return (cast(func.strftime("%s", at), Integer) + ahead) // _DAY_SECONDS
 
 
 def _in_range(at: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
@@ -207,7 +212,7 @@ def _counts(row: Any) -> ResultCounts:
         opened_by_people=int(row.opened_by_people),
         clicked=int(row.clicked),
         converted={letter: int(count) for letter in CONVERSION_LETTERS if (count := getattr(row, letter))},
-        reached_in=None if row.quarter is None else _EPOCH + row.quarter * QUARTER,
+        day=None if row.day is None else _EPOCH + timedelta(days=row.day),
     )
 
 

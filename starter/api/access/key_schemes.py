@@ -31,6 +31,17 @@ CLIENT_KEY = _Bearer(
 BEARER_OR_TOKEN = _Bearer(scheme_name="KeyOrInboxToken", description="A key, or a user's inbox token")
 
 
+def keep_basic_for_segment(document: dict[str, Any]) -> None:
+    """Name Basic authentication only where Segment's SDKs need it; it works everywhere.
+
+    A generated client that may choose sends the last scheme, and one key is not a user name and a password.
+    """
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "security" in operation and "segment" not in operation["tags"]:
+                operation["security"] = [one for one in operation["security"] if BASIC.scheme_name not in one]
+
+
 def describe_scopes(document: dict[str, Any]) -> None:
     """Add the needed scopes to every operation's description; its `security` has them for programs."""
     for path in document["paths"].values():

@@ -19,6 +19,8 @@ _STATE = {
     "windows": [{"opened_at": _AT, "closed_at": None}],
     "follow_ups": [{"state": "sent", "reason": None, "count": 40}],
 }
+_SPRING = "campaign: spring-sale\ndelivery: {type: external}\n"
+_FAULT = "'exteral' is not known; did you mean external?"
 _COUNTS = {"enrolled": 0, "sent": 40, "opened": 21, "opened_by_people": 18, "clicked": 7, "converted": {}}
 
 CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
@@ -34,6 +36,76 @@ CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
             "warnings": [],
         },
         view=ReceiptView,
+    ),
+    "campaigns-list_campaigns": Example(
+        {"state": "active", "search": "cart"},
+        answer={"campaigns": [{**_STATE, "name": "Cart reminder"}], "has_more": False, "next": None},
+        view=views.CampaignsView,
+    ),
+    "campaigns-backtest": Example(
+        {"id": "cart-reminder"},
+        body={"since": "30 days"},
+        answer={
+            **{"campaign": "cart-reminder", "revision": 1, "since": "2026-01-31T12:00:00Z", "until": _AT},
+            **{"users": 100, "triggered": 120, "sent": 80, "excepted": {"make_purchase": 30}, "dropped": {}},
+            **{"control": 0, "waiting": 10, "refused": {}},
+            "seconds_until_exception": {"count": 0},
+        },
+        view=views.BacktestView,
+    ),
+    "definitions-apply": Example(
+        body={"files": [{"name": "spring.yaml", "text": _SPRING}], "reason": "the spring sale"},
+        answer={"saved": [{"id": "spring-sale", "revision": 1, "change": "new"}], "warnings": []},
+        view=views.AppliedView,
+    ),
+    "definitions-plan": Example(
+        body={"definitions": [{"campaign": "spring-sale", "name": "Spring", "delivery": {"type": "external"}}]},
+        answer={
+            "changes": [
+                {
+                    **{"id": "spring-sale", "kind": "campaign", "change": "edited", "revision": 2},
+                    "live_revision": None,
+                    "differences": [{"change": "added", "path": "name", "before": None, "after": "Spring"}],
+                }
+            ],
+            "unchanged": [],
+            "elsewhere": [{"id": "cart-reminder", "state": "active"}],
+            "order": ["spring-sale"],
+            **{"refusals": [], "warnings": [], "waits": [], "texts": []},
+        },
+        view=views.PlanView,
+    ),
+    "definitions-validate": Example(
+        body={"files": [{"name": "spring.yaml", "text": _SPRING.replace("external", "exteral")}]},
+        answer={
+            "valid": False,
+            "definitions": [],
+            "faults": [
+                {
+                    **{"file": "spring.yaml", "line": 2, "id": None, "key": "delivery.type"},
+                    **{"problem": _FAULT, "text": f"spring.yaml:2: delivery.type: {_FAULT}"},
+                }
+            ],
+            "warnings": [],
+        },
+        view=views.ValidationView,
+    ),
+    "definitions-save_workspace": Example(
+        body={"zone": "Europe/Berlin"},
+        answer={"saved": [{"id": "default", "revision": 2, "change": "edited"}], "warnings": []},
+        view=views.AppliedView,
+    ),
+    "definitions-read_workspace": Example(
+        answer={
+            "workspace": "default",
+            "version": 3,
+            "definition": {"workspace": "default", "zone": "Europe/Berlin"},
+            "settings": {
+                **{"workspace": "default", "zone": "Europe/Berlin", "frequency_caps": [], "quiet_hours": None},
+                **{"robots": "ignore", "target": "active", "stale_after": "1 day"},
+            },
+        },
+        view=views.WorkspaceView,
     ),
     "campaigns-read_status": Example(
         answer={"version": 3, "campaigns": [_STATE], "retried": []}, view=views.StatusView

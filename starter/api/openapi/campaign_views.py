@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from starter.api.openapi.views import (
     ComparedView,
@@ -30,6 +30,20 @@ class CampaignStateView(ResponseModel):
     follow_ups: list[FollowUpCountView]
 
 
+class ListedCampaignView(CampaignStateView):
+    """A campaign or card with its name; null: it has none."""
+
+    name: str | None
+
+
+class CampaignsView(ResponseModel):
+    """A page of campaigns and cards by id; `next` is the `after` of the next page, null if there is none."""
+
+    campaigns: list[ListedCampaignView]
+    has_more: bool
+    next: str | None
+
+
 class StatusView(ResponseModel):
     """Every campaign and card, by id; `version` is that of the catalogue."""
 
@@ -53,3 +67,133 @@ class CampaignStatusView(CampaignStateView):
     template_faults: list[TemplateFaultView]
     retried: list[RetriedView]
     results: NumbersView
+
+
+class SavedDefinitionView(ResponseModel):
+    """What saving one definition did; `revision` is its newest one, or of the workspace the catalogue's version."""
+
+    id: str
+    revision: int
+    change: Literal["new", "edited", "unchanged"]
+
+
+class AppliedView(ResponseModel):
+    """Saved definitions, and what `publish` would refuse."""
+
+    saved: list[SavedDefinitionView]
+    warnings: list[str]
+
+
+class DifferenceView(ResponseModel):
+    """One difference of a definition, by the dotted path of its key."""
+
+    change: Literal["added", "removed", "edited"]
+    path: str
+    before: Any
+    after: Any
+
+
+class ChangedView(SavedDefinitionView):
+    """A definition that would change, and which revision is live."""
+
+    kind: Literal["campaign", "card", "workspace"]
+    live_revision: int | None
+    differences: list[DifferenceView]
+
+
+class ElsewhereView(ResponseModel):
+    """A campaign or card of the store that the definitions do not name."""
+
+    id: str
+    state: Literal["draft", "active", "stopped", "archived"]
+
+
+class WaitsView(ResponseModel):
+    """Who would stay on an earlier revision: users, and their follow-ups that wait or are held."""
+
+    campaign: str
+    revision: int
+    users: int
+    waiting: int
+    held: int
+
+
+class TextView(ResponseModel):
+    """The size of a text message with its values left out."""
+
+    campaign: str
+    message: str
+    encoding: Literal["GSM-7", "UCS-2"]
+    units: int
+    segments: int
+    links: int
+    depends_on_values: bool
+
+
+class PlanView(ResponseModel):
+    """What applying and publishing definitions would do."""
+
+    changes: list[ChangedView]
+    unchanged: list[str]
+    elsewhere: list[ElsewhereView]
+    order: list[str]
+    refusals: list[str]
+    warnings: list[str]
+    waits: list[WaitsView]
+    texts: list[TextView]
+
+
+class FoundFaultView(ResponseModel):
+    """A fault or warning; `text` is the line that people read."""
+
+    file: str | None
+    line: int | None
+    id: str | None
+    key: str | None
+    problem: str
+    text: str
+
+
+class FoundDefinitionView(ResponseModel):
+    """A definition and where it stands."""
+
+    id: str
+    kind: Literal["campaign", "card", "workspace"]
+    file: str
+    line: int
+
+
+class ValidationView(ResponseModel):
+    """The faults and warnings of definitions by themselves; without faults they are valid."""
+
+    valid: bool
+    definitions: list[FoundDefinitionView]
+    faults: list[FoundFaultView]
+    warnings: list[FoundFaultView]
+
+
+class WorkspaceView(ResponseModel):
+    """The settings of the workspace: `definition` as they were written, `settings` with every default."""
+
+    workspace: str
+    version: int
+    definition: dict[str, Any]
+    settings: dict[str, Any]
+
+
+class BacktestView(ResponseModel):
+    """What a campaign would have done; counts by exception and by reason."""
+
+    campaign: str
+    revision: int
+    since: datetime
+    until: datetime
+    users: int
+    triggered: int
+    sent: int
+    excepted: dict[str, int]
+    dropped: dict[str, int]
+    control: int
+    waiting: int
+    refused: dict[str, int]
+    seconds_until_exception: dict[str, float]

@@ -9,12 +9,15 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from connector.rules.model.campaigns import Campaign, Card
+from connector.rules.model.campaigns import Campaign, Card, Workspace
 from connector.rules.model.interactions import Event, Interaction
 from connector.rules.model.users import User
-from starter.api.access.key_schemes import describe_scopes
+from starter.api.access.key_schemes import describe_scopes, keep_basic_for_segment
 from starter.api.openapi import examples, responses
-from starter.api.openapi.views import ErrorView
+from starter.api.openapi.model_names import PLACE, refer_to, resolve_models
+from starter.api.openapi.operation_ids import published_id
+from starter.api.openapi.views import ErrorView, InboxMessageView
+from starter.api.requests.definitions import ApplyRequest, BacktestRequest, DefinitionsRequest, PlanRequest
 from starter.api.requests.operator_options import (
     ActOptions,
     BulkOptions,
@@ -39,8 +42,6 @@ from starter.api.requests.options import (
     TapOptions,
 )
 
-_PLACE = "#/components/schemas/{model}"
-
 
 class Interactions(BaseModel):
     """A batch, at most 1,000 of each. `users` are applied before the interactions are evaluated."""
@@ -51,13 +52,11 @@ class Interactions(BaseModel):
 
 def describe_body(*models: str, required: bool = True) -> dict[str, Any]:
     """Return the `openapi_extra` of a route whose body is a JSON object of one of these models."""
-    schemas = [{"$ref": _PLACE.format(model=model)} for model in models]
-    schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
-    return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {"application/json": {"schema": refer_to(*models)}}}}
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the operation id of a route, which generated clients use: its tag and its name."""
+    """Return the key of a route, by which it is known here: its tag and its name. The document has `published_id`."""
     return f"{route.tags[0]}-{route.name}"
 
 
@@ -75,10 +74,14 @@ def describe(app: FastAPI) -> None:
 
 def _complete(document: dict[str, Any]) -> None:
     document.setdefault("components", {}).setdefault("schemas", {}).update(_schemas())
-    responses.add_error_responses(document, _PLACE.format(model=ErrorView.__name__))
+    responses.add_error_responses(document, PLACE.format(model=ErrorView.__name__))
     for operation in responses.operations(document):
-        examples.add_examples(operation, _PLACE)
+        examples.add_examples(operation, PLACE)
+    keep_basic_for_segment(document)
     describe_scopes(document)
+    for operation in responses.operations(document):
+        operation["operationId"] = published_id(operation["operationId"])
+    document.update(resolve_models(document))
 
 
 def _schemas() -> dict[str, Any]:
@@ -92,6 +95,11 @@ def _schemas() -> dict[str, Any]:
         OrderOptions,
         PublishOptions,
         OrderRequest,
+        Workspace,
+        DefinitionsRequest,
+        ApplyRequest,
+        PlanRequest,
+        BacktestRequest,
         InboxActionOptions,
         ClickOptions,
         TapOptions,
@@ -109,9 +117,9 @@ def _schemas() -> dict[str, Any]:
         SendTestOptions,
     )
     # Validation schemas: fields with defaults are optional in responses.
-    answered = [model for model in (ErrorView, *examples.answer_models()) if model is not User]
+    answered = [model for model in (ErrorView, InboxMessageView, *examples.answer_models()) if model is not User]
     models: list[tuple[Any, Literal["serialization", "validation"]]] = [(model, "serialization") for model in read]
     models += [(model, "validation") for model in answered]
-    _, schema = models_json_schema(models, ref_template=_PLACE)
+    _, schema = models_json_schema(models, ref_template=PLACE)
     definitions: dict[str, Any] = schema["$defs"]
     return definitions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -120,6 +120,18 @@ class DayView(ResponseModel):
     variants: list[VariantView]
 
 
+class ExceptionsAfterView(ResponseModel):
+    """How long after the trigger exceptions came, in seconds: the time within which so many per cent of them had."""
+
+    count: int
+    p10: float | None = None
+    p25: float | None = None
+    p50: float | None = None
+    p75: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
 class ResultsOverTimeView(ResultsView):
     """The results of a campaign or card, of all times or within a range, and by day."""
 
@@ -129,5 +141,5 @@ class ResultsOverTimeView(ResultsView):
     as_of: datetime
     funnel: FunnelView
     reasons: list[ReasonView]
-    exceptions_after: dict[str, Any]
+    exceptions_after: ExceptionsAfterView
     days: list[DayView] | None

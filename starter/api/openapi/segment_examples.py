@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from starter.api.openapi.model_names import refer_to
 from starter.api.openapi.responses import RETRY_AFTER
 
 _ID = {"type": ["string", "number", "null"], "description": "A number is read as its text. At most 255 characters."}
@@ -92,7 +93,7 @@ def _error(words: str, code: str, message: str) -> dict[str, Any]:
     schema = {
         "type": "object",
         "required": ["error", "code", "message"],
-        "properties": {"error": {"type": "object"}, "code": {"type": "string"}, "message": {"type": "string"}},
+        "properties": {"error": refer_to("ErrorBody"), "code": {"type": "string"}, "message": {"type": "string"}},
     }
     content = {"application/json": {"schema": schema, "example": {"error": error, **error}}}
     return {"description": words, "content": content}

@@ -6,16 +6,18 @@ The routes write plain JSON values themselves, because the command line prints t
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector.health.checks import CheckName, CheckStatus
 from connector.rules.model.audit import ActorKind, AuditAction, Outcome
 from connector.rules.model.consent import Consent, ConsentSource
+from connector.rules.model.inbox import InboxKind
 from connector.rules.model.reasons import Reason, State
 from connector.rules.model.users import User
 from connector.store.engine.outages import Outage
+from starter.api.openapi.model_names import described_by
 from starter.explain.explanation import Decision
 
 
@@ -25,12 +27,29 @@ class ResponseModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class FaultView(ResponseModel):
+    """One fault of a request, or of a definition in it, with its dotted key; empty: the whole."""
+
+    key: str
+    problem: str
+
+
+class ErrorDetails(BaseModel):
+    """`faults` of an `invalid` request, `problems` of a `refused` order, scopes that are `missing`; or others."""
+
+    model_config = ConfigDict(extra="allow")
+
+    faults: list[FaultView] = []
+    problems: list[str] = []
+    missing: list[str] = []
+
+
 class ErrorBody(ResponseModel):
     """`code` is for programs, `message` for people; `details` lists faults or problems one by one."""
 
     code: str
     message: str
-    details: dict[str, Any] = {}
+    details: ErrorDetails = ErrorDetails()
 
 
 class ErrorView(ResponseModel):
@@ -125,7 +144,7 @@ class EntryView(ResponseModel):
     newest_revision: int
     effective_at: datetime | None
     windows: list[WindowView]
-    definition: dict[str, Any]
+    definition: Annotated[dict[str, Any], described_by("Campaign", "Card")]
 
 
 class ReceiptView(ResponseModel):
@@ -138,6 +157,37 @@ class ReceiptView(ResponseModel):
     effective_at: datetime | None
     version: int
     warnings: list[str]
+
+
+class InboxButtonView(BaseModel):
+    """A button of an in-app message."""
+
+    id: str
+    label: str | None = None
+    link: str | None = None
+
+
+class InboxContentView(BaseModel):
+    """The rendered content of a message or card."""
+
+    title: str
+    body: str
+    link: str | None = None
+    buttons: list[InboxButtonView] = []
+
+
+class InboxMessageView(ResponseModel):
+    """A message or card in an inbox; `expires_at` is null for a published card."""
+
+    id: str
+    kind: InboxKind
+    campaign: str | None
+    card: str | None
+    content: InboxContentView
+    priority: int
+    created_at: datetime
+    expires_at: datetime | None
+    viewed: bool
 
 
 class LaunchForecastView(ResponseModel):
@@ -213,10 +263,22 @@ class CountsView(ResponseModel):
     converted: dict[str, int]
 
 
-class ComparedView(CountsView):
-    """Counts compared with the control group; `uplift` is null if either group is empty."""
+class UpliftView(ResponseModel):
+    """Rates of the receivers and of the control group, their difference with its 95% interval, and the relative one."""
 
-    uplift: dict[str, dict[str, Any] | None]
+    rate: float
+    control_rate: float
+    difference: float
+    low: float
+    high: float
+    relative: float | None
+    verdict: Literal["more", "less", "undecided"]
+
+
+class ComparedView(CountsView):
+    """Counts compared with the control group, by conversion; `uplift` is null if either group is empty."""
+
+    uplift: dict[str, UpliftView | None]
 
 
 class VariantView(ComparedView):

@@ -105,9 +105,19 @@ def _store_unavailable(error: StoreUnavailable) -> ApiError:
 
 
 def _invalid(faults: list[Fault]) -> ApiError:
-    listed = [{"key": fault.key, "problem": fault.problem} for fault in faults]
-    message = "; ".join(": ".join(part for part in fault.values() if part) for fault in listed)
+    """Convert faults; those of a text have their file and line, those of one definition among several its id."""
+    listed = [_view_fault(fault) for fault in faults]
+    message = "; ".join(": ".join(part for part in (fault.key, fault.problem) if part) for fault in faults)
     return ApiError(422, "invalid", message, details={"faults": listed})
+
+
+def _view_fault(fault: Fault) -> dict[str, Any]:
+    places = {"file": fault.file, "line": fault.line, "id": fault.id or None}
+    return {
+        "key": fault.key,
+        "problem": fault.problem,
+        **{name: value for name, value in places.items() if value is not None},
+    }
 
 
 def _refused(error: OrderRefused) -> ApiError:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from connector.app.context import AppContext
 from connector.definitions import parse_mapping
-from connector.rules.catalogue.catalogue import Entry
+from connector.rules.catalogue.catalogue import Entry, Lifecycle
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Publishable, Workspace
@@ -21,9 +21,13 @@ from starter.api.access.order_keys import OrderKeyHere
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
-from starter.api.requests.body import Description, JsonOptions, validate
+from starter.api.requests.body import Description, JsonObject, JsonOptions, validate
+from starter.api.requests.definitions import BacktestRequest
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.options import OrderOptions, PublishOptions
+from starter.api.routes.follow_ups import Word
+from starter.operations.backtest import backtest_campaign
+from starter.operations.campaigns import MAX_PAGE, list_campaigns
 from starter.operations.drafts import save_definitions
 from starter.operations.order_keys import OrderKey
 from starter.operations.orders import order_now
@@ -33,7 +37,24 @@ from starter.operations.views import view_entry_with_definition
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _OPTIONS = describe_body("OrderOptions", required=False)
+_BACKTEST_SECONDS = 120.0
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
+
+
+@router.get("", dependencies=_READS, name="list_campaigns")
+async def list_all(
+    context: ContextHere,
+    state: Lifecycle | None = None,
+    search: Word = None,
+    after: Word = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+) -> dict[str, Any]:
+    """List campaigns and cards by id: state, live and newest revision, since when, and follow-ups by state and reason.
+
+    `search` finds ids and names that contain a text. If `has_more` is true, the next page is the same request with
+    `after` set to `next`.
+    """
+    return await list_campaigns(context, state=state, search=search, after=after, limit=limit)
 
 
 @router.get("/{id}", dependencies=_READS)
@@ -94,6 +115,18 @@ async def archive(
 ) -> dict[str, Any]:
     """Stop it for good; it cannot be edited any more (P9)."""
     return await _order(context, actor, "archive", id, validate(OrderOptions, options), key)
+
+
+@router.post("/{id}/backtest", dependencies=_READS, openapi_extra=describe_body("BacktestRequest"), name="backtest")
+async def backtest(id: str, body: JsonObject, context: ContextHere) -> dict[str, Any]:
+    """Return what its newest revision, draft or live, would have done if it had been live since then.
+
+    `excepted` counts by exception, `dropped` and `refused` by reason; `seconds_until_exception` has the times from the
+    trigger to the exception, within which 50, 75, 90 … per cent came. Nothing is sent or changed. 409 if it is no
+    follow-on, or if it takes longer than two minutes: begin it later, or run `connector backtest` on the store.
+    """
+    since = validate(BacktestRequest, body).since
+    return await backtest_campaign(context, id, since, seconds=_BACKTEST_SECONDS)
 
 
 @router.get("/{id}/results", dependencies=_READS, name="read_results")

@@ -23,6 +23,7 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.access.user_tokens import MissingClientSecret
 from starter.api.context import ContextHere, machine_now
 from starter.api.openapi.document import describe_body
+from starter.api.openapi.model_names import described_by
 from starter.api.requests.body import JsonOptions, validate
 from starter.api.requests.errors import ApiError, not_found
 from starter.api.requests.metrics import interactions_ingested
@@ -37,7 +38,7 @@ _M = TypeVar("_M", bound=InboxActionOptions)
 class InboxView(BaseModel):
     """The first messages of an inbox; `is_cut` is true if there are more."""
 
-    messages: list[dict[str, Any]]
+    messages: list[Annotated[dict[str, Any], described_by("InboxMessageView")]]
     is_cut: bool
 
 

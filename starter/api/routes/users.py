@@ -50,7 +50,7 @@ CampaignId = Annotated[str | None, Query(max_length=MAX_TEXT_CHARACTERS, pattern
 @router.get("", dependencies=[Depends(needs(Scope.READ))], name="find_users")
 async def search(
     context: ContextHere,
-    text: Annotated[str, Query(max_length=MAX_TEXT_CHARACTERS, description="An id, a user key, an email or a number.")],
+    text: Annotated[str, Query(description="An id, a user key, an email or a phone number; at most 255 characters.")],
 ) -> dict[str, Any]:
     """Return the users whom a text names: any of their ids, the user key, the email or the phone number.
 

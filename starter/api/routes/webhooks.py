@@ -34,9 +34,9 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 _BODY: dict[str, Any] = {
     "requestBody": {
-        "description": "As the provider sends it; the signature covers its bytes.",
+        "description": "As the provider sends it, JSON or (Mailgun, Twilio) a form; the signature covers its bytes.",
         "required": True,
-        "content": {"application/json": {"schema": {}}, "application/x-www-form-urlencoded": {"schema": {}}},
+        "content": {"application/json": {"schema": {"type": "object"}}},
     }
 }
 _log = structlog.get_logger("webhooks")

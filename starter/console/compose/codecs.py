@@ -37,7 +37,7 @@ def show_text(value: Any) -> str | None:
 def show_scalar(value: Any) -> str | None:
     """Return a scalar such that `read_scalar` returns it again: a text that looks like a number is in quotes."""
     if isinstance(value, str):
-        return f'"{value}"' if read_scalar(value) != value or value != value.strip() or value == "" else value
+        return f'"{value}"' if value and (read_scalar(value) != value or value != value.strip()) else value
     return "null" if value is None else show_text(value)
 
 
@@ -45,6 +45,8 @@ def read_scalar(text: str) -> Any:
     """Return the value that a text means: a number, true, false, null, or the text; quotes make it a text."""
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
         return text[1:-1]
+    if not text:
+        return text
     try:
         value = parse_scalar(text)
     except (ValueError, OverflowError):

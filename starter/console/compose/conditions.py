@@ -173,7 +173,7 @@ def suggesting_field(
     with ui.element("div").classes("cf-suggesting"):
         field = form.text(path, label, codec=KEPT_TEXT if is_kept else TEXT, hint=hint, props="autocomplete=off")
         offers = ui.element("div").classes("cf-offers")
-        offers.props["aria-label"] = f"{label}: suggestions"
+        offers.props["aria-label"] = "Suggestions"
         offers.props["role"] = "group"
 
     def choose(value: str) -> None:

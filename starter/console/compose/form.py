@@ -80,6 +80,7 @@ class Form:
         self._root: Section | None = None
         self._section: Section | None = None
         self._problems: Sequence[Problem] = ()
+        self._steps: list[tuple[ui.tab, str, Section]] = []
 
     @contextmanager
     def within(self, section: Section) -> Iterator[None]:
@@ -100,6 +101,11 @@ class Form:
             outer.children.append(section)
         return section
 
+    def step(self, tab: ui.tab, title: str, build: Callable[[], None]) -> None:
+        """Build what is behind a tab, whose label then counts the problems in it."""
+        self._steps = [one for one in self._steps if not one[0].is_deleted]
+        self._steps.append((tab, title, self.section(lambda: None, build)))
+
     def refresh(self) -> None:
         """Show the values of the composition in every field, and the problems that are known."""
         if self._root is not None:
@@ -116,7 +122,7 @@ class Form:
             changed = self.composition.put(path, value)
         except ConnectorError as error:
             ui.notify(str(error)[:1].upper() + str(error)[1:], type="warning", multi_line=True)
-            self.refresh()
+            self._edited()  # the field shows the value again a moment later: not while its own event is handled
             return False
         if changed:
             self._edited()
@@ -140,6 +146,11 @@ class Form:
             label.classes(remove="is-warning")
             if here and all(problem.is_warning for problem in here):
                 label.classes(add="is-warning")
+        for tab, title, section in self._steps:
+            if not tab.is_deleted:
+                labels = {id(label) for _, label in section.all_places()}
+                count = sum(len(shown.get(n, ())) for n, (_, label) in enumerate(places) if id(label) in labels)
+                tab.props["label"] = f"{title} ({count})" if count else title
 
     # What fields are made of
 
@@ -187,7 +198,7 @@ class Form:
             shown = self._shown(path, codec)
             only_in_yaml.set_visibility(shown is None)
             widget.set_enabled(shown is not None)
-            if not _same(widget.value or "", shown):
+            if not (_same(widget.value or "", shown) or _means(codec, widget.value or "", self.value(path))):
                 widget.set_value(shown or "")
 
         widget.on_value_change(edit)
@@ -250,7 +261,7 @@ class Form:
             with ui.element("div").classes("cf-duration"):
                 number = ui.input(placeholder=placeholder).props("outlined dense debounce=250 inputmode=numeric")
                 unit = native_select({"": {one: one for one in UNITS}}, "days")
-                unit.props["aria-label"] = f"{label}: unit"
+                unit.props["aria-label"] = f"Unit of: {label}"
             self.place(path)
         caption.props["for"] = number.html_id
 
@@ -331,6 +342,12 @@ def _field(label: str, hint: str, *, wide: bool = False) -> Iterator[ui.element]
         yield caption
         if hint:
             ui.label(hint).classes("cf-hint")
+
+
+def _means(codec: Codec, text: str, value: Any) -> bool:
+    """Return whether a text means the value already, like a list whose next item is not written yet."""
+    written = codec.write(text)
+    return type(written) is type(value) and bool(written == value)
 
 
 def _same(text: str, shown: str | None) -> bool:

@@ -12,14 +12,15 @@ from connector.definitions.yaml_editing import Path
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import User
 from connector.store.engine.outages import StoreUnavailable
-from starter.console.compose.composition import Composition
+from starter.console.compose.composition import KINDS, Composition
 from starter.console.compose.conditions import Targets
 from starter.console.compose.examples import Example
-from starter.console.compose.form import Form, Problem
+from starter.console.compose.form import Form, Problem, native_select, on_option
 from starter.console.compose.previews import show_preview
-from starter.console.compose.rendering import SAMPLE, load_preview_user, render_channel
+from starter.console.compose.rendering import Previews, load_preview_user
 from starter.console.compose.saving import SaveBar
 from starter.console.compose.steps import build_form
+from starter.console.compose.unsaved import forget_unsaved, keep_unsaved, read_unsaved
 from starter.console.compose.yaml_pane import YamlPane
 from starter.console.elements.text import text
 from starter.console.state import Viewer
@@ -53,10 +54,11 @@ class ComposePage:
         self._viewer, self.composition, self._is_new = viewer, composition, is_new
         self._form = Form(composition, self._edited_in_form)
         self._boxes: list[tuple[Path, str, ui.element]] = []
-        self._user: User = SAMPLE
+        self._user: User | None = None
         self._example = Example()
         self._settling: asyncio.Task[None] | None = None
         self._was_changed: bool | None = None
+        self._is_restored = False
 
     def build(self) -> None:
         """Build the page into the current place."""
@@ -67,6 +69,7 @@ class ComposePage:
             self._narrow_switch()
             with ui.element("div").classes("cf-layout"):
                 with ui.element("div").classes("cf-side cf-form-side"):
+                    self._document_choice()
                     self._preview_choice()
                     self._form_box = ui.element("div").classes("cc-column")
                     with self._form_box:
@@ -102,12 +105,44 @@ class ComposePage:
 
         async def choose() -> None:
             id = (field.value or "").strip()
-            found = await load_preview_user(self._viewer.context, id) if id else SAMPLE
-            self._user_note.set_text("" if found else f"There is no user {id}: an example is shown")
-            self._user = found or SAMPLE
+            found = await load_preview_user(self._viewer.context, id) if id else None
+            self._user_note.set_text("" if found or not id else f"There is no user {id}: an example is shown")
+            self._user = found
             self._settle()
 
         field.on_value_change(choose)
+
+    def _document_choice(self) -> None:
+        """Let people choose which definition of the text the form shows, if it has several."""
+
+        def entries() -> list[str]:
+            return [self._own_id(data) or f"number {n}" for n, data in enumerate(self.composition.documents, 1)]
+
+        def build() -> None:
+            box.clear()
+            shown = entries()
+            box.set_visibility(len(shown) > 1)
+            with box:
+                options = {str(number): id for number, id in enumerate(shown)}
+                select = native_select({"": options}, str(self.composition.number))
+                select.props["aria-label"] = "The form shows"
+            on_option(select, choose)
+
+        def choose(option: str) -> None:
+            self.composition.number = int(option)
+            self._form.refresh()
+            self._settle()
+
+        box = ui.element("div")
+        self._shown_documents: list[str] = []
+        build()
+
+        def follow() -> None:
+            if entries() != self._shown_documents:
+                self._shown_documents = entries()
+                build()
+
+        self._follow_documents = follow
 
     def _add_preview(self, path: Path, channel: str) -> None:
         box = ui.element("div").classes("cf-preview").props('role="region"')
@@ -142,6 +177,8 @@ class ComposePage:
             return
         with self._root:
             try:
+                if not self._is_restored:
+                    await self._restore()
                 await self._show()
             except (ConnectorError, StoreUnavailable) as error:
                 self._bar.say(str(error))
@@ -149,6 +186,7 @@ class ComposePage:
     async def _show(self) -> None:
         """Show the composition as it is now in everything on the page."""
         written = self.composition.text
+        self._follow_documents()
         self._form.refresh()
         checked = await check_text(self._viewer.context, written)
         if written != self.composition.text or self._root.is_deleted:
@@ -160,11 +198,11 @@ class ComposePage:
         settings, now = await read_settings_of_examples(self._viewer.context)
         self._example.show(self.composition.definition, settings, now)
         self._boxes = [one for one in self._boxes if not one[2].is_deleted]
+        previews = Previews(self._viewer.context, self.composition, self._user, now, settings.zone)
         for path, channel, box in self._boxes:
-            message = self.composition.value(path) if path else self.composition.definition
-            preview = await render_channel(
-                message, channel, self.composition.definition, self._user, now, settings.zone
-            )
+            preview = await previews.load(path, channel, is_whole=not (checked["faults"] or checked["refusals"]))
+            if written != self.composition.text:
+                return
             if not box.is_deleted:
                 show_preview(box, channel, preview)
 
@@ -177,8 +215,29 @@ class ComposePage:
             if self.composition.is_shown(problem["line"] or 1)
         ]
 
+    async def _restore(self) -> None:
+        """Show again what this tab had and did not save."""
+        kept = await read_unsaved()
+        self._is_restored = True
+        if kept is None or kept[0] == self.composition.text or self.composition.is_changed:
+            return
+        opened, bases = self.composition.text, dict(self.composition.bases)
+        self.composition.write(kept[0])
+        self.composition.bases = kept[1]
+        self._pane.show_text(kept[0])
+
+        def give_up() -> None:
+            self.composition.bases = bases
+            self._replace_text(opened)
+
+        self._bar.offer("What you had written here and not saved is here again.", "Give it up", give_up)
+
     def _guard(self) -> None:
-        """Let the browser ask before changes are left behind."""
+        """Let the browser ask before changes are left behind, and keep them over a reload."""
+        if self.composition.is_changed:
+            keep_unsaved(self.composition.text, self.composition.bases)
+        elif self._was_changed:
+            forget_unsaved()
         if self._was_changed != self.composition.is_changed:
             self._was_changed = self.composition.is_changed
             ui.run_javascript(_LEAVE % str(self._was_changed).lower())
@@ -190,6 +249,11 @@ class ComposePage:
         found: list[dict[str, Any]] = (await search_targets(self._viewer.context, words))["targets"]
         known = {one["id"] for one in found}
         return [*found, *(one for one in here if one and one["id"] not in known and words in one["id"])]
+
+    @staticmethod
+    def _own_id(data: Any) -> str:
+        ids = [data[kind] for kind in KINDS if isinstance(data, dict) and isinstance(data.get(kind), str)]
+        return ids[0] if ids else ""
 
     def _own_target(self, data: Any) -> dict[str, Any] | None:
         """Return another definition of this text as a target."""

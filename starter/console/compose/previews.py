@@ -21,6 +21,10 @@ def show_preview(box: ui.element, channel: str, preview: Mapping[str, Any]) -> N
             text(preview["fault"], "cf-preview-fault")
         else:
             _SHOW.get(channel, _show_card)(content, preview)
+        if preview.get("words"):
+            text(f"Now: {preview['words']}", "cc-small")
+        if preview.get("missing"):
+            text(f"Nothing known: {', '.join(preview['missing'])}", "cc-muted cc-small")
 
 
 def _show_email(content: Mapping[str, Any], preview: Mapping[str, Any]) -> None:
@@ -59,9 +63,9 @@ def _show_sms(content: Mapping[str, Any], preview: Mapping[str, Any]) -> None:
         text(content["body"] or "(empty)", "cp-bubble")
     size = preview.get("size")
     if size is not None:
-        segments = "1 segment" if size.segments == 1 else f"{size.segments} segments"
-        unit = "characters" if size.encoding == "GSM-7" else "units"
-        text(f"{segments} ({size.encoding}, {size.units} {unit})", "cc-muted cc-small")
+        segments = "1 segment" if size["segments"] == 1 else f"{size['segments']} segments"
+        unit = "characters" if size["encoding"] == "GSM-7" else "units"
+        text(f"{segments} ({size['encoding']}, {size['units']} {unit})", "cc-muted cc-small")
 
 
 def _show_webhook(content: Mapping[str, Any], preview: Mapping[str, Any]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from connector.app.store_context import StoreContext
+from connector.definitions.yaml_editing import Path
 from connector.rules.explaining.wording import REASON_TEXTS
-from connector.rules.model.campaigns import Card
+from connector.rules.model.errors import ConnectorError
 from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import Reason
 from connector.rules.model.segments import count_segments
@@ -25,6 +26,9 @@ from connector.templating.templates import (
     user_variables,
 )
 from connector.templating.threads import run_in_thread
+from starter.console.compose.composition import Composition
+from starter.operations.preview_messages import preview_messages
+from starter.operations.preview_subject import Choice
 
 SAMPLE = User(
     id="sample",
@@ -35,6 +39,7 @@ SAMPLE = User(
     attributes={"tier": "gold"},
 )
 """The user of a preview for whom nobody was chosen."""
+_PROFILE = SAMPLE.model_dump(mode="json", include={"email", "phone", "first_name", "time_zone", "attributes"})
 
 
 async def load_preview_user(context: StoreContext, id: str) -> User | None:
@@ -44,37 +49,86 @@ async def load_preview_user(context: StoreContext, id: str) -> User | None:
     return stored.user if stored else None
 
 
-async def render_channel(
-    message: Any, channel: str, definition: Mapping[str, Any], user: User, at: datetime, zone: str
-) -> dict[str, Any]:
-    """Return the message of one channel as `user` would get it: `content`, or `fault` that says why there is none.
+class Previews:
+    """The rendered messages of one composition.
+
+    A definition without faults is previewed by the operation that the command line and the API use, with what decides
+    now. While other parts of it have faults, its messages are rendered alone.
 
     Args:
-        message: the message as the definition has it; it may have faults.
-        at: as of when it is rendered, UTC; `zone` is the company's.
+        user: for whom; None: an example.
+        now: as of when it is rendered, UTC; `zone` is the company's.
     """
-    is_card = channel == "card"
-    try:
-        if is_card:
-            card = Card.model_validate({name: v for name, v in definition.items() if name in Card.model_fields})
-            content = {"title": card.title, "body": card.body, "link": card.link}
-            messages = Messages.model_validate({"news_feed_card": {k: v for k, v in content.items() if v is not None}})
-        else:
-            messages = Messages.model_validate({channel: message})
-    except ValidationError:
-        return {"content": None, "fault": "The preview appears when the message has no faults."}
-    variables = _variables(definition, user)
-    moment = RenderMoment(at, user.time_zone or zone)
-    try:
-        rendered = await run_in_thread(
-            partial(render, messages, "news_feed_card" if is_card else channel, variables, moment)
-        )
-    except MessageAborted as error:
-        return {"content": None, "fault": f"{REASON_TEXTS[Reason.ABORTED_BY_TEMPLATE]}: {error}"}
-    except RenderingFailed as error:
-        return {"content": None, "fault": error.place_and_problem}
-    size = count_segments(rendered["body"]) if channel == "sms" else None
-    return {"content": rendered, "fault": None, "size": size}
+
+    def __init__(
+        self, context: StoreContext, composition: Composition, user: User | None, now: datetime, zone: str
+    ) -> None:
+        self._context, self._composition, self._user = context, composition, user
+        self._now, self._zone = now, zone
+        self._loaded: dict[Path, dict[str, Any] | None] = {}
+
+    async def load(self, path: Path, channel: str, *, is_whole: bool) -> dict[str, Any]:
+        """Return the message at a path: `content`, or `fault` that says why there is none; `size` of a text message.
+
+        `words` says what would become of it for the chosen user; None for the example.
+
+        Args:
+            is_whole: whether the definition has no faults.
+        """
+        found = await self._operation(path[:-1]) if is_whole and channel != "card" else None
+        shown = next((one for one in found["messages"] if one["channel"] == channel), None) if found else None
+        if shown is None:
+            return await self._alone(path, channel)
+        fault, content = shown["fault"], shown["content"]
+        why = fault and ": ".join(part for part in (fault["words"], fault["detail"]) if part)
+        missing = sorted({one["variable"] for one in shown["missing"]})
+        words = shown["words"] if self._user else None
+        size = shown["form"] if channel == "sms" and shown["form"] else _size(channel, content)
+        return {"content": content, "fault": why, "size": size, "words": words, "missing": missing}
+
+    async def _operation(self, contents: Path) -> dict[str, Any] | None:
+        """Return the preview of the content at a path; None if the operation has none."""
+        if contents not in self._loaded:
+            name = self._composition.value((*contents[:-1], "name")) if contents[:1] == ("variants",) else None
+            choice = Choice(
+                campaign=self._composition.id,
+                definition=self._composition.text,
+                user=self._user.id if self._user else None,
+                profile=None if self._user else _PROFILE,
+                variant=name,
+            )
+            try:
+                self._loaded[contents] = await preview_messages(self._context, choice)
+            except ConnectorError:
+                self._loaded[contents] = None
+        return self._loaded[contents]
+
+    async def _alone(self, path: Path, channel: str) -> dict[str, Any]:
+        definition, user = self._composition.definition, self._user or SAMPLE
+        try:
+            name, messages = _messages(definition, self._composition.value(path), channel)
+        except ValidationError:
+            return {"content": None, "fault": "The preview appears when the message has no faults."}
+        moment = RenderMoment(self._now, user.time_zone or self._zone)
+        try:
+            content = await run_in_thread(partial(render, messages, name, _variables(definition, user), moment))
+        except MessageAborted as error:
+            return {"content": None, "fault": f"{REASON_TEXTS[Reason.ABORTED_BY_TEMPLATE]}: {error}"}
+        except RenderingFailed as error:
+            return {"content": None, "fault": error.place_and_problem}
+        return {"content": content, "fault": None, "size": _size(channel, content)}
+
+
+def _messages(definition: Mapping[str, Any], message: Any, channel: str) -> tuple[str, Messages]:
+    """Return the name of a channel and messages of this channel alone; raises ValidationError."""
+    if channel != "card":
+        return channel, Messages.model_validate({channel: message})
+    card = {name: definition[name] for name in ("title", "body", "link") if definition.get(name) is not None}
+    return "news_feed_card", Messages.model_validate({"news_feed_card": card})
+
+
+def _size(channel: str, content: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return vars(count_segments(content["body"])) if channel == "sms" and content else None
 
 
 def _variables(definition: Mapping[str, Any], user: User) -> Mapping[str, Any]:

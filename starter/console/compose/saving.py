@@ -12,6 +12,7 @@ from connector.rules.model.api_keys import Scope
 from connector.rules.model.errors import DraftConflict
 from starter.api.requests.errors import HANDLED_ERRORS
 from starter.console.compose.composition import Composition
+from starter.console.compose.unsaved import forget_unsaved
 from starter.console.elements.confirm import confirm
 from starter.console.elements.errors import notify_error
 from starter.console.elements.text import heading, link, text
@@ -46,16 +47,29 @@ class SaveBar:
                 upload.props["accept"] = ".yaml,.yml"
                 pick = ui.button("Read a file", icon="upload_file").props("flat no-caps")
                 # In the browser, because it opens its file dialog only as the immediate effect of a click.
-                pick.on("click", js_handler=f"() => getElement({upload.id}).pickFiles()")
+                pick.on("click", js_handler=f"() => runMethod({upload.id}, 'pickFiles', [])")
                 ui.button("Take out as a file", icon="download", on_click=self._download).props("flat no-caps")
                 self._save = ui.button("Save draft", icon="save", on_click=self._save_draft).props("unelevated no-caps")
                 self._save.set_enabled(False)
-        self._result = ui.element("section").classes("cf-result").props('role="status"')
-        self._result.set_visibility(False)
+            self._result = ui.element("section").classes("cf-result").props('role="status"')
+            self._result.set_visibility(False)
 
     def say(self, words: str) -> None:
         """Show a sentence beside the buttons."""
         self._state.set_text(words)
+
+    def offer(self, words: str, action: str, act: Callable[[], None]) -> None:
+        """Show a sentence above the form with an action that is taken once."""
+        self._result.clear()
+        self._result.set_visibility(True)
+
+        def do() -> None:
+            self._result.set_visibility(False)
+            act()
+
+        with self._result, ui.element("div").classes("cc-row"):
+            text(words)
+            ui.button(action, on_click=do).props("flat dense no-caps")
 
     def show(self, checked: Mapping[str, Sequence[Any]]) -> None:
         """Show whether the text can be saved, by what `check_text` has found."""
@@ -86,6 +100,7 @@ class SaveBar:
         self._result.clear()
         self._result.set_visibility(True)
         first = saved["saved"][0]["id"]
+        forget_unsaved()
         ui.navigate.history.replace(at("compose", first))
         with self._result:
             for one in saved["saved"]:

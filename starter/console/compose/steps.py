@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from nicegui import ui
 
@@ -70,12 +71,11 @@ def _steps(form: Form, targets: Targets, preview: Preview, draw: Callable[[], No
     if kind == "scheduled":
         names.insert(1, "Send time")
     with ui.tabs().props("dense no-caps align=left outside-arrows mobile-arrows").classes("cf-tabs") as tabs:
-        for number, name in enumerate(names):
-            ui.tab(name, label=f"{number + 1} {name}")
+        entries = [(ui.tab(name, label=f"{n} {name}"), f"{n} {name}", name) for n, name in enumerate(names, 1)]
     with ui.tab_panels(tabs, value=names[0], animated=False, keep_alive=True).classes("cf-panels"):
-        for name in names:
+        for tab, title, name in entries:
             with ui.tab_panel(name).classes("cf-panel"):
-                _step(form, targets, preview, draw, kind, name)
+                form.step(tab, title, partial(_step, form, targets, preview, draw, kind, name))
 
 
 def _step(form: Form, targets: Targets, preview: Preview, draw: Callable[[], None], kind: str, name: str) -> None:

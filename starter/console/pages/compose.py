@@ -41,5 +41,5 @@ async def edit(viewer: Viewer, id: str) -> None:
             links=[("Compose a new one", "/compose"), ("All campaigns", "/campaigns")],
         )
         return
-    text(f"{opened['state']}; live: {opened['live_revision'] or 'nothing yet'}", "cc-muted", tag="p")
+    text(f"{opened['state']}; live: {opened['live_revision'] or 'nothing yet'}", "cc-muted cf-lead", tag="p")
     ComposePage(viewer, Composition(opened["yaml"], {id: opened["revision"]}), is_new=False).build()

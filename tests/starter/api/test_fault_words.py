@@ -31,7 +31,7 @@ AT = "2026-03-02T12:00:00Z"
             "{'a': 1}",
             "the body is not JSON, at line 1, column 2: texts are written in double quotes",
         ),
-        ("PUT", "/v1/campaigns/c", {"delivery": None}, "delivery: must be a mapping of keys to values"),
+        ("PUT", "/v1/campaigns/c", {"delivery": None}, "delivery: is empty; it must be a mapping of keys to values"),
         ("PUT", "/v1/campaigns/c", {"delivery": {"type": "scheduled", "send": None}}, "delivery.send: is empty; write"),
         ("PUT", "/v1/campaigns/c", {"delivery": {"type": None}}, "delivery"),
         ("POST", "/v1/campaigns/c/publish", {"allow_missed": "perhaps"}, "allow_missed: must be true or false"),

@@ -181,6 +181,7 @@ def test_how_many_segments_a_text_has(connector: Connector, data: Path, folder: 
     assert (text["campaign"], text["segments"], text["depends_on_values"]) == ("f", 1, True)
 
 
+@pytest.mark.store_only("about the data folder")
 def test_without_a_store(connector: Connector, folder: Path, tmp_path: Path) -> None:
     """The way out is named, and no empty folder is left behind."""
     code, out, err = connector("plan", str(folder), "--data", str(tmp_path / "typo"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.channels.protocol import OutcomeUnknown
+from connector.channels.protocol import OutcomeUnknown, Rejected
 from connector.store.engine.database import Database
 from tests.support.api import Connector
 from tests.support.builders import ABANDONED, push
@@ -67,6 +67,29 @@ async def test_repair_at_the_command_line(connector: Connector, data: Path, sqli
     code, out, err = await run("cancel", "--campaign", "f", "--state", "sent")
     assert (code, out) == (1, "")
     assert "has ended" in err
+
+
+_EMAIL = {"subject": "Hi", "text": "there", "from": "a@b.example"}
+
+
+async def test_a_bulk_resend_lists_what_is_left_out(
+    connector: Connector, data: Path, sqlite_database: Database
+) -> None:
+    """The channel that a rule forbids now, with its reason, in words and in JSON; the other one is sent again."""
+    desk = RepairDesk(Installation(sqlite_database))
+    await desk.open({**ABANDONED, "messages": {**ABANDONED["messages"], "email": _EMAIL}})
+    for channel in ("push", "email"):
+        await desk.attempt(channel, Rejected("http_400", "no"))
+    await desk.describe("u", consent={"email": "unsubscribed"})
+    id = (await desk.row()).id
+    words = ("resend", "--campaign", "f", "--dry-run")
+    code, out, _ = await asyncio.to_thread(connector, *words)
+    assert (code, out.splitlines()) == (
+        0,
+        ["1 would be sent again", f"for example {id}", f"1 not on email: no_consent (for example {id})"],
+    )
+    summary = _summary(await asyncio.to_thread(connector, *words, "--json"))
+    assert (summary["done"], summary["left_out"]) == (1, {"email": {"no_consent": 1}})
 
 
 def _summary(result: tuple[int, str, str]) -> dict[str, Any]:

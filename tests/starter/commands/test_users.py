@@ -1,4 +1,4 @@
-"""`connector users split`: undoes a join from the command line."""
+"""`connector users`: finds users by what an operator has at hand, and undoes a join."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 from connector.rules.model.audit import Actor, ActorKind
 from connector.rules.model.joining import IdPair, Joiner
+from connector.rules.model.users import User
 from connector.store.engine.database import Database
+from connector.store.users.descriptions import save_user
 from connector.store.users.joins import load_joins
 from connector.store.users.linking import link_ids
 from connector.store.users.users import find_user_keys, resolve_and_lock
@@ -54,3 +56,26 @@ def test_what_cannot_be_split(connector: Connector, joined: Database, id: str, c
     """The id in use, an unknown one, and what is no id."""
     exit_code, _, err = connector("users", "split", id)
     assert (exit_code, fault in " ".join(err.split())) == (code, True), err
+
+
+async def test_find(connector: Connector, joined: Database) -> None:
+    """By any id or an address: a table, or JSON; who is not there or was erased gives exit code 1 and a sentence."""
+    async with joined.write(W) as tx:
+        await save_user(tx, User(id="ann", email="Ann@Shop.test", phone="+49 170 1234567"), NOW)
+
+    async def find(*words: str) -> tuple[int, str, str]:
+        return await asyncio.to_thread(connector, "users", "find", *words)
+
+    for text in ("ann", "visitor", "ann@shop.test", "+49 (170) 1234567"):
+        code, out, err = await find(text, "--json")
+        [found] = json.loads(out)["users"]
+        assert (code, found["id"], found["ids"], err) == (0, "ann", ["ann", "visitor"], "")
+    code, out, _ = await find("ann")
+    assert (code, out.splitlines()[0].split()) == (0, [*_HEADS])
+    assert await find("bob") == (1, "", "no user has the id or address bob\n")
+    assert (await find("x" * 256))[::2] == (1, "text: write an id, an email or a phone number of 1 to 255 characters\n")
+    assert (await asyncio.to_thread(connector, "users", "erase", "ann", "--yes"))[0] == 0
+    assert await find("ann") == (1, "", "the user was erased\n")
+
+
+_HEADS = ("id", "user_key", "email", "phone", "first_name", "time_zone", "matched")

@@ -82,8 +82,10 @@ async def test_saving_is_audited_and_refused_as_apply_is(context: AppContext) ->
     assert [(one["action"], one["subject"]) for one in entries] == [("apply", "welcome")]
     with pytest.raises(DefinitionError, match="is missing"):
         await save(context, "campaign: a\n")
-    with pytest.raises(DefinitionError, match="takes effect at once"):
+    with pytest.raises(DefinitionError, match="take effect at once"):
         await save(context, "workspace: default\nzone: Europe/Berlin\n")
+    with pytest.raises(DefinitionError, match="is empty"):
+        await save(context, "# only a comment\n")
     with pytest.raises(OrderRefused, match="welcome is a campaign already"):
         await save(context, "card: welcome\ntitle: T\nbody: B\n", welcome=1)
 

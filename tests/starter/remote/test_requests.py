@@ -15,6 +15,7 @@ import pytest
 
 import starter.commands
 from connector.app.context import AppContext
+from connector.definitions import parse_texts
 from connector.rules.model.api_keys import Scope
 from connector.store.audit import AuditFilter
 from starter.api.access.scopes import Keys
@@ -25,8 +26,11 @@ from starter.explain.explain import explain_decisions
 from starter.explain.follow_up import explain_follow_up
 from starter.operations.acts import cancel, postpone, send_now
 from starter.operations.audit import read_audit
+from starter.operations.backtest import backtest_campaign
 from starter.operations.bulk import BulkAction, act_on_follow_ups
+from starter.operations.campaigns import list_campaigns, read_campaign
 from starter.operations.cleanup import clean_up
+from starter.operations.drafts import apply_definitions
 from starter.operations.erasure import erase
 from starter.operations.follow_ups import Criteria, read_follow_ups
 from starter.operations.graph import read_graph
@@ -35,6 +39,7 @@ from starter.operations.joins import split_user
 from starter.operations.keys import create_api_key, list_api_keys, revoke_api_key, rotate_api_key
 from starter.operations.marked_sends import send_test
 from starter.operations.orders import give_order, preview_resuming
+from starter.operations.plan import plan_definitions
 from starter.operations.preview_messages import preview_messages
 from starter.operations.preview_subject import Choice
 from starter.operations.provider_events import list_provider_events, match_provider_events
@@ -43,16 +48,24 @@ from starter.operations.results import read_results
 from starter.operations.status import read_campaign_status, read_status
 from starter.operations.user_logs import read_user_log
 from starter.operations.users import find_users
+from starter.operations.workspace import read_workspace
 from starter.remote.registration import find_request, has_actor
 
 CALLS = {"run_operation": 1, "run_act": 1, "read": 0, "act": 0}
 """The functions of `starter.commands.calls`, and the position of the operation among their arguments."""
 
+DEFINITIONS = parse_texts({"a.yaml": "campaign: a\ndelivery: {type: external}\n"})
 SAMPLES: dict[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]]] = {
     read_status: ((), {}),
     read_campaign_status: (("a/b",), {}),
     read_audit: ((AuditFilter(), 10), {}),
     read_follow_ups: ((Criteria(campaign="c"), 10), {}),
+    list_campaigns: ((), {"state": "draft", "search": "s", "after": "a", "limit": 5}),
+    read_campaign: (("a/b",), {}),
+    read_workspace: ((), {}),
+    apply_definitions: ((DEFINITIONS,), {"reason": "why"}),
+    plan_definitions: ((DEFINITIONS,), {"allow_missed": True}),
+    backtest_campaign: (("a", "3 days"), {"seconds": 1.0}),
     give_order: (("stop", ["a"]), {}),
     preview_resuming: ((["a"],), {}),
     send_now: (("a/b",), {"note": "n"}),

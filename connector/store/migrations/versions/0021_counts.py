@@ -28,8 +28,11 @@ _SQLITE = {
         (("OLD", -1), ("NEW", 1)),
     ),
 }
+# By the rights of the owner: whoever may change follow-ups needs none on the counts, so that an earlier program, whose
+# user has them on its own tables only, goes on writing during an upgrade.
 _FUNCTION = """
-CREATE FUNCTION count_{table}_{when}() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_{table}_{when}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO follow_up_counts (workspace, campaign, state, reason, slot, count)
   SELECT workspace, campaign, state, reason, nextval('follow_up_count_slots'), sum(number)
@@ -51,7 +54,8 @@ _POSTGRESQL = {
 # seldom does so, because most days are dropped, and then it subtracts them itself.
 _DECISION_DELETED = (
     """
-CREATE FUNCTION count_decisions_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_decisions_deleted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
   INSERT INTO follow_up_counts (workspace, campaign, state, reason, slot, count)
   VALUES (OLD.workspace, OLD.campaign, OLD.state, OLD.reason, nextval('follow_up_count_slots'), -1);

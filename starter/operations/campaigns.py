@@ -1,0 +1,69 @@
+"""The list of campaigns and cards, and one of them with its newest saved definition."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from connector.app.store_context import StoreContext
+from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle
+from connector.store.engine.database import LONG_SECONDS
+from connector.store.follow_ups.tallies import Count, load_counts
+from starter.operations.entries import view_entry
+from starter.operations.overview import name_of
+from starter.operations.results import view_counts
+from starter.operations.status import find_entry
+from starter.operations.views import view_entry_with_definition
+
+MAX_PAGE = 1000
+
+
+async def list_campaigns(
+    context: StoreContext,
+    *,
+    state: Lifecycle | None = None,
+    search: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> dict[str, Any]:
+    """Return a page of campaigns and cards by id: which revision is live since when, and their follow-ups by state.
+
+    Args:
+        state: only campaigns and cards in this state; None: all, archived ones too.
+        search: only those whose id or name contains this text, in any case of letters.
+        after: `next` of the previous page.
+    """
+    catalogue = await context.cache.at_least(context.database)
+    entries = [entry for entry in _matching(catalogue, state, search) if after is None or entry.id > after]
+    page = entries[:limit]
+    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
+        counts = await load_counts(tx, [entry.id for entry in page]) if page else []
+    by_campaign: dict[str, list[Count]] = defaultdict(list)
+    for count in counts:
+        by_campaign[count.campaign].append(count)
+    return {
+        "campaigns": [_view(entry, by_campaign[entry.id]) for entry in page],
+        "has_more": len(entries) > limit,
+        "next": page[-1].id if len(entries) > limit else None,
+    }
+
+
+async def read_campaign(context: StoreContext, campaign: str) -> dict[str, Any]:
+    """Return the newest saved definition, and which revision is live since when. Raises NotKnown."""
+    return view_entry_with_definition(await find_entry(context, campaign))
+
+
+def _matching(catalogue: Catalogue, state: Lifecycle | None, search: str | None) -> Iterator[Entry]:
+    text = (search or "").casefold()
+    for id in sorted(catalogue.entries):
+        entry = catalogue.entries[id]
+        if state is not None and entry.state != state:
+            continue
+        if text in id.casefold() or text in (name_of(entry) or "").casefold():
+            yield entry
+
+
+def _view(entry: Entry, counts: list[Count]) -> dict[str, Any]:
+    ordered = sorted(counts, key=lambda count: (count.state, count.reason or ""))
+    return {**view_entry(entry), "name": name_of(entry), "follow_ups": view_counts(ordered)}

@@ -1,0 +1,141 @@
+"""Several definitions in one request, the list of campaigns, the workspace's settings, and backtests over HTTP."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from connector.app.context import AppContext
+from connector.store.engine.database import database_now
+from starter.operations.backtest import BacktestTooLong, backtest
+from tests.support.builders import ABANDONED, ORIGINAL, follow_on, push
+from tests.support.installation import Installation
+
+GOOD = "campaign: a\nname: Apple\ndelivery: {type: external}\n"
+BAD = "---\ncampaign: b\ndelivery: {type: exteral}\n"
+
+
+def files(**texts: str) -> dict[str, Any]:
+    """Return a body with these texts by the names of their files."""
+    return {"files": [{"name": f"{name}.yaml", "text": text} for name, text in texts.items()]}
+
+
+async def ids(api: httpx.AsyncClient, **query: Any) -> list[str]:
+    """Return the ids of a list of campaigns."""
+    answer = await api.get("/v1/campaigns", params=query)
+    assert answer.status_code == 200, answer.text
+    return [one["id"] for one in answer.json()["campaigns"]]
+
+
+async def test_all_or_nothing(api: httpx.AsyncClient) -> None:
+    """A fault of one text has its file and line, and nothing of the others is saved; repeated, nothing changes."""
+    refused = await api.post("/v1/apply", json=files(a=GOOD, b=BAD))
+    [fault] = refused.json()["error"]["details"]["faults"]
+    assert (refused.status_code, fault["file"], fault["line"], fault["key"]) == (422, "b.yaml", 3, "delivery")
+    assert await ids(api) == []
+    for change in ("new", "unchanged"):
+        saved = (await api.post("/v1/apply", json=files(a=GOOD))).json()["saved"]
+        assert saved == [{"id": "a", "revision": 1, "change": change}]
+
+
+async def test_json_objects(api: httpx.AsyncClient) -> None:
+    """The same as YAML; the place of a fault is the object's number, and of two about one id the second is refused."""
+    body = {"definitions": [ORIGINAL, {**ABANDONED, "delivery": {**ABANDONED["delivery"], "delay": {"after": "soon"}}}]}
+    faults = (await api.post("/v1/apply", json=body)).json()["error"]["details"]["faults"]
+    assert [fault["key"] for fault in faults] == ["definitions[1].delivery.delay.after"]
+    assert set(faults[0]) == {"key", "problem"}
+    twice = (await api.post("/v1/apply", json={"definitions": [ORIGINAL, ORIGINAL]})).json()["error"]["details"]
+    assert "is defined twice" in twice["faults"][0]["problem"]
+    assert (await api.post("/v1/apply", json={"definitions": [ORIGINAL, ABANDONED]})).is_success
+    assert await ids(api) == ["f", "o"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"files": []},
+        {"definitions": []},
+        {**files(a=GOOD), "definitions": [ORIGINAL]},
+        {"files": [*files(a=GOOD)["files"], *files(a=GOOD)["files"]]},
+        {"files": [{"name": "", "text": GOOD}]},
+        {"files": [{"name": "a", "text": "# nothing"}]},
+        {"definitions": ["o"]},
+        {"definitions": [{"campaign": "o", "delivery": {"type": "external"}, "name": "a\u0000b"}]},
+        {"definitions": [{"workspace": "other"}]},
+        {**files(a=GOOD), "allow_missed": True},
+    ],
+    ids=str,
+)
+async def test_wrong_bodies(api: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    """422 with a fault, and nothing is saved."""
+    answer = await api.post("/v1/apply", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+    assert await ids(api) == []
+
+
+async def test_plan_and_validate(api: httpx.AsyncClient) -> None:
+    """A plan looks in the store, a validation does not; neither saves anything."""
+    lost = follow_on("f", {"interaction": "open_email", "campaign": "nobody"})
+    planned = (await api.post("/v1/plan", json={"definitions": [ORIGINAL, lost]})).json()
+    assert ([one["id"] for one in planned["changes"]], sorted(planned["order"])) == (["o", "f"], ["f", "o"])
+    assert "names the campaign nobody" in planned["refusals"][0]
+    found = (await api.post("/v1/validate", json=files(a=GOOD, b=BAD))).json()
+    assert (found["valid"], found["faults"][0]["file"], found["faults"][0]["line"]) == (False, "b.yaml", 3)
+    assert (await api.post("/v1/validate", json=files(a=GOOD))).json()["valid"]
+    assert await ids(api) == []
+
+
+async def test_the_list(api: httpx.AsyncClient, context: AppContext) -> None:
+    """By id, in pages, by state and by a text of the id or name, with the counts of follow-ups."""
+    installation = Installation(context.database)
+    await installation.publish(ORIGINAL, ABANDONED)
+    await installation.ingest(push("p", 1, "ann"))
+    await api.post("/v1/apply", json=files(a=GOOD))
+    assert await ids(api) == ["a", "f", "o"]
+    assert await ids(api, state="draft") == ["a"]
+    assert await ids(api, search="APP") == ["a"]
+    page = (await api.get("/v1/campaigns", params={"limit": 2})).json()
+    assert (page["has_more"], page["next"]) == (True, "f")
+    assert await ids(api, limit=2, after="f") == ["o"]
+    follow_on_ = page["campaigns"][1]
+    assert follow_on_["follow_ups"] == [{"state": "waiting", "reason": None, "count": 1}]
+    assert (follow_on_["live_revision"], follow_on_["name"]) == (1, None)
+    status = (await api.get("/v1/status")).json()
+    assert [one["follow_ups"] for one in status["campaigns"]] == [[], follow_on_["follow_ups"], []]
+    assert (await api.get("/v1/campaigns", params={"state": "live"})).status_code == 422
+
+
+async def test_the_workspace(api: httpx.AsyncClient) -> None:
+    """Settings are replaced as a whole, and hold at once."""
+    saved = await api.put("/v1/workspace", json={"zone": "Europe/Berlin"})
+    assert saved.json()["saved"][0]["change"] in ("new", "edited")
+    shown = (await api.get("/v1/workspace")).json()
+    assert shown["definition"] == {"workspace": "default", "zone": "Europe/Berlin"}
+    assert (shown["settings"]["zone"], shown["settings"]["robots"]) == ("Europe/Berlin", "ignore")
+    wrong = await api.put("/v1/workspace", json={"zone": "Mars"})
+    assert (wrong.status_code, wrong.json()["error"]["details"]["faults"][0]["key"]) == (422, "zone")
+    assert (await api.put("/v1/workspace", json={"workspace": "other"})).status_code == 422
+
+
+async def test_backtests(api: httpx.AsyncClient, context: AppContext) -> None:
+    """404, 409 and 422 say what is wrong; one that takes too long says so, and what to do."""
+    await Installation(context.database).publish(ORIGINAL, ABANDONED)
+
+    async def ask(campaign: str, since: str) -> httpx.Response:
+        return await api.post(f"/v1/campaigns/{campaign}/backtest", json={"since": since})
+
+    assert (await ask("f", "30 days")).json()["triggered"] == 0
+    assert [(await ask(campaign, "30 days")).status_code for campaign in ("nobody", "o")] == [404, 409]
+    for since in ("soon", "2026-03-02T00:00:00", "2999-01-01T00:00:00Z", "0 seconds"):
+        refused = await ask("f", since)
+        assert (refused.status_code, refused.json()["error"]["details"]["faults"][0]["key"]) == (422, "since")
+    await Installation(context.database).ingest(push("p", 1, "ann"))
+    catalogue = await context.cache.at_least(context.database)
+    async with context.database.read(context.workspace) as tx:
+        now = await database_now(tx)
+        with pytest.raises(BacktestTooLong, match="0 of 1 users were evaluated; begin it later"):
+            await backtest(tx, catalogue, "f", since=now - timedelta(days=36500), until=now, ends=0.0)

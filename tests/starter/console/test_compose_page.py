@@ -1,0 +1,231 @@
+"""C8 in a browser: the form and the YAML in step, faults where they are made, saving, and nothing that is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from connector.app.context import AppContext, build_context
+from connector.definitions import parse_yaml
+from connector.rules.publishing.drafting import as_written
+from connector.settings.application import Settings
+from starter.operations.compose import open_definition, save_text
+from starter.operations.drafts import save_definitions
+from tests.support.actors import OPERATOR
+from tests.support.api import NOWHERE
+from tests.support.console import NARROW, ConsoleProcess, find_serious, open_page, open_path, overflows, running_console
+from tests.support.databases import migrate_database, open_migrated_database
+
+expect.set_options(timeout=60_000)
+pytestmark = pytest.mark.timeout(400)  # the machine may be far slower than the one that this was written on
+
+CATALOGUE = """\
+campaign: welcome
+name: Welcome mail
+delivery: {type: external}
+messages:
+  email: {subject: Hi, html: '<a data-alias="cta" href="https://shop.example/a">A</a>'}
+  in_app_message: {title: T, body: B, buttons: [{id: explore, label: Look around}]}
+---
+campaign: reminder
+name: Reminder
+delivery:
+  type: action_based
+  trigger:
+    - {interaction: open_email, campaign: welcome}
+  delay: {after: 1 day}
+audience: {any: [{all: [{attribute: tier, is: gold}, {attribute: age, at_least: 18}]}, {attribute: vip, is: true}]}
+messages:
+  push: {title: Still there?, body: "{{ user.first_name }}"}
+  webhook: {url: https://shop.example/hook, headers: {X-One: "1"}, body: '{"id": "{{ user.id }}"}'}
+"""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A console in a process, and a context on the same database."""
+
+    process: ConsoleProcess
+    context: AppContext
+
+    async def yaml(self, id: str) -> str:
+        """Return the newest saved revision of a definition."""
+        return str((await open_definition(self.context, id))["yaml"])
+
+
+@pytest.fixture(scope="module")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    """A console on a catalogue with two campaigns, without sign-in as in `connector dev`."""
+    folder = tmp_path_factory.mktemp("compose")
+    url = f"sqlite+aiosqlite:///{folder / 'connector.db'}"
+    await asyncio.to_thread(migrate_database, url)
+    async with open_migrated_database(url) as database:
+        context = build_context(Settings(), database)
+        await save_definitions(context, OPERATOR, parse_yaml(CATALOGUE, file="catalogue.yaml").all)
+        async with running_console(url, folder, CONNECTOR_DEV="1", TEMPORAL_ADDRESS=NOWHERE) as process:
+            yield Desk(process, context)
+
+
+@pytest.fixture
+async def page(browser: Browser, desk: Desk) -> AsyncIterator[Page]:
+    """A window of its own, in which leaving is never held up."""
+    async with open_page(browser, desk.process) as opened:
+        opened.on("dialog", lambda dialog: dialog.accept())
+        yield opened
+
+
+async def open_settled(page: Page, desk: Desk, path: str) -> None:
+    """Open the composer and wait until it has checked its text."""
+    await open_path(page, desk.process, path)
+    await expect(page.get_by_role("status").filter(has_text=re.compile("fault|saved"))).to_be_visible()
+
+
+async def write_yaml(page: Page, text: str) -> None:
+    """Replace the text of the editor as somebody who types."""
+    await page.get_by_label("YAML of the definition").click()
+    await page.keyboard.press("Control+a")
+    await page.keyboard.insert_text(text)
+
+
+def editor(page: Page) -> str:
+    """Return the selector of the editor's text."""
+    return ".cm-content"
+
+
+async def test_a_follow_on_is_composed_without_yaml(desk: Desk, page: Page) -> None:
+    """Four steps, each shown in the YAML as it is filled in; suggestions, previews and the example follow."""
+    await open_settled(page, desk, "/compose")
+    text = page.locator(editor(page))
+    await page.get_by_label("Id", exact=True).fill("second-look")
+    await page.get_by_label("Title").fill("Still thinking?")
+    await page.get_by_label("Text", exact=True).fill("{{ user.first_name }}, 15% off")
+    await expect(page.get_by_role("region", name="Preview: push")).to_contain_text("Ana, 15% off")
+    await page.get_by_role("tab", name="2 Trigger").click()
+    await expect(page.get_by_text("is not an id", exact=False).first).to_be_visible()
+    await page.get_by_label("Campaign", exact=True).click()
+    await page.get_by_role("group", name="Suggestions").get_by_role("button", name="welcome").click()
+    await page.get_by_label("does what").select_option("click_in_app_message_button")
+    await page.get_by_label("Which button").click()
+    await page.get_by_role("button", name="explore").click()
+    await expect(text).to_contain_text("campaign: welcome, button: explore")
+    await page.get_by_role("tab", name="3 Delay").click()
+    await page.get_by_role("button", name="Add an exception").click()
+    await page.get_by_label("Event", exact=True).fill("make_purchase")
+    await page.get_by_label("Time after the trigger", exact=True).fill("3")
+    await expect(page.get_by_role("img", name=re.compile("clicks one button.*sent on Friday"))).to_be_visible()
+    await page.get_by_role("tab", name="4 Audience").click()
+    await page.get_by_label("It is for").select_option("all")
+    await page.get_by_label("Attribute").fill("tier")
+    await page.get_by_label("Value").fill("gold")
+    await page.get_by_label("Control group, per cent").fill("10")
+    await expect(text).to_contain_text("control_group: 10")
+    assert await find_serious(page) == []
+    await page.get_by_role("button", name="Save draft").click()
+    await expect(page.get_by_text("second-look: saved as revision 1.")).to_be_visible()
+    await expect(page).to_have_url(re.compile("/compose/second-look$"))
+    saved = as_written(parse_yaml(await desk.yaml("second-look"), file="saved").campaigns[0])
+    assert saved["delivery"] == {
+        "type": "action_based",
+        "trigger": [{"interaction": "click_in_app_message_button", "campaign": "welcome", "button": "explore"}],
+        "delay": {"after": "3 days"},
+        "exceptions": [{"event": "make_purchase"}],
+    }
+    assert (saved["audience"], saved["control_group"]) == ({"attribute": "tier", "is": "gold"}, 10)
+
+
+async def test_what_is_written_in_yaml_is_in_the_form_and_stays(desk: Desk, page: Page) -> None:
+    """Comments, order and what the form cannot show stay; a fault leaves the form as it was and says its line."""
+    await open_settled(page, desk, "/compose/reminder")
+    written = (await desk.yaml("reminder")).replace("name: Reminder", "name: Ours  # for Ana")
+    await write_yaml(page, written)
+    name = page.get_by_label("Name", exact=True)
+    await expect(name).to_have_value("Ours")
+    await expect(page.get_by_text("Only in the YAML, and kept: headers")).to_be_visible()
+    await write_yaml(page, written.replace("name: Ours", "name:\tOurs: “new”"))
+    await expect(page.get_by_role("button", name=re.compile("Line 2"))).to_be_visible()
+    await expect(page.get_by_role("button", name="Save draft")).to_be_disabled()
+    assert await name.input_value() == "Ours"
+    await name.fill("Theirs")
+    await expect(page.get_by_text("correct it first", exact=False)).to_be_visible()
+    await expect(name).to_have_value("Ours")
+    await write_yaml(page, written)
+    await expect(page.get_by_role("button", name="Save draft")).to_be_enabled()
+    await name.fill("New: one")
+    await expect(page.locator(editor(page))).to_contain_text('name: "New: one"  # for Ana')
+    await page.get_by_role("tab", name="4 Audience").click()
+    await expect(page.get_by_text("A combination of conditions", exact=False)).to_be_visible()
+    await page.get_by_role("button", name="Save draft").click()
+    await expect(page.get_by_text("reminder: saved as revision 2.")).to_be_visible()
+    [saved] = parse_yaml(await desk.yaml("reminder"), file="saved").campaigns
+    [before] = parse_yaml(written, file="before").campaigns
+    assert as_written(saved) == {**as_written(before), "name": "New: one"}
+
+
+async def test_nobody_saves_over_another_unseen(desk: Desk, page: Page) -> None:
+    """Who saves second sees the differences and decides; both texts are there until then."""
+    await open_settled(page, desk, "/compose/welcome")
+    base = (await open_definition(desk.context, "welcome"))["revision"]
+    theirs = (await desk.yaml("welcome")).replace("Welcome mail", "Theirs")
+    await save_text(desk.context, OPERATOR, theirs, bases={"welcome": base})
+    await page.get_by_label("Name", exact=True).fill("Mine")
+    await page.get_by_role("button", name="Save draft").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("-name: Theirs")
+    await expect(dialog).to_contain_text("+name: Mine")
+    await dialog.get_by_role("button", name="Save mine as the newest").click()
+    await expect(page.get_by_text(f"welcome: saved as revision {base + 2}.")).to_be_visible()
+    assert "name: Mine" in await desk.yaml("welcome")
+
+
+async def test_what_was_not_saved_outlives_a_reload(desk: Desk, page: Page) -> None:
+    """The tab has it again, says so, and lets it go."""
+    await open_settled(page, desk, "/compose?kind=card")
+    await page.get_by_label("Title").fill("Spring")
+    await expect(page.locator(editor(page))).to_contain_text("title: Spring")
+    await page.wait_for_function("window.composeChanged === true")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: asked.append(dialog.type))
+    await page.reload()
+    assert asked == ["beforeunload"]
+    await expect(page.get_by_text("not saved is here again", exact=False)).to_be_visible()
+    await expect(page.get_by_label("Title")).to_have_value("Spring")
+    await page.get_by_role("button", name="Give it up").click()
+    await expect(page.get_by_label("Title")).to_have_value("")
+
+
+async def test_a_text_goes_out_and_comes_in_as_a_file(desk: Desk, page: Page, tmp_path: Path) -> None:
+    """A file with two definitions is read, the form shows the one that is chosen, and what goes out is the text."""
+    await open_settled(page, desk, "/compose?kind=external")
+    file = tmp_path / "two.yaml"
+    text = "# ours\ncampaign: one\ndelivery: {type: external}\n---\ncard: two\ntitle: T\nbody: B\n"
+    await asyncio.to_thread(file.write_text, text)
+    async with page.expect_file_chooser() as chooser:
+        await page.get_by_role("button", name="Read a file").click()
+    await (await chooser.value).set_files(file)
+    await expect(page.get_by_label("Id", exact=True)).to_have_value("one")
+    await page.get_by_label("The form shows").select_option("1")
+    await page.get_by_label("Title").fill("Tomorrow")
+    await expect(page.locator(editor(page))).to_contain_text("title: Tomorrow")
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Take out as a file").click()
+    taken = await (await download.value).path()
+    assert await asyncio.to_thread(taken.read_text) == text.replace("title: T\n", "title: Tomorrow\n")
+
+
+async def test_the_composer_fits_a_phone_in_the_dark(desk: Desk, browser: Browser) -> None:
+    """390 pixels wide, the YAML behind a switch, without serious findings of axe."""
+    async with open_page(browser, desk.process, width=NARROW, dark=True) as page:
+        await open_path(page, desk.process, "/compose/reminder")
+        await expect(page.get_by_role("region", name="Preview: push")).to_contain_text("Ana")
+        assert not await overflows(page)
+        assert await find_serious(page) == []
+        await page.get_by_role("button", name="YAML", exact=True).click()
+        await expect(page.locator(editor(page))).to_be_visible()
+        assert not await overflows(page)
+        assert await find_serious(page) == []
