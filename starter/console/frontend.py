@@ -28,6 +28,7 @@ def create_frontend() -> ASGIApp:
         _bind_events_to_pages()
         core.app.config.socket_io_js_transports = ["websocket"]
         core.app.config.quasar_config["brand"].update(COLOURS)
+        core.app.config.quasar_config["loadingBar"] = {"skipHijack": True}  # it has no name for readers of screens
         ui.add_head_html(HEAD, shared=True)
     ui.run_with(
         app,

@@ -31,7 +31,10 @@ NAVIGATION: list[NavigationEntry] = []
 @contextmanager
 def frame(viewer: Viewer, title: str | None) -> Iterator[None]:
     """Build the frame of a page; what is built inside comes into its main part."""
-    here = ui.context.client.request.url.path
+    client = ui.context.client
+    here = client.request.url.path
+    if client.content.parent_slot is not None:  # NiceGUI's own <main> has the header in it
+        client.content.parent_slot.parent.props('role="presentation"')
     link("Skip to the content", "#content", "skip-link")
     with ui.element("header").classes("cc-header"), ui.element("div").classes("cc-header-inner"):
         with ui.element("a").props('href="/"').classes("cc-brand"):

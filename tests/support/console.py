@@ -21,6 +21,8 @@ from tests.support.repository import ROOT
 
 WIDE, NARROW = 1280, 390
 _SECONDS = 60.0
+_LEFT = "WebSocket is closed before the connection is established"
+"""What Chromium says about a page that is left before its websocket is connected."""
 _SERIOUS = frozenset({"serious", "critical"})
 _OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
 
@@ -131,7 +133,7 @@ async def open_page(
             await route.abort()
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(part in message.text for part in allowed):
+        if message.type == "error" and not any(part in message.text for part in (_LEFT, *allowed)):
             problems.append(f"console: {message.text}")
 
     await context.route("**/*", pass_on)
@@ -162,9 +164,13 @@ async def open_path(page: Page, console: ConsoleProcess, path: str) -> None:
     await page.wait_for_function("window.did_handshake === true")
 
 
-async def find_serious(page: Page) -> list[str]:
-    """Return axe's serious and critical findings, each with the elements that it found."""
-    results: dict[str, Any] = (await Axe().run(page)).response
+async def find_serious(page: Page, within: str | None = None) -> list[str]:
+    """Return axe's serious and critical findings, each with the elements that it found.
+
+    Args:
+        within: a selector of the part to look at, such as a dialog, behind which everything is dimmed.
+    """
+    results: dict[str, Any] = (await Axe().run(page, within)).response
     return [
         f"{found['id']}: {node['html']}"
         for found in results["violations"]

@@ -74,6 +74,11 @@ class ConsoleStory:
         async with self._context.database.write("default") as tx:
             await save_drafts(tx, [parse_definition(edited)], await database_now(tx))
 
+    async def trigger(self, user: str) -> None:
+        """Let one more user get a push, which starts follow-ups."""
+        await self._desk.describe(user)
+        await self._desk.installation.ingest(push(f"e-{user}", 30, user))
+
     def _definitions(self) -> list[dict[str, Any]]:
         spice = self._template_spice
         bought, left = {"event": "make_purchase"}, {"event": f"left {spice}"}

@@ -16,15 +16,41 @@ _COLOURS = ("#4c6fe0", "#2f9e6e", "#c77d12", "#a05cc9", "#c94a5a", "#3a9aa8", "#
 _LINE = {"lineStyle": {"color": "#8088984d"}}  # seen on light and on dark
 
 
-def day_chart(days: Sequence[str], series: Mapping[str, Sequence[int | float]], *, label: str) -> None:
-    """Show a line for each series over days, and the same numbers as a table that opens.
+class DayChart:
+    """A line for each series over days, and the same numbers as a table that opens.
+
+    It can be shown again with other numbers, without being built anew: NiceGUI's charts fail in the browser if they are
+    taken away before they have been drawn.
 
     Args:
-        days: dates, `2026-11-29`.
-        series: values by name, one for each day.
         label: what the chart shows.
     """
-    options: dict[str, Any] = {
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._chart = ui.echart({}, renderer="svg").classes("cc-chart").props('role="img"')
+        self._chart.props["aria-label"] = f"{label}; the table below has the numbers"
+        with ui.element("details").classes("cc-details"):
+            text("The numbers", tag="summary")
+            self._table = ui.element("div")
+
+    def show(self, days: Sequence[str], series: Mapping[str, Sequence[int | float]]) -> None:
+        """Show these numbers.
+
+        Args:
+            days: dates, `2026-11-29`.
+            series: values by name, one for each day.
+        """
+        self._chart.options.clear()
+        self._chart.options.update(_options(days, series, self._label))
+        self._chart.update()
+        self._table.clear()
+        with self._table:
+            _numbers(days, series, self._label)
+
+
+def _options(days: Sequence[str], series: Mapping[str, Sequence[int | float]], label: str) -> dict[str, Any]:
+    return {
         "color": list(_COLOURS),
         "animation": False,
         "aria": {"enabled": True, "label": {"description": label}},
@@ -38,9 +64,6 @@ def day_chart(days: Sequence[str], series: Mapping[str, Sequence[int | float]], 
             for name, values in series.items()
         ],
     }
-    chart = ui.echart(options, renderer="svg").classes("cc-chart").props('role="img"')
-    chart.props["aria-label"] = f"{label}; the table below has the numbers"
-    _numbers(days, series, label)
 
 
 def _numbers(days: Sequence[str], series: Mapping[str, Sequence[int | float]], label: str) -> None:
@@ -49,9 +72,7 @@ def _numbers(days: Sequence[str], series: Mapping[str, Sequence[int | float]], l
         Column("Day", lambda row: row["day"]),
         *(Column(name, partial(_number, name), is_number=True) for name in series),
     ]
-    with ui.element("details").classes("cc-details"):
-        text("The numbers", tag="summary")
-        table(columns, rows[::-1], label=label)
+    table(columns, rows[::-1], label=label)
 
 
 def _number(name: str, row: Mapping[str, Any]) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from nicegui import ui
 
+from connector.rules.timing.days import day_of, start_of_day
 from connector.store.engine.transaction import database_now
+from starter.api.requests.errors import ApiError
 from starter.console.elements.bars import Bar, bars
-from starter.console.elements.charts import day_chart
+from starter.console.elements.charts import DayChart
 from starter.console.elements.empty import empty_state
-from starter.console.elements.live import live
+from starter.console.elements.errors import show_page_error
+from starter.console.elements.live import watch
 from starter.console.elements.numbers import as_percent, duration_of, share_of
 from starter.console.elements.table import Column, table
 from starter.console.elements.text import heading, link, text
@@ -29,15 +32,24 @@ async def show_results(viewer: Viewer, id: str, days: int) -> None:
     """Show the results of the last days, as they are now; 0: of all times."""
 
     async def load() -> dict[str, Any]:
-        async with viewer.context.database.read(viewer.context.workspace) as tx:
-            since = None if days == 0 else await database_now(tx) - timedelta(days=days)
+        since = None if days == 0 else await _start_of(viewer, days)
         return await read_results(viewer.context, id, since=since, by="day")
 
     with ui.element("section").classes("cc-column").props('aria-labelledby="results"'):
         with ui.element("div").classes("cc-spread"):
             heading("Results").props('id="results"')
             _show_ranges(id, days)
-        await live(viewer, ("results", id, days), load, lambda found: _show(id, found))
+        results = _Results(id)
+        await watch(viewer, ("results", id, days), load, results.show, results.show_error)
+
+
+async def _start_of(viewer: Viewer, days: int) -> datetime:
+    """Return when the first of the last days began in the workspace's zone, UTC; it stays the same all day."""
+    context = viewer.context
+    zone = (await context.cache.at_least(context.database)).workspace.zone
+    async with context.database.read(context.workspace) as tx:
+        today = day_of(await database_now(tx), zone)
+    return start_of_day(today - timedelta(days=days - 1), zone)
 
 
 def _show_ranges(id: str, days: int) -> None:
@@ -48,7 +60,43 @@ def _show_ranges(id: str, days: int) -> None:
                 shown.props["aria-current"] = "page"
 
 
-def _show(id: str, found: Mapping[str, Any]) -> None:
+class _Results:
+    """The numbers of one campaign; the chart among them stays when they change."""
+
+    def __init__(self, id: str) -> None:
+        self._id = id
+        self._before, self._days, self._after = (ui.element("div").classes("cc-column") for _ in range(3))
+        self._chart: DayChart | None = None
+
+    def show(self, found: Mapping[str, Any]) -> None:
+        """Show the results as they are now."""
+        self._before.clear()
+        with self._before:
+            _show_counts(self._id, found)
+        self._show_days(found)
+        self._after.clear()
+        with self._after:
+            _show_exceptions(found)
+
+    def show_error(self, error: ApiError) -> None:
+        """Show why they cannot be read now."""
+        self._before.clear()
+        with self._before:
+            show_page_error(error)
+
+    def _show_days(self, found: Mapping[str, Any]) -> None:
+        if not found["days"] or not _reached(found):
+            return
+        if self._chart is None:
+            with self._days, ui.element("section").classes("cc-card").props('aria-labelledby="days"'):
+                heading("Per day", 3).props('id="days"')
+                note = f"By the day on which users were first reached, in the zone {found['zone']}."
+                text(note, "cc-muted cc-small", tag="p")
+                self._chart = DayChart("Results per day")
+        self._chart.show([day["day"] for day in found["days"]], _series(found))
+
+
+def _show_counts(id: str, found: Mapping[str, Any]) -> None:
     if not found["funnel"]["triggered"] and not found["reasons"] and not _reached(found):
         empty_state(
             "Nothing happened in this time",
@@ -61,8 +109,6 @@ def _show(id: str, found: Mapping[str, Any]) -> None:
         _show_funnel(found)
         _show_reasons(id, found)
     _show_groups(found)
-    _show_days(found)
-    _show_exceptions(found)
 
 
 def _reached(found: Mapping[str, Any]) -> int:
@@ -154,11 +200,9 @@ def _uplift(letter: str, row: Mapping[str, Any]) -> str:
     return f"{as_percent(uplift['difference'], signed=True)} ({low} to {high}): {_VERDICTS[uplift['verdict']]}"
 
 
-def _show_days(found: Mapping[str, Any]) -> None:
-    days = found["days"] or []
-    if not days:
-        return
-    labels = [day["day"] for day in days]
+def _series(found: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Return the numbers of each day, by the name of their line."""
+    days = found["days"]
     series: dict[str, list[int]] = {}
     names = sorted({one["variant"] for day in days for one in day["variants"] if one["variant"] is not None})
     if names:
@@ -172,12 +216,7 @@ def _show_days(found: Mapping[str, Any]) -> None:
         series[f"Converted {letter}"] = [day["receivers"]["converted"].get(letter, 0) for day in days]
     if any(day["control"]["enrolled"] for day in days):
         series["Control group"] = [day["control"]["enrolled"] for day in days]
-    with ui.element("section").classes("cc-card").props('aria-labelledby="days"'):
-        heading("Per day", 3).props('id="days"')
-        text(
-            f"By the day on which users were first reached, in the zone {found['zone']}.", "cc-muted cc-small", tag="p"
-        )
-        day_chart(labels, series, label="Results per day")
+    return series
 
 
 def _of_variant(day: Mapping[str, Any], name: str) -> int:

@@ -8,7 +8,9 @@ from typing import Any
 
 from nicegui import ui
 
+from starter.api.requests.errors import ApiError
 from starter.console.elements.empty import empty_state
+from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
 from starter.console.elements.text import heading, link, text
@@ -99,7 +101,7 @@ def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return labels and paths of the pages where a person can do something about it."""
     campaign = one["campaign"]
     if one["kind"] == "overdue":
-        return [("Look at them", at("follow-ups", campaign=campaign, overdue="true"))]
+        return [("Look at them", at("follow-ups", campaign=campaign, state="waiting"))]
     if one["kind"] in ("unknown", "failed"):
         return [("Look at them", at("follow-ups", campaign=campaign, reason=f"send_{one['kind']}"))]
     if one["order"]:
@@ -129,7 +131,13 @@ async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:
                 if not graph["nodes"]:
                     _show_empty(search)
 
-        await watch(viewer, ("graph", search, depth), load, show)
+        def show_error(error: ApiError) -> None:
+            container.clear()
+            drawn.clear()
+            with container:
+                show_page_error(error)
+
+        await watch(viewer, ("graph", search, depth), load, show, show_error)
 
 
 def _search_form(search: str, depth: int) -> None:
