@@ -71,7 +71,7 @@ CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
             "unchanged": [],
             "elsewhere": [{"id": "cart-reminder", "state": "active"}],
             "order": ["spring-sale"],
-            **{"refusals": [], "warnings": [], "waits": [], "texts": []},
+            **{"refusals": [], "warnings": [], "waits": [], "audiences": [], "texts": []},
         },
         view=views.PlanView,
     ),

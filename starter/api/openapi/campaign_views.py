@@ -130,6 +130,22 @@ class TextView(ResponseModel):
     depends_on_values: bool
 
 
+class AudienceView(ResponseModel):
+    """How many users are in a campaign's audience now, and how many of them can be reached, by channel.
+
+    `is_sample`: `looked_at` of the `users` were counted, who are at least so many unless `is_exact`.
+    """
+
+    campaign: str
+    in_audience: int
+    reachable: int
+    by_channel: dict[str, int]
+    looked_at: int
+    users: int
+    is_exact: bool
+    is_sample: bool
+
+
 class PlanView(ResponseModel):
     """What applying and publishing definitions would do."""
 
@@ -140,6 +156,7 @@ class PlanView(ResponseModel):
     refusals: list[str]
     warnings: list[str]
     waits: list[WaitsView]
+    audiences: list[AudienceView]
     texts: list[TextView]
 
 
