@@ -174,7 +174,7 @@ def _create_typer(cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Begin with `connector demo`, or with `connector dev` and `connector apply examples`.",
+        epilog="Begin with `connector demo`; or with `connector dev`, `connector init`, `connector apply campaigns`.",
     )
     program.callback()(_describe)
     return program

@@ -214,3 +214,16 @@ def test_architecture_states_the_import_contracts() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     table = page.partition("| contract | checked |\n|---|---|\n")[2].partition("\n\n")[0]
     assert table.splitlines() == [_contract_row(contract) for contract in contracts]
+
+
+def test_files_beside_the_code_are_packaged() -> None:
+    """Whoever installs the package has what the code reads beside itself: examples, mappings, static files."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packaged = {
+        path
+        for package, globs in data.items()
+        for glob in globs
+        for path in (ROOT / package.replace(".", "/")).glob(glob)
+    }
+    beside = {path for path, _ in _texts() if path.relative_to(ROOT).parts[0] in CODE and path.suffix != ".py"}
+    assert beside - packaged == set()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
+import structlog
+
 from connector.channels.console import ConsoleChannel
 from connector.channels.email import EmailChannel
 from connector.channels.fcm import FcmChannel
@@ -66,4 +68,11 @@ def open_test_channel(settings: Settings, channel: str) -> Channel | None:
         return TwilioChannel(settings.twilio.model_copy(update={"status_callback": None}))
     if channel == "push" and settings.fcm.credentials is not None:
         return FcmChannel(settings.fcm)
-    return ConsoleChannel() if channel in settings.provided_channels else None
+    if channel not in settings.provided_channels:
+        return None
+    # Without configured logs, structlog prints to standard output, which has a command's result.
+    return ConsoleChannel() if structlog.is_configured() else ConsoleChannel(_discard)
+
+
+def _discard(_event: str, /, **_fields: str) -> None:
+    """Print nothing."""

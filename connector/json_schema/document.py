@@ -16,7 +16,9 @@ from pydantic_core import CoreSchema, core_schema, to_jsonable_python
 from connector.json_schema import forms
 from connector.json_schema.constraints import CONSTRAINTS, KEY_FORMS
 from connector.json_schema.texts import key_text
+from connector.rules.explaining.interaction_words import INTERACTION_WORDS
 from connector.rules.model.campaigns import DEFINITION_KINDS
+from connector.rules.model.interactions import InteractionType
 from connector.rules.model.messages import Part
 from connector.rules.model.values import ID_PATTERN, format_duration
 
@@ -83,6 +85,14 @@ class _Generator(GenerateJsonSchema):
     def datetime_schema(self, schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
         """Return the form of times with a zone."""
         return dict(forms.INSTANT)
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
+        """Return the schema of an enumeration; editors show the words of each interaction."""
+        described = super().enum_schema(schema)
+        if schema["cls"] is InteractionType:
+            described["description"] = "What the user does: one of the 21 interactions."
+            described["enumDescriptions"] = [f"somebody {INTERACTION_WORDS[kind]}" for kind in InteractionType]
+        return described
 
     def bool_schema(self, schema: core_schema.BoolSchema) -> JsonSchemaValue:
         """Return the form of true and false."""

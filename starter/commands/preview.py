@@ -113,6 +113,10 @@ def _read_object(option: str, text: str | None) -> dict[str, Any] | None:
 def _show_sent(sent: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         return print_json(sent)
+    if sent["is_printed"]:
+        return print_result(
+            f"{sent['channel']} has no provider here: `connector dev` prints its messages, nothing was sent"
+        )
     accepted = f", the provider's id is {sent['provider_id']}" if sent["provider_id"] else ""
     return print_result(f"a test message of {sent['campaign']} was sent by {sent['channel']}{accepted}")
 

@@ -46,7 +46,7 @@ class DevOutput:
     def show(self, line: Line) -> None:
         """Print one line of the story."""
         indent = "   " if line.kind in _INDENTED else ""
-        text = Text(f"{line.at.astimezone():%H:%M:%S}  ", style="dim")
+        text = Text().append(f"{line.at.astimezone():%H:%M:%S}  ", style="dim")
         text.append(indent + escape_line(line.text), style=_STYLES.get(line.kind, "default"))
         self._console.print(text)
 

@@ -97,7 +97,7 @@ class Story:
             yield Line(look.now, "came_in", f"and {at_least}{len(fresh) - _MAX_SHOWN} more came in")
         # The rest of a look that was cut is left out: a batch has one time of arrival.
         self.since = look.arrivals[-1].entry.received_at + OVERLAP + _INSTANT if is_cut else look.now
-        yield from self._told(look, [one for one in look.standings if self._has_changed(one)])
+        yield from self._told(look, [one for one in look.standings if self._has_changed(one, look.now)])
         for number, refused in look.refused:
             if self._is_new("decision", str(number)):
                 yield Line(look.now, "refused", _describe_refusal(refused, look.names))
@@ -108,7 +108,7 @@ class Story:
         if len(changed) > _MAX_SHOWN:
             yield Line(look.now, "note", f"and {len(changed) - _MAX_SHOWN} more follow-ups changed")
 
-    def _has_changed(self, one: Standing) -> bool:
+    def _has_changed(self, one: Standing, now: datetime) -> bool:
         before, known = self._states.get(one.id), (one.state, one.next_at)
         if before == known:
             return False
@@ -116,7 +116,8 @@ class Story:
         self._states[one.id] = known
         if len(self._states) > _MAX_SEEN:
             self._states.popitem(last=False)
-        return not is_old and one.state != State.SENDING
+        is_under_way = one.state == State.SENDING or (one.state in _OPEN and one.next_at <= now)
+        return not is_old and not is_under_way
 
     def _is_new(self, kind: str, id: str) -> bool:
         if (kind, id) in self._seen:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from connector.app.store_context import StoreContext
+from connector.channels.console import ConsoleChannel
 from connector.channels.protocol import Address, Channel, OutcomeUnknown, OutgoingMessage, Rejected, SendError, TryLater
 from connector.channels.registry import open_test_channel
 from connector.rules.explaining.wording import REASON_TEXTS
@@ -47,6 +48,10 @@ async def send_test(
         choice: as for `preview_messages`; without `channel`, the address's form decides it.
         reason: why, for the audit trail.
 
+    Returns:
+        `provider_id` is the provider's id, if it gave one. `is_printed`: the channel has no provider, and `connector
+        dev` prints its messages instead of sending them.
+
     Raises:
         SendTestRefused: nothing was sent, or the provider's answer was lost, as its text says.
         Whatever `load_subject` raises.
@@ -71,7 +76,13 @@ async def send_test(
         accepted = await _hand_over(context, actor, act, provider, message)
     finally:
         await provider.close()
-    return {"campaign": choice.campaign, "channel": channel, "id": message.delivery_id, "provider_id": accepted}
+    return {
+        "campaign": choice.campaign,
+        "channel": channel,
+        "id": message.delivery_id,
+        "provider_id": accepted,
+        "is_printed": isinstance(provider, ConsoleChannel),
+    }
 
 
 async def _begin(context: StoreContext, actor: Actor, act: Act, channel: str, address: str) -> None:

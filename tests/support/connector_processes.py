@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from asyncio.subprocess import Process
@@ -13,9 +14,12 @@ from pathlib import Path
 import httpx
 
 from connector.app.preflight import find_free_port
-from tests.support.api import KEY, KEY_VARIABLE
+from tests.support.api import KEY
 from tests.support.polling import until
 from tests.support.repository import ROOT
+
+_KEYS = json.dumps([{"name": "tests", "key": KEY, "scopes": ["ingest", "read", "manage"]}])
+"""With the scopes that the previous release knows, too."""
 
 
 class ConnectorProcesses:
@@ -36,7 +40,7 @@ class ConnectorProcesses:
             "CONNECTOR_WORKSPACE": workspace,
             "CONNECTOR_DATABASE_URL": url,
             "CONNECTOR_DATA": str(folder),
-            "CONNECTOR_API_KEYS": KEY_VARIABLE,
+            "CONNECTOR_API_KEYS": _KEYS,
             "TEMPORAL_ADDRESS": temporal,
             **settings,
         }

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from connector.json_schema import definition_schema, forms
 from connector.json_schema.texts import key_text
+from connector.rules.explaining.interaction_words import INTERACTION_WORDS
 from connector.rules.explaining.wording import REASON_TEXTS, STATE_TEXTS
 from connector.rules.model import campaigns, conditions, messages, predicates, schedules
 from connector.rules.model.conditions import REFINEMENTS, REQUIRED_REFINEMENT
@@ -169,9 +170,9 @@ def _kind_of_type(schema: dict[str, Any]) -> str:
 
 
 def _interactions() -> str:
-    rows = ((f"`{kind}`", _refined(kind), _target(kind)) for kind in InteractionType)
+    rows = ((f"`{kind}`", INTERACTION_WORDS[kind], _refined(kind), _target(kind)) for kind in InteractionType)
     page = "[The 21 interactions](interactions.md) says what makes each of them.\n\n"
-    return page + _table(("interaction", "refined by", "notes"), rows)
+    return page + _table(("interaction", "somebody …", "refined by", "notes"), rows)
 
 
 def _refined(kind: InteractionType) -> str:

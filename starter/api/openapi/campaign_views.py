@@ -130,6 +130,22 @@ class TextView(ResponseModel):
     depends_on_values: bool
 
 
+class AudienceView(ResponseModel):
+    """How many users are in a campaign's audience now, and how many of them can be reached, by channel.
+
+    `is_sample`: `looked_at` of the `users` were counted, who are at least so many unless `is_exact`.
+    """
+
+    campaign: str
+    in_audience: int
+    reachable: int
+    by_channel: dict[str, int]
+    looked_at: int
+    users: int
+    is_exact: bool
+    is_sample: bool
+
+
 class PlanView(ResponseModel):
     """What applying and publishing definitions would do."""
 
@@ -140,6 +156,7 @@ class PlanView(ResponseModel):
     refusals: list[str]
     warnings: list[str]
     waits: list[WaitsView]
+    audiences: list[AudienceView]
     texts: list[TextView]
 
 
@@ -170,6 +187,31 @@ class ValidationView(ResponseModel):
     definitions: list[FoundDefinitionView]
     faults: list[FoundFaultView]
     warnings: list[FoundFaultView]
+
+
+class OutcomeView(ResponseModel):
+    """A follow-up or refusal of a simulation, as `connector simulate --json` prints it."""
+
+    campaign: str
+    user: str
+    trigger: str
+    key: Any
+    triggered_at: datetime
+    due_at: datetime | None
+    state: str
+    reason: str | None
+    decided_at: datetime | None
+    channels: list[str]
+    exception: str | None = None
+    messages: list[dict[str, Any]] | None = None
+
+
+class SimulationView(ResponseModel):
+    """The outcomes in the order decided; `failure` is what ended the run before its time, null if nothing did."""
+
+    outcomes: list[OutcomeView]
+    warnings: list[str]
+    failure: str | None
 
 
 class WorkspaceView(ResponseModel):

@@ -210,6 +210,7 @@ EXAMPLES: Mapping[str, Example] = {
             "channel": "push",
             "id": "test-0f8fad5bd9cb469fa16570867728950e",
             "provider_id": None,
+            "is_printed": True,
         },
         view=preview_views.SentTestView,
     ),

@@ -112,12 +112,16 @@ class PreviewView(ResponseModel):
 
 
 class SentTestView(ResponseModel):
-    """A test message that its provider accepted. `id` is ours, `provider_id` the provider's, if it gave one."""
+    """A test message that its provider accepted. `id` is ours, `provider_id` the provider's, if it gave one.
+
+    `is_printed`: the channel has no provider, and `connector dev` prints its messages instead of sending them.
+    """
 
     campaign: str
     channel: str
     id: str
     provider_id: str | None
+    is_printed: bool
 
 
 class TimelineLineView(ResponseModel):

@@ -44,14 +44,10 @@ if (!window.composeGuard) {
 
 
 class ComposePage:
-    """One open composer.
+    """One open composer."""
 
-    Args:
-        is_new: whether the definition was never saved.
-    """
-
-    def __init__(self, viewer: Viewer, composition: Composition, *, is_new: bool) -> None:
-        self._viewer, self.composition, self._is_new = viewer, composition, is_new
+    def __init__(self, viewer: Viewer, composition: Composition) -> None:
+        self._viewer, self.composition = viewer, composition
         self._form = Form(composition, self._edited_in_form)
         self._boxes: list[tuple[Path, str, ui.element]] = []
         self._user: User | None = None
@@ -80,7 +76,7 @@ class ComposePage:
 
     def _build_form(self) -> None:
         targets = Targets(self._search, self._read_target)
-        build_form(self._form, targets, self._add_preview, self._example.build, is_new=self._is_new)
+        build_form(self._form, targets, self._add_preview, self._example.build)
 
     def _narrow_switch(self) -> None:
         with ui.element("div").classes("cf-narrow").props('role="group" aria-label="Shown"'):

@@ -28,12 +28,11 @@ def kind_of(form: Form) -> str:
     return str(type) if is_known else ""
 
 
-def build_form(form: Form, targets: Targets, preview: Preview, draw: Callable[[], None], *, is_new: bool) -> None:
+def build_form(form: Form, targets: Targets, preview: Preview, draw: Callable[[], None]) -> None:
     """Build the whole form as its outermost section.
 
     Args:
         preview: adds the preview of a message; `draw` adds the example of the timing.
-        is_new: whether the kind can still be chosen.
     """
 
     def build() -> None:

@@ -14,7 +14,6 @@ from starter.console.compose.form import Form
 from starter.console.elements.text import heading, text
 
 _DELIVERY: Path = ("delivery",)
-_ZONES = {"": {"": "the user's", "company": "the company's"}}
 _WEEKDAYS = {
     "": {
         day: day.capitalize() for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -18,9 +18,12 @@ _SECONDS = 30.0
 
 
 async def read_unsaved() -> tuple[str, dict[str, int]] | None:
-    """Return the text that this page had, with the revisions that it began from; None if there is none."""
-    await ui.context.client.connected(timeout=_SECONDS)
-    kept: Any = await ui.run_javascript(_READ, timeout=_SECONDS)
+    """Return the text that this page had, with the revisions that it began from; None if the browser has none."""
+    try:
+        await ui.context.client.connected(timeout=_SECONDS)
+        kept: Any = await ui.run_javascript(_READ, timeout=_SECONDS)
+    except TimeoutError:
+        return None
     try:
         text, bases = json.loads(kept)
         return str(text), {str(id): int(revision) for id, revision in bases.items()}

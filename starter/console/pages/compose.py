@@ -26,7 +26,7 @@ async def compose(viewer: Viewer, kind: str = "action_based") -> None:
             if name == kind:
                 chosen.props["aria-current"] = "page"
     _, start = STARTS.get(kind, STARTS["action_based"])
-    ComposePage(viewer, Composition(start), is_new=True).build()
+    ComposePage(viewer, Composition(start)).build()
 
 
 @console_page("/compose/{id}", title="Compose", scope=Scope.READ)
@@ -42,4 +42,4 @@ async def edit(viewer: Viewer, id: str) -> None:
         )
         return
     text(f"{opened['state']}; live: {opened['live_revision'] or 'nothing yet'}", "cc-muted cf-lead", tag="p")
-    ComposePage(viewer, Composition(opened["yaml"], {id: opened["revision"]}), is_new=False).build()
+    ComposePage(viewer, Composition(opened["yaml"], {id: opened["revision"]})).build()

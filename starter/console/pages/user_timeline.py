@@ -13,6 +13,7 @@ from starter.console.elements.rendered import rendered_message
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.pages.message_preview import preview_button
+from starter.console.pages.user_picture import picture_button
 from starter.console.state import Viewer
 from starter.console.subject_paths import campaign_path, follow_up_path, page_of_user
 
@@ -34,6 +35,9 @@ def timeline(viewer: Viewer, id: str, happened: Mapping[str, Any], *, is_first: 
                 "What the user does appears here as it is reported, with what each follow-on decided about it.",
                 icon="timeline",
             )
+        else:
+            with ui.element("div"):
+                picture_button(viewer, id)
         with ui.element("ol").classes("cc-timeline"):
             for entry in happened["entries"]:
                 _entry(viewer, id, entry)

@@ -62,6 +62,17 @@ def test_an_edited_file_and_a_file_of_html(connector: Connector, saved: Path, tm
     assert page.read_text() == "<p>Hello\u202e</p>"
 
 
+def test_a_test_send_in_development(connector: Connector, saved: Path, data: Path) -> None:
+    """Beside a running `connector dev` nothing leaves the machine; standard output has the result alone."""
+    (data / "dev.json").write_text("{}")
+    words = ("preview", "f", "--profile", ANN, "--send-to", "a-token")
+    code, out, err = connector(*words, "--json")
+    assert (code, json.loads(out)["is_printed"]) == (0, True), err
+    assert "push has no provider here" in connector(*words)[1]
+    [entry, *_] = json.loads(connector("audit", "--json")[1])["entries"]
+    assert (entry["action"], entry["subject"], entry["outcome"]) == ("send_test", "f", "done")
+
+
 REFUSED = [
     (("preview", "g"), 1, "g is not known"),
     (("preview", "o"), 1, "another system sends it"),

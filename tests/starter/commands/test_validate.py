@@ -13,6 +13,8 @@ from connector.definitions.yaml_text import read_documents
 from tests.support.api import Connector
 from tests.support.simulation import Run
 
+pytestmark = pytest.mark.store_only("these commands need files only")
+
 FOLLOW_ON = """\
 campaign: nudge
 delivery:

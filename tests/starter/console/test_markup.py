@@ -94,9 +94,9 @@ async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tol
         yield told.with_follow_up(failed["follow_ups"][0]["id"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
-    """A window whose browser says so if a frame wants to run a script."""
+    """One window, which has the scripts in its cache after the first page."""
     async with open_page(browser, console.process, allowed=_IN_FRAMES) as opened:
         yield opened
 

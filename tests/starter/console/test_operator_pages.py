@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from connector.rules.model.api_keys import Scope, parse_key
 from starter.console.subject_paths import follow_up_path, user_path
+from starter.operations.api_keys import ApiKeyService
 from starter.operations.follow_ups import Criteria, read_follow_ups
+from tests.support.actors import OPERATOR
 from tests.support.console import open_page, open_path
 from tests.support.told_console import ToldConsole, told_console
 
@@ -23,9 +27,9 @@ async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tol
         yield told
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
-    """A window of its own."""
+    """One window, which has the scripts in its cache after the first page."""
     async with open_page(browser, console.process) as opened:
         yield opened
 
@@ -121,3 +125,50 @@ async def test_an_erasure_is_typed(console: ToldConsole, page: Page) -> None:
 async def _states(console: ToldConsole, user: str) -> set[str]:
     page = await read_follow_ups(console.context, Criteria(user=user), 10)
     return {one["state"] for one in page["follow_ups"]}
+
+
+async def test_a_key_is_shown_once_and_revoked(console: ToldConsole, page: Page) -> None:
+    """The secret is in the dialog that follows its creation, and nowhere afterwards; what is wrong is said at once."""
+    await open_path(page, console.process, "/keys")
+    await page.get_by_role("button", name="Create a key…").click()
+    dialog = page.get_by_role("dialog", name="Create a key")
+    await dialog.get_by_label("What the key is for").fill("warehouse")
+    await dialog.get_by_role("button", name="Create").click()
+    await expect(page.get_by_text("Scopes: ", exact=False).first).to_be_visible()  # none was chosen
+    await dialog.get_by_role("checkbox", name="read:").click()
+    await dialog.get_by_role("button", name="Create").click()
+    shown = page.get_by_role("dialog", name="Copy the key now")
+    secret = await shown.locator("pre").inner_text()
+    assert parse_key(secret) is not None
+    await shown.get_by_role("button", name="I have it").click()
+    row = page.get_by_role("row").filter(has_text="warehouse")
+    await expect(row).to_contain_text("active")
+    assert secret not in await page.content()
+    await row.get_by_role("button", name="Revoke the key warehouse").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    await expect(row).to_contain_text("revoked")
+
+
+async def test_events_are_matched_again(console: ToldConsole, page: Page) -> None:
+    """What still matches nothing stays, and the numbers say so."""
+    await open_path(page, console.process, "/provider-events?reason=unknown_user")
+    await expect(page.get_by_role("row").filter(has_text="unknown_user:")).to_be_visible()
+    await page.get_by_role("button", name="Match again").click()
+    await expect(
+        page.get_by_text("0 matched, 0 dropped as too old or of erased users, 2 still unmatched")
+    ).to_be_visible()
+
+
+async def test_who_only_reads_is_offered_no_action(browser: Browser, tmp_path: Path) -> None:
+    """What a page offers follows the scopes of the key, and a page that needs another scope says so."""
+    async with told_console(tmp_path, CONNECTOR_DEV="0") as told:
+        keys = ApiKeyService(told.context.database, "default", OPERATOR)
+        reader = await keys.create("reader", [Scope.READ])
+        async with open_page(browser, told.process, key=reader.secret.text) as page:
+            await open_path(page, told.process, "/follow-ups")
+            await expect(page.get_by_role("link", name="Details").first).to_be_visible()
+            assert await page.get_by_role("button", name="Cancel…").count() == 0
+            assert await page.get_by_role("link", name=re.compile("Keys|Audit")).count() == 0
+            await open_path(page, told.process, "/keys")
+            await expect(page.get_by_text("admin", exact=False).first).to_be_visible()
+            assert await page.get_by_role("button", name="Create a key…").count() == 0

@@ -53,10 +53,11 @@ def test_each_thing_is_told_once() -> None:
     [told] = texts(story.tell(held))
     assert told.startswith("f for ann is held until ")
     assert story.open_ids == ["1"]
+    assert texts(story.tell(Look(now, [], [standing("3", "waiting", seconds=0)], names=names))) == [], "it is under way"
     sent = standing("1", "sent", seconds=90, decided=True, channels=("push",))
     assert texts(story.tell(Look(now, [], [standing("1", "sending", seconds=90)], names=names))) == []
     assert texts(story.tell(Look(now, [], [sent], names=names))) == ["f for ann was sent by push"]
-    assert story.open_ids == []
+    assert story.open_ids == ["3"]
 
 
 def test_many_at_once_are_counted() -> None:

@@ -107,6 +107,12 @@ async def test_a_text_message(database: Database, httpserver: HTTPServer) -> Non
     assert (sent["channel"], sent["provider_id"]) == ("sms", "SM1")
 
 
+async def test_without_a_provider_in_development(database: Database) -> None:
+    """`connector dev` prints the message of a channel without a provider; the answer says that nothing was sent."""
+    sent = await send_test(context_of(database, dev=True), ME, Choice("f"), "a-token")
+    assert (sent["channel"], sent["is_printed"], sent["provider_id"]) == ("push", True, None)
+
+
 REFUSED: list[tuple[Choice, str, str]] = [
     (Choice("f"), "tester@shop.example", "email has no provider"),
     (Choice("f"), "+12025550123", "sms has no provider"),
