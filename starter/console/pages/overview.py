@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from starter.api.requests.errors import ApiError
-from starter.console.elements.empty import empty_state
+from starter.console.elements.empty import no_campaigns
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
@@ -38,6 +38,10 @@ _TITLES = {
     "never_triggers": "Can never trigger",
     "would_miss_launch": "Publish in this order",
 }
+_EXPLANATION = (
+    "A follow-on starts when a user interacts with another campaign. Here you will see which campaigns are connected, "
+    "what waits, and what was sent today."
+)
 
 
 @console_page("/", title="Overview", icon="hub", position=0)
@@ -129,7 +133,7 @@ async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:
             with container:
                 drawn[:] = [CampaignGraph(graph)] if graph["nodes"] else []
                 if not graph["nodes"]:
-                    _show_empty(search)
+                    no_campaigns(search, _EXPLANATION, icon="hub")
 
         def show_error(error: ApiError) -> None:
             container.clear()
@@ -164,17 +168,3 @@ def _describe(graph: Mapping[str, Any], search: str) -> str:
         found = f"{total:,} {'campaign matches' if total == 1 else 'campaigns match'} “{search}”"
         return f"{found}; the nearest {shown} are shown." if graph["has_more"] else f"{found}, with what is around."
     return f"{shown} of {total:,} campaigns are shown; search for one to see it." if graph["has_more"] else ""
-
-
-def _show_empty(search: str) -> None:
-    if search:
-        empty_state("No campaign matches", "The search looks into ids and names.", icon="search_off")
-        return
-    empty_state(
-        "There are no campaigns yet",
-        "A follow-on starts when a user interacts with another campaign. Here you will see which campaigns are "
-        "connected, what waits, and what was sent today.",
-        command="connector apply examples && connector publish --with-follow-ons abandoned-cart",
-        links=(("Compose a campaign", "/compose"),),
-        icon="hub",
-    )
