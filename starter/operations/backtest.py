@@ -235,18 +235,9 @@ def _simulate_user(
     )
     sends = list(history.sends)
     for entry in arrivals:
-        _run_to(simulation, user.id, sends, entry.t)
+        simulation.run_beside(user.id, sends, entry.t)
         simulation.ingest(entry.item.model_copy(update={"id": entry.id, "user": user.id}))
-    _run_to(simulation, user.id, sends, until)
-
-
-def _run_to(simulation: Simulation, user: str, sends: list[PastSend], until: datetime) -> None:
-    """Run the simulation, with the real sends of other campaigns at their times; removes those from `sends`."""
-    while sends and sends[0].at <= until:
-        send = sends.pop(0)
-        simulation.run_to(send.at)
-        simulation.add_external_send(user, send)
-    simulation.run_to(until)
+    simulation.run_beside(user.id, sends, until)
 
 
 async def _load_pages(
