@@ -13,6 +13,7 @@ from starter.console.addresses import Addresses
 from starter.console.frontend import create_frontend, leave_pages, owns_page
 from starter.console.gate import Gate
 from starter.console.pages import registry
+from starter.console.pages.not_found import show_not_found
 from starter.console.polling import Polling
 from starter.console.sessions import Session, Sessions
 from starter.console.sign_in import SignIn
@@ -48,7 +49,7 @@ def create_console(context: AppContext, keys: Keys) -> ConsoleApp:
     open_session = Session(ANONYMOUS, None, began_at=0.0, used_at=0.0) if keys.is_open else None
     console = Console(context, keys, sessions, Polling(settings.interval.total_seconds()), open_session)
     addresses = Addresses(settings.public_url)
-    pages = create_frontend()
+    pages = create_frontend(show_not_found)
     registry.install(console)
     sessions.on_end = leave_pages
     front = SignIn(console, addresses, lifetime).app()

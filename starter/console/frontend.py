@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,8 +20,12 @@ _RECONNECT_SECONDS = 10.0
 _TITLE = "Campaign Connector"
 
 
-def create_frontend() -> ASGIApp:
-    """Return NiceGUI's application. There is one per process, because NiceGUI has one registry of pages."""
+def create_frontend(not_found: Callable[[], Awaitable[None]]) -> ASGIApp:
+    """Return NiceGUI's application. There is one per process, because NiceGUI has one registry of pages.
+
+    Args:
+        not_found: builds the page under every address that no page has.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     if not core.app.config.has_run_config:
         _add_nonces()
@@ -32,6 +36,7 @@ def create_frontend() -> ASGIApp:
         ui.add_head_html(HEAD, shared=True)
     ui.run_with(
         app,
+        root=not_found,
         title=_TITLE,
         favicon=None,
         dark=None,
