@@ -20,7 +20,7 @@ from connector.rules.publishing.drafting import as_written, draft
 from connector.rules.publishing.lints import refusals, warnings
 from connector.store.engine.database import database_now
 from connector.templating.threads import run_in_thread
-from starter.operations.drafts import save_definitions
+from starter.operations.drafts import apply_definitions
 from starter.operations.entries import find_entry, view_entry
 
 FILE = "YAML"
@@ -77,13 +77,10 @@ async def save_text(
     Raises:
         DefinitionError: the text has faults.
         DraftConflict: somebody else saved one of the definitions meanwhile.
-        OrderRefused: as `save_definitions` raises it.
+        OrderRefused: as `apply_definitions` raises it.
     """
     definitions = await _read(context, text)
-    saved, notes = await save_definitions(
-        context, actor, definitions.all, reason=reason, sources=definitions.sources, bases=bases
-    )
-    return {"saved": [vars(change) for change in saved], "warnings": notes}
+    return await apply_definitions(context, actor, definitions, reason=reason, bases=bases)
 
 
 async def search_targets(context: StoreContext, words: str = "", *, limit: int = 30) -> dict[str, Any]:

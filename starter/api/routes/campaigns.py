@@ -21,7 +21,7 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonObject, JsonOptions, validate
-from starter.api.requests.definitions import BacktestRequest
+from starter.api.requests.definitions import MAX_REVISION, BacktestRequest
 from starter.api.requests.errors import ApiError
 from starter.api.requests.options import OrderOptions, PublishOptions
 from starter.api.routes.follow_ups import Word
@@ -33,10 +33,19 @@ from starter.operations.entries import find_entry
 from starter.operations.order_keys import OrderKey
 from starter.operations.orders import give_order, preview_resuming
 from starter.operations.results import read_results
+from starter.operations.review import review_campaign
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _OPTIONS = describe_body("OrderOptions", required=False)
 _BACKTEST_SECONDS = 120.0
+Base = Annotated[
+    int | None,
+    Query(
+        ge=0,
+        le=MAX_REVISION,
+        description="The `newest_revision` that the definition was edited from; 0: there was none.",
+    ),
+]
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
 
 
@@ -62,13 +71,28 @@ async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
     return await campaigns.read_campaign(context, id)
 
 
+@router.get("/{id}/review", dependencies=_READS, name="review_campaign")
+async def review(id: str, context: ContextHere) -> dict[str, Any]:
+    """Return what deciding about a campaign or card needs: its newest draft as a diff, and what each order would do.
+
+    `draft` has the differences from what is live. `publish` has the publication `alone` and, if draft follow-ons listen
+    to it, `together` with them: the `order` in which they take effect, `refusals`, `warnings`, and `launches` by number
+    of users. `resume` is there for a stopped one. `open` counts the follow-ups by revision that a stop would end.
+    """
+    return await review_campaign(context, id)
+
+
 @router.put("/{id}", dependencies=_MANAGES, openapi_extra=describe_body("Campaign", "Card"))
 async def save_campaign(
-    id: str, body: Description, context: ContextHere, actor: ActorHere, reason: ReasonHere = None
+    id: str, body: Description, context: ContextHere, actor: ActorHere, reason: ReasonHere = None, base: Base = None
 ) -> dict[str, Any]:
-    """Save a draft; the live revision does not change until the draft is published (P10)."""
+    """Save a draft; the live revision does not change until the draft is published (P10).
+
+    With `base`, nothing is saved (409) if somebody else has saved another revision meanwhile.
+    """
     definition = await run_in_thread(partial(_definition, id, body, not context.settings.link_hosts))
-    (saved,), notes = await save_definitions(context, actor, [definition], reason=reason)
+    bases = None if base is None else {id: base}
+    (saved,), notes = await save_definitions(context, actor, [definition], reason=reason, bases=bases)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 
