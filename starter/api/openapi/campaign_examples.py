@@ -21,6 +21,10 @@ _STATE = {
 }
 _SPRING = "campaign: spring-sale\ndelivery: {type: external}\n"
 _FAULT = "'exteral' is not known; did you mean external?"
+_GREETING = {
+    "delivery": {"type": "action_based", "trigger": [{"event": "start_session"}]},
+    "messages": {"push": {"title": "Hello", "body": "Nice to see you"}},
+}
 _COUNTS = {"enrolled": 0, "sent": 40, "opened": 21, "opened_by_people": 18, "clicked": 7, "converted": {}}
 
 CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
@@ -89,6 +93,27 @@ CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
             "warnings": [],
         },
         view=views.ValidationView,
+    ),
+    "definitions-simulate": Example(
+        body={
+            "definitions": [{"campaign": "greeting", **_GREETING}],
+            "timeline": [
+                {"at": _AT, "user": {"id": "u-17", "push_tokens": ["phone-1"]}},
+                {"at": _AT, "publish": "greeting"},
+                {"at": _AT, "interaction": {"id": "evt-1", "user": "u-17", "type": "start_session"}},
+            ],
+        },
+        answer={
+            "outcomes": [
+                {
+                    **{"campaign": "greeting", "user": "u-17", "trigger": "evt-1", "key": None, "triggered_at": _AT},
+                    **{"due_at": _AT, "state": "sent", "reason": None, "decided_at": _AT, "channels": ["push"]},
+                }
+            ],
+            "warnings": [],
+            "failure": None,
+        },
+        view=views.SimulationView,
     ),
     "definitions-save_workspace": Example(
         body={"zone": "Europe/Berlin"},

@@ -189,6 +189,31 @@ class ValidationView(ResponseModel):
     warnings: list[FoundFaultView]
 
 
+class OutcomeView(ResponseModel):
+    """A follow-up or refusal of a simulation, as `connector simulate --json` prints it."""
+
+    campaign: str
+    user: str
+    trigger: str
+    key: Any
+    triggered_at: datetime
+    due_at: datetime | None
+    state: str
+    reason: str | None
+    decided_at: datetime | None
+    channels: list[str]
+    exception: str | None = None
+    messages: list[dict[str, Any]] | None = None
+
+
+class SimulationView(ResponseModel):
+    """The outcomes in the order decided; `failure` is what ended the run before its time, null if nothing did."""
+
+    outcomes: list[OutcomeView]
+    warnings: list[str]
+    failure: str | None
+
+
 class WorkspaceView(ResponseModel):
     """The settings of the workspace: `definition` as they were written, `settings` with every default."""
 

@@ -17,7 +17,13 @@ from starter.api.openapi import examples, responses
 from starter.api.openapi.model_names import PLACE, refer_to, resolve_models
 from starter.api.openapi.operation_ids import published_id
 from starter.api.openapi.views import ErrorView, InboxMessageView
-from starter.api.requests.definitions import ApplyRequest, BacktestRequest, DefinitionsRequest, PlanRequest
+from starter.api.requests.definitions import (
+    ApplyRequest,
+    BacktestRequest,
+    DefinitionsRequest,
+    PlanRequest,
+    SimulateRequest,
+)
 from starter.api.requests.operator_options import (
     ActOptions,
     BulkOptions,
@@ -99,6 +105,7 @@ def _schemas() -> dict[str, Any]:
         DefinitionsRequest,
         ApplyRequest,
         PlanRequest,
+        SimulateRequest,
         BacktestRequest,
         InboxActionOptions,
         ClickOptions,

@@ -46,6 +46,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "definitions-apply": "apply_definitions",
     "definitions-plan": "plan_definitions",
     "definitions-validate": "validate_definitions",
+    "definitions-simulate": "simulate_definitions",
     "campaigns-preview": "preview_campaign",
     "follow-ups-read_follow_ups": "list_follow_ups",
     "follow-ups-resend_messages": "resend_follow_up",

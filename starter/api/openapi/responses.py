@@ -74,6 +74,7 @@ _EXTRA_STATUSES: dict[str, set[int]] = {
     "campaigns-backtest": {404, 409},
     "definitions-apply": {409},
     "definitions-plan": {409},
+    "definitions-simulate": {409},
     "definitions-save_workspace": {409},
     "campaigns-read_campaign_status": {404},
     "overview-read_graph": {404},

@@ -28,10 +28,16 @@ class ResponseModel(BaseModel):
 
 
 class FaultView(ResponseModel):
-    """One fault of a request, or of a definition in it, with its dotted key; empty: the whole."""
+    """One fault of a request, or of a definition in it, with its dotted key; empty: the whole.
+
+    `file` and `line` are the place in a text that was sent, `id` the definition among several.
+    """
 
     key: str
     problem: str
+    file: str | None = None
+    line: int | None = None
+    id: str | None = None
 
 
 class ErrorDetails(BaseModel):

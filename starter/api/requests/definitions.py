@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
@@ -13,9 +14,11 @@ from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.values import Text
 from connector.templating.threads import run_in_thread
-from starter.api.requests.options import NoOptions
+from starter.api.requests.options import Moment, NoOptions
+from starter.operations.simulation import Story
 
 MAX_FILES = 10_000
+MAX_LINES = 100_000
 
 
 class DefinitionFile(NoOptions):
@@ -54,6 +57,28 @@ class BacktestRequest(NoOptions):
     """The start of a backtest: a time in RFC 3339, or how long ago, like "30 days"."""
 
     since: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class SimulateRequest(DefinitionsRequest):
+    """Definitions and the timeline that is played: JSON lines or YAML in one text, or the lines as JSON objects.
+
+    Every definition begins as a draft; the timeline publishes it. `messages` adds what went out, as rendered.
+    """
+
+    timeline: str | Annotated[list[dict[str, Any]], Field(max_length=MAX_LINES)]
+    until: Moment | None = None
+    messages: bool = False
+
+    def story(self) -> Story:
+        """Return what is simulated."""
+        lines = self.timeline
+        return Story(
+            timeline=lines if isinstance(lines, str) else "\n".join(json.dumps(line) for line in lines),
+            texts=None if self.files is None else {file.name: file.text for file in self.files},
+            mappings=self.definitions,
+            until=self.until,
+            with_messages=self.messages,
+        )
 
 
 async def read_given(given: DefinitionsRequest, *, with_links: bool) -> Definitions:

@@ -26,6 +26,7 @@ from starter.api.requests.metrics import store_unavailable
 from starter.operations.api_keys import ScopesWrong
 from starter.operations.errors import NotAllowedNow, NotKnown
 from starter.operations.joins import NotJoined
+from starter.operations.simulation import SimulationsBusy
 
 RETRY_AFTER_SECONDS = 2
 
@@ -140,6 +141,7 @@ _CONVERSIONS: dict[type[Exception], Callable[[Any], ApiError]] = {
     FollowUpUnavailable: lambda error: unavailable("follow_up_unavailable", str(error)),
     FollowUpUnknown: lambda error: ApiError(404, "not_found", str(error)),
     OperationRefused: lambda error: ApiError(409, "refused", str(error)),
+    SimulationsBusy: lambda error: unavailable("overloaded", str(error)),
     NotKnown: lambda error: ApiError(404, "not_found", str(error)),
     NotJoined: lambda error: ApiError(409, "not_joined", str(error)),
     NotAllowedNow: lambda error: ApiError(409, "refused", str(error)),

@@ -1,4 +1,4 @@
-"""`POST /v1/apply`, `/v1/plan` and `/v1/validate`: several definitions in one request; and the workspace's settings."""
+"""`POST /v1/apply`, `/v1/plan`, `/v1/validate` and `/v1/simulate` of several definitions, and `/v1/workspace`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere, machine_now
 from starter.api.openapi.document import describe_body
-from starter.api.requests.body import Description, validate
-from starter.api.requests.definitions import ApplyRequest, DefinitionsRequest, PlanRequest, read_given, reader_of
+from starter.api.requests.body import Description, JsonObject, validate
+from starter.api.requests.definitions import (
+    ApplyRequest,
+    DefinitionsRequest,
+    PlanRequest,
+    SimulateRequest,
+    read_given,
+    reader_of,
+)
 from starter.api.requests.errors import ApiError
 from starter.operations.drafts import apply_definitions
 from starter.operations.plan import plan_definitions
+from starter.operations.simulation import simulate_story
 from starter.operations.validation import validate_read
 from starter.operations.workspace import read_workspace
 
@@ -59,6 +67,19 @@ async def check(body: Description, context: ContextHere) -> dict[str, Any]:
     """
     read = reader_of(validate(DefinitionsRequest, body), with_links=not context.settings.link_hosts)
     return await run_in_thread(partial(validate_read, read, machine_now()))
+
+
+@router.post("/simulate", dependencies=_READS, openapi_extra=describe_body("SimulateRequest"), name="simulate")
+async def play(body: JsonObject, context: ContextHere) -> dict[str, Any]:
+    """Play a timeline by the rules of production, without sending.
+
+    `outcomes` has what `connector simulate --json` prints. A lifecycle step that is refused ends the run, and is its
+    `failure`. It is played in a process of its own for at most 30 seconds and 10,000 outcomes; beyond them 409. Nothing
+    is read from the store or changed.
+    """
+    given = validate(SimulateRequest, body)
+    await read_given(given, with_links=not context.settings.link_hosts)
+    return await simulate_story(given.story())
 
 
 @router.get("/workspace", dependencies=_READS, name="read_workspace")

@@ -10,6 +10,7 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.store.engine.database import database_now
+from starter.operations import simulation
 from starter.operations.backtest import BacktestTooLong, backtest
 from tests.support.builders import ABANDONED, ORIGINAL, follow_on, push
 from tests.support.installation import Installation
@@ -139,3 +140,33 @@ async def test_backtests(api: httpx.AsyncClient, context: AppContext) -> None:
         now = await database_now(tx)
         with pytest.raises(BacktestTooLong, match="0 of 1 users were evaluated; begin it later"):
             await backtest(tx, catalogue, "f", since=now - timedelta(days=36500), until=now, ends=0.0)
+
+
+PLAYED = {
+    "definitions": [ORIGINAL, ABANDONED],
+    "timeline": [
+        {"at": "2026-03-02T09:00:00Z", "user": {"id": "ann", "push_tokens": ["p"]}},
+        {"at": "2026-03-02T09:00:00Z", "publish": ["o", "f"]},
+        {"at": "2026-03-02T10:00:00Z", "interaction": push("p", 1, "ann")},
+    ],
+}
+
+
+async def test_simulations(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcomes of `simulate --json`; a wrong line, a refused step and what takes too long say so."""
+    shown = (await api.post("/v1/simulate", json=PLAYED)).json()
+    assert [(one["campaign"], one["user"]) for one in shown["outcomes"]] == [("f", "ann")]
+    assert (shown["failure"], await ids(api)) == (None, [])
+    text = "- {at: 2026-03-02T09:00:00Z, publish: f}\n- {at: 2026-03-02T09:00:00Z, stop: nobody}\n"
+    shown = (await api.post("/v1/simulate", json={**PLAYED, "timeline": text})).json()
+    assert ("nobody is not known" in shown["failure"], "/" in shown["failure"]) == (True, False)
+    wrong = await api.post("/v1/simulate", json={**PLAYED, "timeline": '{"at": "noon", "publish": "f"}'})
+    assert wrong.json()["error"]["details"]["faults"][0]["problem"].startswith("timeline.jsonl: line 1: ")
+    monkeypatch.setattr(simulation, "MAX_OUTCOMES", 0)
+    large = await api.post("/v1/simulate", json=PLAYED)
+    assert (large.status_code, "more than 0 outcomes" in large.json()["error"]["message"]) == (409, True)
+    with pytest.raises(simulation.SimulationTooLarge, match=r"has not ended within 0\.01 seconds"):
+        await simulation.simulate_story(simulation.Story("", texts={}), seconds=0.01)
+    monkeypatch.setattr(simulation, "_MAX_RUNNING", 0)
+    busy = await api.post("/v1/simulate", json=PLAYED)
+    assert (busy.status_code, busy.json()["error"]["code"]) == (503, "overloaded")

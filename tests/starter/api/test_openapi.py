@@ -126,7 +126,7 @@ async def address(context: AppContext) -> AsyncIterator[str]:
     await serving
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "phases",
     [

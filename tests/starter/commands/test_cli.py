@@ -63,6 +63,7 @@ def folder(tmp_path: Path) -> Path:
         ["dev", "--api-port", "x"],
     ],
 )
+@pytest.mark.store_only("it calls no operation")
 def test_wrong_words(connector: Connector, words: list[str]) -> None:
     """Exit code 2, with the fault on standard error and nothing on standard output."""
     code, out, err = connector(*words)
@@ -71,6 +72,7 @@ def test_wrong_words(connector: Connector, words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", [command for summaries in COMMANDS.values() for command in summaries])
+@pytest.mark.store_only("it calls no operation")
 def test_help_teaches(connector: Connector, command: str) -> None:
     """Every command shows an example of itself."""
     code, out, _ = connector(command, "--help")
@@ -78,6 +80,7 @@ def test_help_teaches(connector: Connector, command: str) -> None:
     assert f"connector {command}" in out.partition("Example")[2]
 
 
+@pytest.mark.store_only("it calls no operation")
 def test_help_lists_every_command(connector: Connector) -> None:
     """Design 8: every command of the contract that this version has."""
     code, out, _ = connector("--help")
@@ -244,6 +247,7 @@ async def test_setup_names_newer_tables_that_it_can_use(
     assert f"database: the tables are of revision 9000, newer than this program, which knows {NEWEST_REVISION}" in err
 
 
+@pytest.mark.store_only("it calls no operation")
 def test_the_api_does_not_listen_without_keys(connector: Connector, data: Path) -> None:
     """It says how keys are set."""
     code, _, err = connector("api", "--port", "0")
@@ -251,6 +255,7 @@ def test_the_api_does_not_listen_without_keys(connector: Connector, data: Path) 
     assert "CONNECTOR_API_KEYS" in err
 
 
+@pytest.mark.store_only("it calls no operation")
 def test_a_port_that_is_taken(connector: Connector, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The option that chooses another is named, for the API and for every part of `dev`."""
     monkeypatch.setenv("CONNECTOR_API_KEYS", KEY_VARIABLE)
@@ -297,6 +302,7 @@ def test_wrong_settings(
     assert ("nonsense" in err) == ("nonsense" in value)
 
 
+@pytest.mark.store_only("it calls no operation")
 def test_the_version(connector: Connector) -> None:
     """`--version` prints that of the installed package, which the API's description has too."""
     assert connector("--version") == (0, f"connector {program_version()}\n", "")

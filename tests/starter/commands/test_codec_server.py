@@ -8,6 +8,8 @@ import pytest
 from tests.support.api import Connector
 from tests.support.payloads import NEW
 
+pytestmark = pytest.mark.store_only("a command that calls no operation")
+
 RING = json.dumps([{"id": NEW.id, "key": NEW.key.get_secret_value()}])
 
 

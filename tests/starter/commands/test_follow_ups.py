@@ -27,6 +27,7 @@ WORDS = {"send-now": (), "postpone": ("--by", "2 hours"), "cancel": ()}
         ["cancel", "f", "--note", "x" * 201],
     ],
 )
+@pytest.mark.store_only("it calls no operation")
 def test_wrong_words(connector: Connector, words: list[str]) -> None:
     """Exit code 2, with the fault on standard error and nothing on standard output."""
     code, out, err = connector(*words)

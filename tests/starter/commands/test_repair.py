@@ -30,6 +30,7 @@ from tests.support.repair_desk import RepairDesk
         ["send-now", "--since", "yesterday", "--campaign", "c"],
     ],
 )
+@pytest.mark.store_only("it calls no operation")
 def test_wrong_words(connector: Connector, words: list[str]) -> None:
     """Exit code 2, with the fault on standard error and nothing on standard output."""
     code, out, err = connector(*words)

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.api import Connector
 
+pytestmark = pytest.mark.store_only("a command that calls no operation")
+
 SECRET = "hunter2" * 8
 
 
@@ -77,7 +79,6 @@ def test_no_secret_is_printed(connector: Connector, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("words", [("settings",), ("status",), ("setup",), ("api",), ("worker",), ("keys", "list")])
-@pytest.mark.store_only("about settings of the store")
 def test_every_command_refuses(words: tuple[str, ...], connector: Connector, monkeypatch: pytest.MonkeyPatch) -> None:
     """A misspelled variable and a wrong value, both at once, before anything is opened; a service logs them as JSON."""
     monkeypatch.setenv("CONNECTOR_SMPT_HOST", "mail")
