@@ -76,7 +76,7 @@ async def test_uploads_are_bounded_by_the_server(inside: Inside) -> None:
         assert (await client.post(path, content=b"x" * (MAX_BODY_BYTES + 1))).status_code == 413
         assert (await client.post(path, content=_endless())).status_code == 413
         for length in ("9" * 5000, "-1", "1_0", "²"):
-            answer = await client.post(path, headers={"content-length": length.encode()}, content=b"")
+            answer = await client.post(path, headers={b"content-length": length.encode()}, content=b"")
             assert answer.status_code == 413, length
         assert inside.reached == []
         assert (await client.post(path, content=b"x" * MAX_BODY_BYTES)).text == "inside"
@@ -107,7 +107,7 @@ def open_pages() -> Iterator[dict[str, Any]]:
     """The pages in memory, of which a test may invent some."""
     kept = dict(Client.instances)
     Client.instances.clear()
-    yield Client.instances  # type: ignore[misc]
+    yield Client.instances
     Client.instances.clear()
     Client.instances.update(kept)
 
@@ -135,7 +135,7 @@ async def test_cookies_of_other_applications_hide_none_of_ours(inside: Inside, s
         own = f"connector_console={client.cookies['connector_console']}"
         client.cookies.clear()
         for cookie in (f"{strange}; {own}", f"{own}; {strange}"):
-            answer = await client.get("/campaigns", headers={"cookie": cookie.encode("latin-1")})
+            answer = await client.get("/campaigns", headers={b"cookie": cookie.encode("latin-1")})
             assert answer.text == "inside", cookie
 
 
@@ -143,4 +143,5 @@ def test_reasons_have_the_length_of_the_audit_trail() -> None:
     """Whatever a browser sends as a reason, the audit trail keeps as much as of a reason by the API."""
     assert as_reason("x" * 100_000) == "x" * MAX_REASON_CHARACTERS
     assert as_reason("a\0b ") == "ab"
-    assert [as_reason(value) for value in (None, "", "  ", "\0", {}, [])] == [None] * 6
+    nothing: tuple[object, ...] = (None, "", "  ", "\0", {}, [])
+    assert [as_reason(value) for value in nothing] == [None] * len(nothing)
