@@ -13,6 +13,7 @@ from starter.console.elements.empty import FIRST_CAMPAIGNS, empty_state
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
+from starter.console.elements.numbers import count_of
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
@@ -106,8 +107,7 @@ def _words(one: Mapping[str, Any]) -> str:
     """Return what is so and the way out on these pages, where the text of the operation names commands."""
     if one["kind"] not in _WAYS_OUT:
         return str(one["text"])
-    follow_ups = "1 follow-up" if one["count"] == 1 else f"{one['count']:,} follow-ups"
-    return f"{follow_ups} of {one['campaign']}: {_WAYS_OUT[one['kind']]}"
+    return f"{count_of(one['count'], 'follow-up')} of {one['campaign']}: {_WAYS_OUT[one['kind']]}"
 
 
 def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
