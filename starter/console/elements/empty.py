@@ -8,6 +8,11 @@ from nicegui import ui
 
 from starter.console.elements.text import link, text
 
+FIRST_CAMPAIGNS = (
+    "connector init campaigns && connector apply campaigns && connector publish --with-follow-ons abandoned-cart"
+)
+"""What writes the first campaigns and publishes them, in any folder."""
+
 
 def empty_state(
     title: str,

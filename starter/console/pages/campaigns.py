@@ -8,7 +8,7 @@ from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
 from starter.console.elements.chips import chip
-from starter.console.elements.empty import empty_state
+from starter.console.elements.empty import FIRST_CAMPAIGNS, empty_state
 from starter.console.elements.table import Column, Page, Row, paged_table
 from starter.console.elements.text import link, text
 from starter.console.elements.times import moment
@@ -83,8 +83,8 @@ def _show_empty(search: str) -> None:
         return
     empty_state(
         "There are no campaigns yet",
-        "Compose one in four steps, or apply the examples and publish one.",
-        command="connector apply examples && connector publish --with-follow-ons abandoned-cart",
+        "Compose one in four steps, or begin with the example that the command line writes.",
+        command=FIRST_CAMPAIGNS,
         links=(("Compose a campaign", "/compose"),),
         icon="campaign",
     )

@@ -9,10 +9,11 @@ from typing import Any
 from nicegui import ui
 
 from starter.api.requests.errors import ApiError
-from starter.console.elements.empty import empty_state
+from starter.console.elements.empty import FIRST_CAMPAIGNS, empty_state
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
+from starter.console.elements.numbers import count_of
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
@@ -37,6 +38,11 @@ _TITLES = {
     "failed": "Failed",
     "never_triggers": "Can never trigger",
     "would_miss_launch": "Publish in this order",
+}
+
+_WAYS_OUT = {
+    "unknown": "ask the provider whether the message was sent, then settle it on the follow-up's page.",
+    "failed": "correct the cause, then send again.",
 }
 
 
@@ -88,7 +94,7 @@ def _show_item(one: Mapping[str, Any]) -> None:
 
 
 def _show_text(one: Mapping[str, Any]) -> None:
-    since, words = one["since"], str(one["text"])
+    since, words = one["since"], _words(one)
     with ui.element("p"):
         text(words.removesuffix(since) if since else words)
         if since and words.endswith(since):
@@ -97,11 +103,18 @@ def _show_text(one: Mapping[str, Any]) -> None:
         text(f"The order: {', then '.join(one['order'])}.", tag="p")
 
 
+def _words(one: Mapping[str, Any]) -> str:
+    """Return what is so and the way out on these pages, where the text of the operation names commands."""
+    if one["kind"] not in _WAYS_OUT:
+        return str(one["text"])
+    return f"{count_of(one['count'], 'follow-up')} of {one['campaign']}: {_WAYS_OUT[one['kind']]}"
+
+
 def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return labels and paths of the pages where a person can do something about it."""
     campaign = one["campaign"]
     if one["kind"] == "overdue":
-        return [("Look at them", at("follow-ups", campaign=campaign, state="waiting"))]
+        return [("Look at them", at("follow-ups", campaign=campaign, state="overdue"))]
     if one["kind"] in ("unknown", "failed"):
         return [("Look at them", at("follow-ups", campaign=campaign, reason=f"send_{one['kind']}"))]
     if one["order"]:
@@ -174,7 +187,7 @@ def _show_empty(search: str) -> None:
         "There are no campaigns yet",
         "A follow-on starts when a user interacts with another campaign. Here you will see which campaigns are "
         "connected, what waits, and what was sent today.",
-        command="connector apply examples && connector publish --with-follow-ons abandoned-cart",
+        command=FIRST_CAMPAIGNS,
         links=(("Compose a campaign", "/compose"),),
         icon="hub",
     )
