@@ -45,7 +45,7 @@ def simulate(connector: Connector, folder: Path, timeline: str, *words: str):
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_list_and_documents_play_like_lines_of_json(connector: Connector, tmp_path: Path, case: Path) -> None:
-    """B5: the examples of docs/behaviour.md, written as YAML in both forms, have the outcomes of their JSON lines."""
+    """The examples of docs/behaviour.md, written as YAML in both forms, have the outcomes of their JSON lines."""
     lines = [json.loads(line) for line in (case / "timeline.jsonl").read_text().splitlines()]
     (tmp_path / "list.yaml").write_text(yaml.safe_dump(lines, allow_unicode=True))
     (tmp_path / "documents.yml").write_text(yaml.safe_dump_all(lines, allow_unicode=True))

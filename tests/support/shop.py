@@ -16,7 +16,7 @@ from typing import Any
 from temporalio.testing import ActivityEnvironment
 
 from activities.send import Sender
-from connector.channels.protocol import Accepted, OutgoingMessage, OutcomeUnknown, Rejected
+from connector.channels.protocol import Accepted, OutcomeUnknown, OutgoingMessage, Rejected
 from connector.definitions import read_definitions
 from connector.rules.model.users import User
 from connector.store.catalogue.drafts import save_drafts

@@ -162,7 +162,7 @@ async def test_statements_do_not_grow(installation: Installation) -> None:
 
 
 async def test_who_is_in_an_audience_now(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """B5: each campaign's audience and reach by channel, published or not; a sample is said to be one."""
+    """Each campaign's audience and reach by channel, published or not; a sample is said to be one."""
     people = [
         User(id="a", push_tokens=("p",), email="a@b.example", attributes={"tier": "gold"}),
         User(id="b", push_tokens=("p",), attributes={"tier": "gold"}, consent={"push": "unsubscribed"}),

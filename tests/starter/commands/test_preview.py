@@ -97,7 +97,7 @@ def test_what_is_refused(connector: Connector, saved: Path) -> None:
 
 @pytest.mark.store_only  # it runs both ways itself: `simulate` without --like calls no API
 def test_what_a_real_user_did_is_played(connector: Connector, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """B5: over the store and over HTTP alike; nothing of it changes what is stored."""
+    """Over the store and over HTTP alike; nothing of it changes what is stored."""
     connector("interact", "--user", "u", "--type", "event", "--name", "visited", "--property", "page=start")
     words = ("simulate", "--campaigns", str(saved), "--like", "u", "--since", "1 hour", "--json", "--messages")
     here = connector(*words)

@@ -1,4 +1,4 @@
-"""C12: nothing of the console is reached before the sign-in, and what is reached after it is bounded by the key."""
+"""Nothing of the console is reached before the sign-in, and what is reached after it is bounded by the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C7, C9, C12, C13 in real Chromium: sign in, look at the overview and at campaigns, and publish, stop and resume."""
+"""In real Chromium: sign in, look at the overview and at campaigns, and publish, stop and resume."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
 
 @pytest.mark.timeout(300)
 async def test_pages_are_accessible_in_each_mode_and_width(console: ToldConsole, page: Page) -> None:
-    """C13: no serious findings of axe in light and dark, no sideways scrolling at 390 px, one heading of level 1."""
+    """No serious findings of axe in light and dark, no sideways scrolling at 390 px, one heading of level 1."""
     for path in PATHS:
         await open_path(page, console.process, path)
         await expect(page.get_by_role("heading", level=1)).to_have_count(1)
@@ -80,7 +80,7 @@ async def test_pages_are_accessible_in_each_mode_and_width(console: ToldConsole,
 
 
 async def test_the_graph_shows_campaigns_and_leads_to_them(console: ToldConsole, page: Page) -> None:
-    """C7: nodes with state and counts, labels as text whatever is in them; a click opens the campaign."""
+    """Nodes with state and counts, labels as text whatever is in them; a click opens the campaign."""
     await open_path(page, console.process, "/")
     graph = page.locator(".cc-graph svg")
     nodes = (await read_graph(console.context))["nodes"]
@@ -97,7 +97,7 @@ async def test_the_graph_shows_campaigns_and_leads_to_them(console: ToldConsole,
 
 
 async def test_what_needs_a_hand_leads_on(console: ToldConsole, page: Page) -> None:
-    """C7: what failed and what is unknown, with the page that lists it; a search shows the neighbourhood."""
+    """What failed and what is unknown, with the page that lists it; a search shows the neighbourhood."""
     await open_path(page, console.process, "/")
     hand = page.get_by_role("region", name="Needs a hand")
     await expect(hand.get_by_text("follow-ups of soon should have gone out")).to_be_visible()
@@ -112,7 +112,7 @@ async def test_what_needs_a_hand_leads_on(console: ToldConsole, page: Page) -> N
 
 
 async def test_a_campaign_in_numbers(console: ToldConsole, page: Page) -> None:
-    """C9: the funnel, why not as links to the users, times in the viewer's zone, a draft as a diff, a backtest."""
+    """The funnel, why not as links to the users, times in the viewer's zone, a draft as a diff, a backtest."""
     await open_path(page, console.process, "/campaigns/soon?days=0")
     funnel = page.get_by_role("list", name="From the trigger to the conversion")
     await expect(funnel.get_by_role("listitem").filter(has_text="Triggered")).to_contain_text(re.compile(r"[1-9]"))
@@ -133,7 +133,7 @@ async def test_a_campaign_in_numbers(console: ToldConsole, page: Page) -> None:
 
 
 async def test_counts_are_live(console: ToldConsole, page: Page) -> None:
-    """C12: what changes in the store is on the open page within the interval, without a click."""
+    """What changes in the store is on the open page within the interval, without a click."""
     await open_path(page, console.process, "/campaigns/soon?days=0")
     funnel = page.get_by_role("list", name="From the trigger to the conversion")
     triggered = funnel.get_by_role("listitem").filter(has_text="Triggered")
@@ -143,7 +143,7 @@ async def test_counts_are_live(console: ToldConsole, page: Page) -> None:
 
 
 async def test_a_key_that_may_only_look(browser: Browser, console: ToldConsole) -> None:
-    """C12: no button that would change anything; revoked, its open page leaves within seconds."""
+    """No button that would change anything; revoked, its open page leaves within seconds."""
     service = ApiKeyService(console.context.database, "default", OPERATOR)
     issued = await service.create("guest", [Scope.READ])
     allowed = ["WebSocket connection", "the server responded with a status of"]
@@ -172,7 +172,7 @@ async def sign_in_again(page: Page) -> None:
 
 
 async def test_the_sign_in_refuses_and_is_accessible(browser: Browser, console: ToldConsole) -> None:
-    """C12, C13: a wrong key is refused in the words of the API, and the form has a label and no serious findings."""
+    """A wrong key is refused in the words of the API, and the form has a label and no serious findings."""
     async with open_page(browser, console.process, width=NARROW, allowed=["status of 401"]) as page:
         await page.goto(console.process.url + "/campaigns/gold")
         await page.get_by_label("API key").fill("wrong")
@@ -186,7 +186,7 @@ async def test_the_sign_in_refuses_and_is_accessible(browser: Browser, console: 
 
 
 async def test_by_keyboard(console: ToldConsole, page: Page) -> None:
-    """C13: the first stop skips the navigation, and Enter follows it; a dialog opens, holds the focus and closes."""
+    """The first stop skips the navigation, and Enter follows it; a dialog opens, holds the focus and closes."""
     await open_path(page, console.process, "/campaigns/gold")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -207,7 +207,7 @@ async def test_by_keyboard(console: ToldConsole, page: Page) -> None:
 async def test_orders_are_given_and_recorded(
     browser: Browser, environment: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    """C9: the right order is one button; then stop with its reason, and resume; each is in the audit trail."""
+    """The right order is one button; then stop with its reason, and resume; each is in the audit trail."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'connector.db'}"
     await asyncio.to_thread(migrate_database, url)
     async with open_migrated_database(url) as database:

@@ -16,7 +16,7 @@ PAGES = 100
 
 
 async def test_a_hundred_pages_cost_one_statement_per_interval(sqlite_database: Database) -> None:
-    """C12: 100 open pages that ask in each of 5 intervals cause 5 statements, and different questions one each."""
+    """100 open pages that ask in each of 5 intervals cause 5 statements, and different questions one each."""
     clock, statements = Clock(), []
     answers = Polling(5, clock)
 

@@ -55,7 +55,7 @@ async def fill(database: Database, user: str) -> None:
 
 
 async def test_what_the_picture_shows(context: AppContext, sqlite_database: Database) -> None:
-    """D14: every interaction once, a lane for each campaign and key with its end; light and dark."""
+    """Every interaction once, a lane for each campaign and key with its end; light and dark."""
     await fill(sqlite_database, "ann")
     drawn = await draw(context, "ann")
     texts = texts_of(drawn)

@@ -82,7 +82,7 @@ def outcomes(checks: list[Mapping[str, Any]]) -> dict[str, str]:
 
 
 async def test_every_channel_as_its_provider_gets_it(shop: AppContext, sqlite_database: Database) -> None:
-    """B4: HTML with its links as written, a text with its segments, a push and a webhook as JSON; no row is written."""
+    """HTML with its links as written, a text with its segments, a push and a webhook as JSON; no row is written."""
     await shop.intake.ingest([{**push("e1", 0), "properties": {"sku": "A-1"}}])
     before = await count_rows(sqlite_database)
     shown = await messages_of(shop, Choice("f", user="u"))
