@@ -93,7 +93,6 @@ async def _pictures(database_url: str) -> list[Picture]:
 
 async def main(folder: Path) -> None:
     """Fill a shop in a temporary database, run the console on it, and take the pictures."""
-    folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as temporary:
         url = f"sqlite+aiosqlite:///{temporary}/connector.db"
         await asyncio.to_thread(migrate_database, url)
@@ -109,4 +108,6 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER))
+    pictures = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    pictures.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(pictures))
