@@ -18,6 +18,7 @@ from connector.definitions.yaml_editing import Path
 from connector.rules.model.errors import ConnectorError
 from starter.console.compose.codecs import TEXT, UNITS, Codec, read_duration, write_duration
 from starter.console.compose.composition import Composition, covers, dotted
+from starter.console.elements.page_words import as_sentence
 
 Options = Mapping[str, Mapping[str, str]]
 """Labels by value, by group; a group without a name stands by itself."""
@@ -121,7 +122,7 @@ class Form:
         try:
             changed = self.composition.put(path, value)
         except ConnectorError as error:
-            ui.notify(str(error)[:1].upper() + str(error)[1:], type="warning", multi_line=True)
+            ui.notify(as_sentence(str(error)), type="warning", multi_line=True)
             self._edited()  # the field shows the value again a moment later: not while its own event is handled
             return False
         if changed:
