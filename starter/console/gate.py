@@ -39,7 +39,7 @@ class Gate:
     Args:
         front: the application of what is reached before the sign-in, and of the sign-out.
         pages: NiceGUI's application.
-        owns_page: tells whether a session has opened the page with this id, whose websocket comes.
+        owns_page: returns whether a session has opened the page with this id, whose websocket comes.
     """
 
     def __init__(

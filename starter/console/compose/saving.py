@@ -1,4 +1,4 @@
-"""The bar of the composer: save as a draft, take out as a file, read from a file, and what came of it."""
+"""The bar of the composer: save as a draft, take out as a file, read from a file, and the result."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nicegui import ui
 
+from starter.console.elements.native_select import native_select
 from starter.console.elements.text import link, text
 
 
@@ -27,7 +28,7 @@ class Choice:
 
 
 def search_form(path: str, search: str, choice: Choice, *, is_filtered: bool) -> None:
-    """Add a form that searches campaigns and needs no script.
+    """Add a form that searches campaigns.
 
     Args:
         path: of the page, without a query.
@@ -38,13 +39,8 @@ def search_form(path: str, search: str, choice: Choice, *, is_filtered: bool) ->
         form.props["action"] = path
         field = ui.element("input").classes("cc-input").props('type="search" name="search"')
         field.props.update({"value": search, "placeholder": "Id or name", "aria-label": "Find a campaign"})
-        with ui.element("select").classes("cc-input") as select:
-            select.props.update({"name": choice.name, "aria-label": choice.label})
-            for value, label in choice.options.items():
-                option = text(label, tag="option")
-                option.props["value"] = value
-                if value == choice.chosen:
-                    option.props["selected"] = True
+        select = native_select({"": choice.options}, choice.chosen, "cc-input")
+        select.props.update({"name": choice.name, "aria-label": choice.label})
         text("Find", "cc-button", tag="button").props('type="submit"')
         if is_filtered:
             link("All campaigns", path)

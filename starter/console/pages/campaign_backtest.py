@@ -57,7 +57,7 @@ async def _load(viewer: Viewer, id: str, days: int) -> BacktestResult:
 
 def _show(found: Any) -> None:
     tally = found.tally
-    text(f"Revision {found.revision}, {count_of(tally.users, 'user')} looked at.", tag="p")
+    text(f"Revision {found.revision}, {count_of(tally.users, 'user')} evaluated.", tag="p")
     rows = [
         Bar("Triggered", tally.triggered),
         Bar("Sent", tally.sent, tone="good"),

@@ -120,6 +120,9 @@ async def test_what_needs_a_hand_leads_on(console: ToldConsole, page: Page) -> N
     await expect(page).to_have_url(re.compile("search=idea"))
     await expect(page.get_by_text("1 campaign matches “idea”, with what is around.")).to_be_visible()
     await expect(page.locator(".cc-graph svg .node", has_text="Idea")).to_have_count(1)
+    await open_path(page, console.process, "/campaigns?state=draft")
+    await expect(page.get_by_role("combobox", name="State")).to_have_value("draft")
+    await expect(page.locator("tbody tr")).to_have_count(1)
 
 
 async def test_a_campaign_in_numbers(console: ToldConsole, page: Page) -> None:
@@ -266,7 +269,7 @@ async def _order(page: Page, process: ConsoleProcess) -> None:
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("in this order: nudge, o")
     await dialog.get_by_role("button", name="Publish").click()
-    await expect(page.get_by_text("revision 1, in effect since")).to_be_visible()
+    await expect(page.get_by_text("Revision 1, in effect since")).to_be_visible()
     await open_path(page, process, "/campaigns/nudge")
     await page.get_by_role("button", name="Stop").click()
     await dialog.get_by_label("Reason").fill("wrong price")
