@@ -63,7 +63,7 @@ def _print_plan(planned: dict[str, Any]) -> None:
     _print_changes(planned["changes"])
     counts = Counter(one["change"] for one in planned["changes"])
     summary = f"{counts['new']} new, {counts['edited']} edited, {len(planned['unchanged'])} unchanged"
-    print_result(("\n" if planned["changes"] else "") + summary)
+    print_lines(("\n" if planned["changes"] else "") + summary)
     if planned["elsewhere"]:
         others = _format_names([f"{entry['id']} ({entry['state']})" for entry in planned["elsewhere"]])
         print_result(f"in the store but not in these files, and not changed: {others}")

@@ -37,9 +37,14 @@ def reason_field(label: str = "Reason") -> ui.input:
     return field
 
 
+def as_reason(value: object) -> str | None:
+    """Return the reason in what a browser sent as the value of a field; only browsers have checked its length."""
+    return str(value or "").replace("\0", "").strip()[:MAX_REASON_CHARACTERS] or None
+
+
 def reason_in(field: ui.input) -> str | None:
-    """Return what was written; None: nothing."""
-    return (field.value or "").strip()[:MAX_REASON_CHARACTERS] or None
+    """Return what was written, as long as the audit trail keeps it; None: nothing."""
+    return as_reason(field.value)
 
 
 def duration_in(name: str, written: str | None) -> timedelta | None:

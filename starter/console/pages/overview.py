@@ -14,7 +14,6 @@ from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
 from starter.console.elements.numbers import count_of
-from starter.console.elements.page_words import in_page_words
 from starter.console.elements.search_form import Choice, search_form
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
@@ -41,6 +40,11 @@ _TITLES = {
     "failed": "Failed",
     "never_triggers": "Can never trigger",
     "would_miss_launch": "Publish in this order",
+}
+
+_WAYS_OUT = {
+    "unknown": "ask the provider whether the message was sent, then settle it on the follow-up's page.",
+    "failed": "correct the cause, then send again.",
 }
 
 
@@ -92,13 +96,20 @@ def _show_item(one: Mapping[str, Any]) -> None:
 
 
 def _show_text(one: Mapping[str, Any]) -> None:
-    since, words = one["since"], in_page_words(one["text"])
+    since, words = one["since"], _words(one)
     with ui.element("p"):
         text(words.removesuffix(since) if since else words)
         if since and words.endswith(since):
             moment(since)
     if one["order"]:
         text(f"The order: {', then '.join(one['order'])}.", tag="p")
+
+
+def _words(one: Mapping[str, Any]) -> str:
+    """Return what is so and the way out on these pages, where the text of the operation names commands."""
+    if one["kind"] not in _WAYS_OUT:
+        return str(one["text"])
+    return f"{count_of(one['count'], 'follow-up')} of {one['campaign']}: {_WAYS_OUT[one['kind']]}"
 
 
 def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
