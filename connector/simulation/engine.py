@@ -111,6 +111,18 @@ class Simulation:
         if at is not None:
             self._world.clock = max(self._world.clock, at)
 
+    def run_beside(self, user_id: str, sends: list[PastSend], until: datetime) -> None:
+        """Play everything that falls due, with a user's sends of campaigns that are not simulated, for frequency caps.
+
+        Args:
+            sends: in the order of their times; those until then are removed.
+        """
+        while sends and sends[0].at <= until:
+            send = sends.pop(0)
+            self.run_to(send.at)
+            self._world.store.load_user(user_id).sends.append(send)
+        self.run_to(until)
+
     def run_to_line(self, at: datetime, number: int) -> None:
         """Play everything that falls due at or before a line of the timeline; what happens next is this line's."""
         self.run_to(at)
@@ -160,10 +172,6 @@ class Simulation:
         user.profile, user.log = profile, list(log)
         user.receipts = {(campaign, profile.id, key): at for (campaign, key), at in receipts.items()}
         user.newest_t = max((logged.t for logged in log), default=None)
-
-    def add_external_send(self, user_id: str, send: PastSend) -> None:
-        """Add a sent message of a campaign that is not simulated, for frequency caps."""
-        self._world.store.load_user(user_id).sends.append(send)
 
     def apply(self, *definitions: AnyDefinition, sources: Mapping[str, Source] = MappingProxyType({})) -> None:
         """Apply definitions as drafts, beside whatever is live (P10); raises OrderRefused.

@@ -150,18 +150,9 @@ def _play(simulation: Simulation, simulated: set[str], user: RealUser, until: da
         if until is not None and entry.received_at > until:
             break
         if not _is_made_by(simulated, entry.item):
-            _run_to(simulation, user.profile.id, sends, entry.received_at)
+            simulation.run_beside(user.profile.id, sends, entry.received_at)
             simulation.ingest(entry.item)
-    _run_to(simulation, user.profile.id, sends, user.until if until is None else until)
-    simulation.run_to(until)
-
-
-def _run_to(simulation: Simulation, user: str, sends: list[PastSend], until: datetime) -> None:
-    """Run the simulation, with the real sends of other campaigns at their times; removes those from `sends`."""
-    while sends and sends[0].at <= until:
-        send = sends.pop(0)
-        simulation.run_to(send.at)
-        simulation.add_external_send(user, send)
+    simulation.run_beside(user.profile.id, sends, user.until if until is None else until)
     simulation.run_to(until)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from connector.app.store_context import StoreContext
-from connector.inbox.reading import InboxOwner, InboxPage, load_inbox
+from connector.inbox.reading import InboxOwner, load_inbox
+from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.inbox import InboxKind
 from connector.rules.model.values import format_instant
-from connector.store.engine.database import database_now
-from connector.store.users.users import find_user
+from connector.store.engine.transaction import Transaction, database_now
+from connector.store.users.users import StoredUser, find_user
 from starter.operations.users import UserUnknown
 
 MAX_MESSAGES = 100
@@ -31,20 +32,28 @@ async def read_inbox(
         stored = await find_user(tx, user)
         if stored is None:
             raise UserUnknown(f"the user {user} is not known")
-        page = await load_inbox(
-            tx,
-            catalogue,
-            InboxOwner(stored.user, stored.user_key),
-            now=await database_now(tx),
-            kind=kind,
-            limit=limit,
-            card_priority=context.settings.inbox.priorities["news_feed_card"],
-        )
-    return view_inbox(page)
+        return await view_inbox(context, tx, catalogue, stored, kind=kind, limit=limit)
 
 
-def view_inbox(page: InboxPage) -> dict[str, Any]:
-    """Return the messages of an inbox as JSON values; `expires_at` is null for a published card."""
+async def view_inbox(
+    context: StoreContext,
+    tx: Transaction,
+    catalogue: Catalogue,
+    stored: StoredUser,
+    *,
+    kind: InboxKind | None,
+    limit: int,
+) -> dict[str, Any]:
+    """Return the messages of a stored user's inbox as JSON values; `expires_at` is null for a published card."""
+    page = await load_inbox(
+        tx,
+        catalogue,
+        InboxOwner(stored.user, stored.user_key),
+        now=await database_now(tx),
+        kind=kind,
+        limit=limit,
+        card_priority=context.settings.inbox.priorities["news_feed_card"],
+    )
     shown = [
         {
             "id": message.id,

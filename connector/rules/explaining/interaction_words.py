@@ -16,11 +16,11 @@ INTERACTION_GROUPS: Mapping[str, Mapping[InteractionType, str]] = {
         T.RECEIVE_EMAIL: "receives the email",
         T.OPEN_EMAIL: "opens the email",
         T.CLICK_EMAIL: "clicks a link in the email",
-        T.CLICK_EMAIL_ALIAS: "clicks the link of one alias in the email",
+        T.CLICK_EMAIL_ALIAS: "clicks an aliased link in the email",
     },
     "Push": {
         T.RECEIVE_PUSH: "receives the push",
-        T.OPEN_PUSH: "opens the push by a tap on its body",
+        T.OPEN_PUSH: "opens the push",
         T.CLICK_PUSH_BUTTON: "taps a button of the push",
         T.CLICK_PUSH_STORY_PAGE: "taps a page of the push story",
     },
@@ -31,7 +31,7 @@ INTERACTION_GROUPS: Mapping[str, Mapping[InteractionType, str]] = {
     "In-app message": {
         T.VIEW_IN_APP_MESSAGE: "sees the in-app message",
         T.CLICK_IN_APP_MESSAGE: "clicks anywhere in the in-app message",
-        T.CLICK_IN_APP_MESSAGE_BUTTON: "clicks one button of the in-app message",
+        T.CLICK_IN_APP_MESSAGE_BUTTON: "clicks a button of the in-app message",
     },
     "Content card": {
         T.VIEW_CONTENT_CARD: "sees the content card",

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 
 from connector.app.context import AppContext
 from connector.inbox.actions import ForeignMessage, InboxActions, UnknownMessage
-from connector.inbox.reading import InboxOwner, load_inbox
 from connector.inbox.tokens import MissingInboxSecret
 from connector.rules.model.inbox import CARD_ID_PREFIX, InboxAction, InboxKind, InboxVerb, UnknownButton
 from connector.rules.model.values import storage_problem
@@ -71,16 +70,7 @@ async def read_inbox(
     catalogue = await context.cache.at_least(context.database)
     async with context.database.read(context.workspace) as tx:
         stored = _visible_user(await find_user(tx, id), holder.user_key, id)
-        page = await load_inbox(
-            tx,
-            catalogue,
-            InboxOwner(stored.user, stored.user_key),
-            now=await database_now(tx),
-            kind=kind,
-            limit=limit,
-            card_priority=context.settings.inbox.priorities["news_feed_card"],
-        )
-    return InboxView(**view_inbox(page))
+        return InboxView(**await view_inbox(context, tx, catalogue, stored, kind=kind, limit=limit))
 
 
 @router.post("/inbox/{message}/view", openapi_extra=describe_body("InboxActionOptions", required=False))

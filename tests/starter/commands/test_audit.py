@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.api import Connector
 
 
@@ -34,6 +36,7 @@ def test_filters(connector: Connector, data: Path) -> None:
         assert connector("audit", *words)[0] == 2
 
 
+@pytest.mark.store_only("it calls no operation")
 def test_a_reason_has_a_bound(connector: Connector, data: Path) -> None:
     """Exit code 2, and nothing is created."""
     assert connector("keys", "create", "--name", "a", "--scope", "read", "--reason", "x" * 201)[0] == 2

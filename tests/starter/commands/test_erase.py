@@ -78,6 +78,7 @@ async def test_a_terminal_is_asked(
 
 
 @pytest.mark.parametrize("id", ["", "x" * 256, "a\0b"])
+@pytest.mark.store_only("it calls no operation")
 def test_an_id_that_cannot_be(connector: Connector, data: Path, id: str) -> None:
     """Exit code 2: the words were wrong."""
     code, _, err = connector("users", "erase", "--yes", "--", id)

@@ -157,6 +157,7 @@ def test_rotating_a_revoked_key(connector: Connector, data: Path) -> None:
         (("burn",), "burn"),
     ],
 )
+@pytest.mark.store_only("it calls no operation")
 def test_wrong_words(connector: Connector, data: Path, words: tuple[str, ...], told: str) -> None:
     """Exit code 2, with what would be right on standard error, and nothing made."""
     code, out, err = connector("keys", *words)
@@ -166,6 +167,7 @@ def test_wrong_words(connector: Connector, data: Path, words: tuple[str, ...], t
 
 
 @pytest.mark.parametrize("command", [(), ("create",), ("list",), ("revoke",), ("rotate",)])
+@pytest.mark.store_only("it calls no operation")
 def test_help_teaches(connector: Connector, command: tuple[str, ...]) -> None:
     """Each shows an example of itself, and how results come as JSON."""
     code, out, _ = connector("keys", *command, "-h")

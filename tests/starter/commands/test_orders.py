@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.publish import Publisher
@@ -52,6 +53,7 @@ async def test_a_new_order_needs_temporal(connector: Connector, data: Path, sqli
     assert err == "stop is refused, and nothing was changed:\n  oo is not known; did you mean o?\n"
 
 
+@pytest.mark.store_only("it calls no operation")
 def test_an_idempotency_key_has_a_form(connector: Connector, data: Path) -> None:
     """Exit code 2 for a key that HTTP would not take either."""
     for key in ("", "with space", "k" * 256):

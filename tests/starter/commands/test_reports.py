@@ -66,6 +66,7 @@ def test_what_was_missing_is_told_and_led_back(connector: Connector, kept: str) 
 
 
 @pytest.mark.parametrize("words", [["--provider", "nobody"], ["--limit", "0"], ["more"]])
+@pytest.mark.store_only("it calls no operation")
 def test_wrong_words(connector: Connector, words: list[str]) -> None:
     """Exit code 2, and what would be right."""
     code, out, err = connector("reports", *words)
