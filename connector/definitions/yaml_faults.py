@@ -173,7 +173,7 @@ def _flow(mistake: _Mistake) -> _Explained:
 
 
 def _unclosed_bracket(lines: Sequence[str]) -> _Explained:
-    """Return the last bracket that is not closed; quotes and comments are not looked at."""
+    """Return the last bracket that is not closed; quotes and comments do not count."""
     opened: list[tuple[int, str]] = []
     for number, line in enumerate(lines):
         for character in line:

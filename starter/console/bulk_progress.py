@@ -28,7 +28,7 @@ class BulkNumbers:
 
     @property
     def total(self) -> int:
-        """How many follow-ups were looked at."""
+        """How many follow-ups were evaluated."""
         return self.done + self.unchanged + sum(self.refused.values())
 
     def add(self, page: BulkPage) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 from connector.app.store_context import StoreContext
-from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle
+from connector.rules.catalogue.catalogue import Entry, Lifecycle
 from connector.store.engine.database import LONG_SECONDS
 from connector.store.follow_ups.tallies import Count, load_counts
 from starter.operations.entries import find_entry, name_of, view_entry
+from starter.operations.overview import STATES, find_entries
 from starter.operations.results import view_counts
 from starter.operations.views import view_entry_with_definition
 
@@ -33,7 +33,7 @@ async def list_campaigns(
         after: `next` of the previous page.
     """
     catalogue = await context.cache.at_least(context.database)
-    entries = [entry for entry in _matching(catalogue, state, search) if after is None or entry.id > after]
+    entries = find_entries(catalogue, STATES if state is None else (state,), search, after)
     page = entries[:limit]
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         counts = await load_counts(tx, [entry.id for entry in page]) if page else []
@@ -50,16 +50,6 @@ async def list_campaigns(
 async def read_campaign(context: StoreContext, campaign: str) -> dict[str, Any]:
     """Return the newest saved definition, and which revision is live since when. Raises NotKnown."""
     return view_entry_with_definition(await find_entry(context, campaign))
-
-
-def _matching(catalogue: Catalogue, state: Lifecycle | None, search: str | None) -> Iterator[Entry]:
-    text = (search or "").casefold()
-    for id in sorted(catalogue.entries):
-        entry = catalogue.entries[id]
-        if state is not None and entry.state != state:
-            continue
-        if text in id.casefold() or text in (name_of(entry) or "").casefold():
-            yield entry
 
 
 def _view(entry: Entry, counts: list[Count]) -> dict[str, Any]:

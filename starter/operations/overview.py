@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,8 @@ MAX_CAMPAIGNS = 1000
 MAX_ATTENTION = 200
 """How many things that need a hand are listed."""
 _NONE = LiveCounts()
-_STATES: tuple[Lifecycle, ...] = ("draft", "active", "stopped", "archived")
+STATES: tuple[Lifecycle, ...] = ("draft", "active", "stopped", "archived")
+_SHOWN_STATES: tuple[Lifecycle, ...] = ("draft", "active", "stopped")
 
 
 async def read_overview(
@@ -45,38 +46,71 @@ async def read_overview(
         after: `next` of the previous page.
     """
     catalogue = await context.cache.at_least(context.database)
-    entries = [entry for entry in _matching(catalogue, search) if after is None or entry.id > after]
-    page = entries[:limit]
+    entries = find_entries(catalogue, _SHOWN_STATES, search, after)
+    zone = catalogue.workspace.zone
     async with context.database.read(context.workspace) as tx:
-        now = await database_now(tx)
-        zone = catalogue.workspace.zone
-        since = start_of_day(day_of(now, zone), zone)
-        counts = await count_live(tx, [entry.id for entry in page], since)
+        today = day_of(await database_now(tx), zone)
+        since = start_of_day(today, zone)
+        page = await _read_page(tx, entries, since, limit)
         attention = await _load_attention(tx, catalogue)
     return {
-        "today": day_of(now, zone).isoformat(),
+        "today": today.isoformat(),
         "zone": zone,
         "since": format_instant(since),
         "states": _count_states(catalogue),
-        "campaigns": [_view_campaign(entry, counts.get(entry.id, _NONE)) for entry in page],
-        "has_more": len(entries) > limit,
-        "next": page[-1].id if len(entries) > limit else None,
+        **page,
         "attention": attention[:MAX_ATTENTION],
         "more_attention": max(len(attention) - MAX_ATTENTION, 0),
     }
 
 
-def _matching(catalogue: Catalogue, search: str | None) -> Iterator[Entry]:
+async def read_live_counts(
+    context: StoreContext,
+    *,
+    state: Lifecycle | None = None,
+    search: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> dict[str, Any]:
+    """Return the `campaigns`, `has_more` and `next` of `read_overview`, without what needs a hand.
+
+    Args:
+        state: only campaigns and cards in this state; None: all but the archived ones.
+    """
+    catalogue = await context.cache.at_least(context.database)
+    entries = find_entries(catalogue, _SHOWN_STATES if state is None else (state,), search, after)
+    zone = catalogue.workspace.zone
+    async with context.database.read(context.workspace) as tx:
+        return await _read_page(tx, entries, start_of_day(day_of(await database_now(tx), zone), zone), limit)
+
+
+async def _read_page(tx: Transaction, entries: Sequence[Entry], since: datetime, limit: int) -> dict[str, Any]:
+    page, has_more = entries[:limit], len(entries) > limit
+    counts = await count_live(tx, [entry.id for entry in page], since)
+    return {
+        "campaigns": [_view_campaign(entry, counts.get(entry.id, _NONE)) for entry in page],
+        "has_more": has_more,
+        "next": page[-1].id if has_more else None,
+    }
+
+
+def find_entries(
+    catalogue: Catalogue, states: Collection[Lifecycle], search: str | None, after: str | None
+) -> list[Entry]:
+    """Return campaigns and cards by id: those in one of these states whose id or name contains a text, after an id."""
     text = (search or "").casefold()
-    for id in sorted(catalogue.entries):
-        entry = catalogue.entries[id]
-        if entry.state != "archived" and (text in id.casefold() or text in (name_of(entry) or "").casefold()):
-            yield entry
+    return [
+        entry
+        for id, entry in sorted(catalogue.entries.items())
+        if entry.state in states
+        and (after is None or id > after)
+        and (text in id.casefold() or text in (name_of(entry) or "").casefold())
+    ]
 
 
 def _count_states(catalogue: Catalogue) -> dict[str, int]:
     states = [entry.state for entry in catalogue.entries.values()]
-    return {state: states.count(state) for state in _STATES}
+    return {state: states.count(state) for state in STATES}
 
 
 def _view_campaign(entry: Entry, counts: LiveCounts) -> dict[str, Any]:

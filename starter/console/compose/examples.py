@@ -1,4 +1,4 @@
-"""The example user of step 3: when somebody triggers, and what comes of it, drawn."""
+"""The example user of step 3: the trigger at a time that is chosen, and its outcome, drawn."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from connector.rules.model.values import parse_clock
 from connector.rules.publishing.example_times import example_times
 from connector.rules.timing.delays import local_instant
 from starter.console.compose.condition_data import describe
-from starter.console.compose.form import native_select, on_option
 from starter.console.compose.timeline import describe_example, draw_example
+from starter.console.elements.native_select import native_select, on_option
 from starter.console.elements.text import heading, text
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

@@ -1,14 +1,14 @@
 """A form whose fields are bound to the values of a composition, by their paths.
 
-A change in a field changes its value in the text; a change of the text changes the fields whose values differ. Nothing
-goes round in a circle, because both sides compare with the composition, and a field that shows the value is left alone.
+A change in a field changes its value in the text; a change of the text changes the fields whose values differ. No
+change causes another one, because both sides compare with the composition, and a field that shows the value is left
+alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from nicegui import ui
@@ -18,54 +18,11 @@ from connector.definitions.yaml_editing import Path
 from connector.rules.model.errors import ConnectorError
 from starter.console.compose.codecs import TEXT, UNITS, Codec, read_duration, write_duration
 from starter.console.compose.composition import Composition, covers, dotted
+from starter.console.compose.sections import Problem, Section
+from starter.console.elements.native_select import Options, native_select, on_option, set_option
+from starter.console.elements.page_words import as_sentence
 
-Options = Mapping[str, Mapping[str, str]]
-"""Labels by value, by group; a group without a name stands by itself."""
 ONLY_IN_YAML = "This is written in a way that the form cannot show. It is kept: change it in the YAML."
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A fault, refusal or warning at a dotted key of the definition that the form shows."""
-
-    key: str
-    text: str
-    is_warning: bool = False
-
-
-class Section:
-    """A part of the form that is built anew when its shape changes, and whose fields are refreshed otherwise."""
-
-    def __init__(self, form: Form, shape: Callable[[], Hashable], build: Callable[[], None], classes: str) -> None:
-        self._form, self._shape, self._build = form, shape, build
-        self.refreshers: list[Callable[[], None]] = []
-        self.places: list[tuple[str, ui.label]] = []
-        self.children: list[Section] = []
-        self.element = ui.element("div").classes(classes)
-        self._built = shape()
-        self._fill()
-
-    def refresh(self) -> None:
-        """Show the values of now."""
-        shape = self._shape()
-        if shape != self._built:
-            self._built = shape
-            self.element.clear()
-            self._fill()
-            return
-        for refresh in self.refreshers:
-            refresh()
-        for child in self.children:
-            child.refresh()
-
-    def all_places(self) -> list[tuple[str, ui.label]]:
-        """Return the keys at which problems can be shown, with the labels that show them."""
-        return [*self.places, *(place for child in self.children for place in child.all_places())]
-
-    def _fill(self) -> None:
-        self.refreshers, self.places, self.children = [], [], []
-        with self._form.within(self), self.element:
-            self._build()
 
 
 class Form:
@@ -92,9 +49,9 @@ class Form:
             self._section = outer
 
     def section(self, shape: Callable[[], Hashable], build: Callable[[], None], classes: str = "cc-column") -> Section:
-        """Build a section here. `shape` says by what it is built: another shape builds it anew."""
+        """Build a section here. `shape` says by what it is built: another shape builds it again."""
         outer = self._section
-        section = Section(self, shape, build, classes)
+        section = Section(self.within, shape, build, classes)
         if outer is None:
             self._root = section
         else:
@@ -121,7 +78,7 @@ class Form:
         try:
             changed = self.composition.put(path, value)
         except ConnectorError as error:
-            ui.notify(str(error)[:1].upper() + str(error)[1:], type="warning", multi_line=True)
+            ui.notify(as_sentence(str(error)), type="warning", multi_line=True)
             self._edited()  # the field shows the value again a moment later: not while its own event is handled
             return False
         if changed:
@@ -300,38 +257,6 @@ class Form:
     def _shown(self, path: Path, codec: Codec) -> str | None:
         value = self.value(path)
         return "" if value is None else codec.show(value)
-
-
-def native_select(options: Options, value: str) -> ui.element:
-    """Add the browser's own choice, which groups its options and which every phone and screen reader knows."""
-    select = ui.element("select").classes("cf-select")
-    with select:
-        for group, labels in options.items():
-            outer = ui.element("optgroup") if group else nullcontext()
-            if isinstance(outer, ui.element):
-                outer.props["label"] = group
-            with outer:
-                for option, text in labels.items():
-                    TextElement(tag="option", text=text).props["value"] = option
-    set_option(select, value)
-    return select
-
-
-def set_option(select: ui.element, option: str) -> None:
-    """Show an option as chosen."""
-    if select.props.get("value") != option:
-        select.props["value"] = option
-
-
-def on_option(select: ui.element, choose: Callable[[str], None]) -> None:
-    """Call `choose` with the option that somebody has chosen."""
-
-    def chosen(event: Any) -> None:
-        option = str(event.args)
-        select.props["value"] = option
-        choose(option)
-
-    select.on("change", chosen, js_handler="(event) => emit(event.target.value)")
 
 
 @contextmanager

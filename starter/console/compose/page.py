@@ -15,13 +15,15 @@ from connector.store.engine.outages import StoreUnavailable
 from starter.console.compose.composition import KINDS, Composition
 from starter.console.compose.conditions import Targets
 from starter.console.compose.examples import Example
-from starter.console.compose.form import Form, Problem, native_select, on_option
+from starter.console.compose.form import Form
 from starter.console.compose.previews import show_preview
 from starter.console.compose.rendering import Previews, load_preview_user
 from starter.console.compose.saving import SaveBar
+from starter.console.compose.sections import Problem
 from starter.console.compose.steps import build_form
 from starter.console.compose.unsaved import forget_unsaved, keep_unsaved, read_unsaved
 from starter.console.compose.yaml_pane import YamlPane
+from starter.console.elements.native_select import native_select, on_option
 from starter.console.elements.text import text
 from starter.console.state import Viewer
 from starter.operations.compose import (

@@ -38,7 +38,7 @@ SAMPLE = User(
     time_zone="Europe/Berlin",
     attributes={"tier": "gold"},
 )
-"""The user of a preview for whom nobody was chosen."""
+"""The user of a preview if nobody was chosen."""
 _PROFILE = SAMPLE.model_dump(mode="json", include={"email", "phone", "first_name", "time_zone", "attributes"})
 
 
@@ -56,7 +56,7 @@ class Previews:
     now. While other parts of it have faults, its messages are rendered alone.
 
     Args:
-        user: for whom; None: an example.
+        user: who would get them; None: an example.
         now: as of when it is rendered, UTC; `zone` is the company's.
     """
 
@@ -70,7 +70,7 @@ class Previews:
     async def load(self, path: Path, channel: str, *, is_whole: bool) -> dict[str, Any]:
         """Return the message at a path: `content`, or `fault` that says why there is none; `size` of a text message.
 
-        `words` says what would become of it for the chosen user; None for the example.
+        `words` says how it would come out for the chosen user; None for the example.
 
         Args:
             is_whole: whether the definition has no faults.

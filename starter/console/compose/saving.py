@@ -1,4 +1,4 @@
-"""The bar of the composer: save as a draft, take out as a file, read from a file, and what came of it."""
+"""The bar of the composer: save as a draft, take out as a file, read from a file, and the result."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from starter.api.requests.errors import HANDLED_ERRORS
 from starter.console.compose.composition import Composition
 from starter.console.compose.unsaved import forget_unsaved
 from starter.console.elements.confirm import confirm
+from starter.console.elements.dialogs import buttons, dialog
 from starter.console.elements.errors import notify_error
-from starter.console.elements.text import heading, link, text
+from starter.console.elements.text import link, text
 from starter.console.paths import at
 from starter.console.state import Viewer
 from starter.operations.compose import open_definition, save_text
@@ -149,15 +150,12 @@ class SaveBar:
 async def _ask(words: str, theirs: str, mine: str) -> str | None:
     """Show the differences between two texts, and return whose goes on: mine, theirs, or None."""
     lines = difflib.unified_diff(theirs.splitlines(), mine.splitlines(), "theirs", "yours", lineterm="")
-    with ui.dialog() as dialog, ui.card().classes("cc-dialog cf-conflict"):
-        dialog.props["aria-label"] = "Somebody else saved it meanwhile"
-        heading("Somebody else saved it meanwhile")
+    with dialog("Somebody else saved it meanwhile", is_wide=True) as opened:
         text(words, tag="p")
         text("\n".join(lines), "cc-pre", tag="pre").props('tabindex="0"')
-        with ui.element("div").classes("cc-row"):
-            ui.button("Keep editing", on_click=lambda: dialog.submit(None)).props("outline no-caps autofocus")
-            ui.button("Save mine as the newest", on_click=lambda: dialog.submit("mine")).props("outline no-caps")
-            ui.button("Load theirs", on_click=lambda: dialog.submit("theirs")).props("outline no-caps")
-    choice = await dialog
-    dialog.delete()
-    return choice if isinstance(choice, str) else None
+        with buttons():
+            ui.button("Keep editing", on_click=opened.close).props("flat no-caps autofocus")
+            ui.button("Save mine as the newest", on_click=lambda: opened.submit("mine")).props("outline no-caps")
+            ui.button("Load theirs", on_click=lambda: opened.submit("theirs")).props("outline no-caps")
+    choice: str | None = await opened
+    return choice

@@ -11,7 +11,7 @@ name: New follow-on
 delivery:
   type: action_based
   trigger:
-    - {interaction: open_email, campaign: ""}   # whom it follows: choose the campaign
+    - {interaction: open_email, campaign: ""}   # choose the campaign that it follows
   delay: {after: 1 day}
 messages:
   push:

@@ -34,7 +34,7 @@ _NEW_DELAYS: dict[str, dict[str, Any]] = {
     "in_days": {"in_days": 1, "at": "09:00"},
 }
 _SENDS = {"": {"at_publish": "when it is published", "at": "at a time", "yaml": "as the YAML says"}}
-_RETRIGGERS = {"": {"": "it is ignored: the first wait goes on", "restart": "the wait begins anew"}}
+_RETRIGGERS = {"": {"": "it is ignored: the first wait goes on", "restart": "the wait begins again"}}
 _QUIET = {"": {"": "the workspace's", "none": "none", "own": "its own", "yaml": "as the YAML says"}}
 
 

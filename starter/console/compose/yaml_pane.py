@@ -7,6 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
+from starter.console.elements.page_words import in_page_words
 from starter.console.elements.text import heading, text
 
 _MAX_LISTED = 50
@@ -94,7 +95,7 @@ class YamlPane:
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    return ": ".join(part for part in (problem["key"], problem["problem"]) if part)
+    return ": ".join(part for part in (problem["key"], in_page_words(problem["problem"])) if part)
 
 
 def _count(number: int, word: str, many: str = "s", one: str = "") -> str:

@@ -19,8 +19,8 @@ _LINE = {"lineStyle": {"color": "#8088984d"}}  # seen on light and on dark
 class DayChart:
     """A line for each series over days, and the same numbers as a table that opens.
 
-    It can be shown again with other numbers, without being built anew: NiceGUI's charts fail in the browser if they are
-    taken away before they have been drawn.
+    It can show other numbers without being built again: NiceGUI's charts fail in the browser if they are taken away
+    before they have been drawn.
 
     Args:
         label: what the chart shows.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
-from starter.console.elements.dialogs import as_reason
-from starter.console.elements.text import heading, text
+from starter.console.elements.dialogs import buttons, dialog, reason_field, reason_in
+from starter.console.elements.text import text
 
 
 async def confirm(title: str, lines: Sequence[str], *, action: str, is_dangerous: bool = False) -> bool:
@@ -26,26 +26,19 @@ async def confirm_with_reason(
 ) -> tuple[bool, str | None]:
     """Ask as `confirm` does, and for a reason for the audit trail; return whether the person agreed, and the reason."""
     answer = await _ask(title, lines, action, is_dangerous, with_reason=True)
-    return answer is not None, as_reason(answer)
+    return answer is not None, answer or None
 
 
 async def _ask(title: str, lines: Sequence[str], action: str, is_dangerous: bool, *, with_reason: bool) -> str | None:
     """Return the reason, empty if none was given or asked for; None if the person did not agree."""
-    with ui.dialog() as dialog, ui.card().classes("cc-dialog"):
-        heading(title)
+    with dialog(title) as opened:
         for line in lines:
             text(line, "cc-paragraph", tag="p")
-        reason = (
-            ui.input("Why, for the audit trail (do not name users)").props("outlined dense") if with_reason else None
-        )
-        with ui.element("div").classes("cc-row"):
-            agree = ui.button(action, on_click=lambda: dialog.submit("" if reason is None else reason.value or ""))
+        reason = reason_field() if with_reason else None
+        with buttons():
+            decline = ui.button("Do nothing", on_click=opened.close).props("flat")
+            agree = ui.button(action, on_click=lambda: opened.submit("" if reason is None else reason_in(reason) or ""))
             agree.props(f"unelevated {'color=negative' if is_dangerous else ''}")
-            decline = ui.button("Do nothing", on_click=dialog.close).props("outline")
-    if reason is not None:
-        reason.classes("cc-grow")
     (decline if is_dangerous else agree).props("autofocus")
-    dialog.props["aria-label"] = title
-    answer: str | None = await dialog
-    dialog.delete()
+    answer: str | None = await opened
     return answer

@@ -1,4 +1,4 @@
-"""Decisions as `explain` tells them: the outcome in a sentence, the evidence, and the messages of a follow-up."""
+"""Decisions as `explain` has them: the outcome in a sentence, the evidence, and the messages of a follow-up."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from nicegui import ui
 
 from starter.api.requests.errors import HANDLED_ERRORS, ApiError, as_api_error
+from starter.console.elements.page_words import as_sentence
 from starter.console.elements.text import text
 
 T = TypeVar("T")
@@ -18,14 +19,15 @@ def show_page_error(error: ApiError) -> None:
     with ui.element("section").props('role="alert"').classes("cc-error"):
         ui.icon("error_outline").props('aria-hidden="true"')
         with ui.element("div"):
-            text(_sentence(error.message), "cc-error-message", tag="p")
+            text(as_sentence(error.message), "cc-error-message", tag="p")
             text(f"{error.code} ({error.status})", "cc-muted", tag="p")
 
 
 def notify_error(error: Exception) -> None:
     """Show the error of an action in the corner, until it is dismissed."""
-    text = as_api_error(error).message
-    ui.notification(_sentence(text), type="negative", timeout=None, close_button="Close", multi_line=True)
+    ui.notification(
+        as_sentence(as_api_error(error).message), type="negative", timeout=None, close_button="Close", multi_line=True
+    )
 
 
 async def attempt(action: Callable[[], Awaitable[T]]) -> T | None:
@@ -35,7 +37,3 @@ async def attempt(action: Callable[[], Awaitable[T]]) -> T | None:
     except HANDLED_ERRORS as error:
         notify_error(error)
         return None
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

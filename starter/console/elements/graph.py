@@ -36,7 +36,7 @@ _LEGEND = (
 
 
 class CampaignGraph:
-    """A graph that can be shown again with other counts, without being built anew."""
+    """A graph that can be shown again with other counts, without being built again."""
 
     def __init__(self, graph: Mapping[str, Any]) -> None:
         with ui.element("div").classes("cc-graph-scroll").props('tabindex="0" role="region"') as region:

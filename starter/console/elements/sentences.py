@@ -8,6 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
+from starter.console.elements.page_words import as_sentence
 from starter.console.elements.text import text
 from starter.console.elements.times import moment
 
@@ -20,9 +21,9 @@ def split_instants(words: str) -> list[str]:
 
 
 def sentence(words: str, classes: str = "") -> ui.element:
-    """Show a text of an operation, with a capital; its instants are shown in the viewer's zone."""
+    """Show a sentence of an operation; its instants are shown in the viewer's zone."""
     with ui.element("div").classes(f"cc-sentence {classes}") as shown:
-        for place, part in enumerate(split_instants(words[:1].upper() + words[1:])):
+        for place, part in enumerate(split_instants(as_sentence(words))):
             if place % 2:
                 moment(part)
             elif part:

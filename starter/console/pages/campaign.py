@@ -46,7 +46,7 @@ def _show_head(viewer: Viewer, review: Mapping[str, Any]) -> None:
                 chip(review["state"])
                 text(review["id"], "cc-mono cc-muted")
         with ui.element("div").classes("cc-row"):
-            link("Around it in the graph", at(search=review["id"]), "cc-link")
+            link("Show in the graph", at(search=review["id"]), "cc-link")
             if viewer.may(Scope.MANAGE) and review["state"] != "archived" and review["kind"] == "campaign":
                 link("Edit", at("compose", review["id"]), "cc-button")
             show_order_buttons(viewer, review)
@@ -59,9 +59,9 @@ def _show_facts(review: Mapping[str, Any]) -> None:
         text("Live", tag="dt")
         with ui.element("dd"):
             if review["live_revision"] is None:
-                text("no" if review["state"] != "draft" else "not yet: it was never published")
+                text("No" if review["state"] != "draft" else "Not yet: it was never published")
             else:
-                text(f"revision {review['live_revision']}, in effect since ")
+                text(f"Revision {review['live_revision']}, in effect since ")
                 moment(review["effective_at"])
         text("Newest revision", tag="dt")
         is_live = review["newest_revision"] == review["live_revision"]
@@ -85,7 +85,7 @@ def _show_windows(windows: list[Mapping[str, Any]]) -> None:
 def _show_open(waits: list[Mapping[str, Any]]) -> None:
     if not waits:
         return
-    text("Wait now", tag="dt")
+    text("Waiting now", tag="dt")
     with ui.element("dd"):
         for wait in waits:
             text(

@@ -52,7 +52,7 @@ async def _load(viewer: Viewer, id: str, days: int) -> dict[str, Any]:
 
 
 def _show(found: Mapping[str, Any]) -> None:
-    text(f"Revision {found['revision']}, {count_of(found['users'], 'user')} looked at.", tag="p")
+    text(f"Revision {found['revision']}, {count_of(found['users'], 'user')} evaluated.", tag="p")
     rows = [
         Bar("Triggered", found["triggered"]),
         Bar("Sent", found["sent"], tone="good"),

@@ -64,7 +64,7 @@ def as_yaml(value: Any) -> str:
 def _show_plan(viewer: Viewer, review: Mapping[str, Any]) -> None:
     publish = review["publish"]
     plan = publish["together"] or publish["alone"]
-    heading("Publishing it", 3)
+    heading("Publication", 3)
     if publish["together"] is not None:
         text("Draft follow-ons listen to it. Together they take effect at one instant, in this order:", tag="p")
     with ui.element("ol").classes("cc-order"):
@@ -74,7 +74,7 @@ def _show_plan(viewer: Viewer, review: Mapping[str, Any]) -> None:
     _show_notes("It would be refused:", plan["refusals"], "bad")
     if publish["together"] is not None:
         _show_notes("On its own it would be refused:", publish["alone"]["refusals"], "warn")
-    _show_notes("Look at this first:", plan["warnings"], "warn")
+    _show_notes("Warnings:", plan["warnings"], "warn")
     for launch in plan["launches"]:
         text(
             f"{launch['campaign']}: {count_of(launch['at_once'], 'user')} get it at once, {launch['later']:,} later, "

@@ -51,7 +51,7 @@ def _publish_button(
 ) -> None:
     order = plan["order"]
     lines = [f"It takes effect at one instant, in this order: {', '.join(order)}."]
-    lines += [f"Look at this: {warning}" for warning in plan["warnings"]]
+    lines += [f"Warning: {warning}" for warning in plan["warnings"]]
     give = _giving(viewer, "publish", id, label, lines, with_follow_ons=with_follow_ons)
     button = ui.button(label, on_click=give, icon="publish").props("unelevated" if is_first else "outline")
     button.set_enabled(not plan["refusals"])

@@ -149,7 +149,7 @@ class ActionDialog:
         self._result.clear()
         with self._result:
             if not is_over:
-                text(f"{numbers.total:,} looked at so far…", tag="div", classes="cc-muted")
+                text(f"{numbers.total:,} evaluated so far…", tag="div", classes="cc-muted")
             text(f"{numbers.done:,} {'would be ' if dry_run else ''}{self._done}", tag="div", classes="cc-strong")
             if numbers.unchanged:
                 text(f"{numbers.unchanged:,} unchanged: {self._unchanged}", tag="div")

@@ -10,6 +10,7 @@ from nicegui import ui
 from connector.rules.model.api_keys import Scope
 from starter.console.elements.chips import chip
 from starter.console.elements.empty import empty_state
+from starter.console.elements.page_words import as_sentence
 from starter.console.elements.table import Column, table
 from starter.console.elements.text import link, text
 from starter.console.elements.times import moment
@@ -65,7 +66,6 @@ def _nothing(criteria: Criteria, page: Mapping[str, Any]) -> None:
             "No follow-ups yet",
             "A follow-up begins when a user does what a published follow-on waits for. Publish a follow-on, or report "
             "an interaction with its target.",
-            command="connector interact --user u-17 --type open_email --campaign welcome",
             links=[("Campaigns", "/campaigns")],
             icon="schedule_send",
         )
@@ -81,7 +81,7 @@ def _nothing(criteria: Criteria, page: Mapping[str, Any]) -> None:
     hint = page.get("hint")
     empty_state(
         "Nothing matches these filters",
-        f"{hint[:1].upper()}{hint[1:]}." if hint else "All filters must hold. Leave one out to see more.",
+        as_sentence(hint) if hint else "All filters must hold. Leave one out to see more.",
         links=[("All follow-ups", "/follow-ups")],
         icon="filter_alt_off",
     )

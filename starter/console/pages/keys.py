@@ -42,7 +42,6 @@ async def keys(viewer: Viewer) -> None:
         empty_state(
             "There are no keys yet",
             "Give every service a key of its own, with the scopes that it needs. The secret is shown once.",
-            command="connector keys create --name shop --scope ingest",
             icon="key",
         )
         return

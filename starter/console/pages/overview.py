@@ -9,11 +9,12 @@ from typing import Any
 from nicegui import ui
 
 from starter.api.requests.errors import ApiError
-from starter.console.elements.empty import FIRST_CAMPAIGNS, empty_state
+from starter.console.elements.empty import empty_state
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
 from starter.console.elements.numbers import count_of
+from starter.console.elements.search_form import Choice, search_form
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
@@ -25,6 +26,7 @@ from starter.operations.overview import read_overview
 MAX_NODES = 40
 """How many campaigns the graph shows at once; beyond that people search and see the neighbourhood."""
 _MAX_DEPTH = 5
+_DEPTHS = {str(steps): f"{count_of(steps, 'step')} around" for steps in range(1, _MAX_DEPTH + 1)}
 _ICONS = {
     "overdue": "schedule",
     "unknown": "help_outline",
@@ -127,7 +129,8 @@ async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:
     with ui.element("section").classes("cc-card").props('aria-labelledby="graph"'):
         with ui.element("div").classes("cc-spread"):
             heading("Connected campaigns").props('id="graph"')
-            _search_form(search, depth)
+            choice = Choice("depth", "How far around it", _DEPTHS, str(depth))
+            search_form("/", search, choice, is_filtered=bool(search))
         note = text("", "cc-muted", tag="p").props('role="status"')
         container = ui.element("div").classes("cc-column")
         drawn: list[CampaignGraph] = []
@@ -153,28 +156,11 @@ async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:
         await watch(viewer, ("graph", search, depth), load, show, show_error)
 
 
-def _search_form(search: str, depth: int) -> None:
-    """Add a form that opens this page with the search in its address, so that it can be shared."""
-    with ui.element("form").props('method="get" action="/" role="search"').classes("cc-row cc-form"):
-        field = ui.element("input").classes("cc-input").props('type="search" name="search" id="search"')
-        field.props.update({"value": search, "placeholder": "Find a campaign", "aria-label": "Find a campaign"})
-        with ui.element("select").classes("cc-input").props('name="depth"') as select:
-            select.props["aria-label"] = "How far around it"
-            for number in range(1, _MAX_DEPTH + 1):
-                option = text(f"{number} step{'s' if number > 1 else ''} around", tag="option")
-                option.props["value"] = number
-                if number == depth:
-                    option.props["selected"] = True
-        text("Show", "cc-button", tag="button").props('type="submit"')
-        if search:
-            link("All campaigns", "/")
-
-
 def _describe(graph: Mapping[str, Any], search: str) -> str:
     """Return a sentence on what the graph shows if it is not everything."""
     shown, total = len(graph["nodes"]), graph["total"]
     if search:
-        found = f"{total:,} {'campaign matches' if total == 1 else 'campaigns match'} “{search}”"
+        found = f"{count_of(total, 'campaign matches', 'campaigns match')} “{search}”"
         return f"{found}; the nearest {shown} are shown." if graph["has_more"] else f"{found}, with what is around."
     return f"{shown} of {total:,} campaigns are shown; search for one to see it." if graph["has_more"] else ""
 
@@ -187,7 +173,6 @@ def _show_empty(search: str) -> None:
         "There are no campaigns yet",
         "A follow-on starts when a user interacts with another campaign. Here you will see which campaigns are "
         "connected, what waits, and what was sent today.",
-        command=FIRST_CAMPAIGNS,
         links=(("Compose a campaign", "/compose"),),
         icon="hub",
     )

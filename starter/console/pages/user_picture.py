@@ -19,7 +19,7 @@ _RECENTLY = "1 day"
 
 
 def picture_button(viewer: Viewer, id: str) -> None:
-    """Add a button that draws what the user did, and what became of it."""
+    """Add a button that draws what the user did, and the outcomes."""
 
     async def show() -> None:
         async def load() -> str | NotDrawable:
@@ -47,4 +47,4 @@ def _image(svg: str, id: str) -> None:
     """Show the picture as an image, in which nothing runs."""
     image = ui.element("img")
     image.props["src"] = f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
-    image.props["alt"] = f"What {id} did, and what became of it; the list below has the same in words"
+    image.props["alt"] = f"What {id} did, and the outcomes; the list below has the same in words"

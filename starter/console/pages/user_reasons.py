@@ -58,7 +58,7 @@ async def _explain(viewer: Viewer, id: str, campaign: str) -> None:
 def _nearest_miss(missed: Mapping[str, Any]) -> None:
     text(f"{missed['campaign']} ({missed['state']}) decided nothing about this user.", tag="div", classes="cc-strong")
     if missed["nearest"] is None:
-        sentence(missed["words"][:1].upper() + missed["words"][1:])
+        sentence(missed["words"])
         return
     text("Nearest to its trigger came:", tag="div", classes="cc-muted")
     moment(missed["nearest"]["happened_at"])

@@ -28,7 +28,6 @@ async def users(viewer: Viewer, find: str = "") -> None:
             "Find a user",
             "Write any id by which your services know the user, the user key of Temporal and the audit trail, an email "
             "or a phone number. An id is compared letter by letter.",
-            command="connector explain u-17",
             icon="person_search",
         )
         return
@@ -47,7 +46,6 @@ async def users(viewer: Viewer, find: str = "") -> None:
             "No user has this id or address",
             "A user appears with the first interaction or description that names them. Check the spelling: ids are "
             "compared letter by letter, emails without the case of letters, numbers without separators.",
-            command="connector interact --user u-17 --type start_session",
             icon="person_off",
         )
 

@@ -121,7 +121,7 @@ async def test_a_follow_on_is_composed_without_yaml(desk: Desk, page: Page) -> N
     await page.get_by_role("button", name="Add an exception").click()
     await page.get_by_label("Event", exact=True).fill("make_purchase")
     await page.get_by_label("Time after the trigger", exact=True).fill("3")
-    await expect(page.get_by_role("img", name=re.compile("clicks one button.*sent on Friday"))).to_be_visible()
+    await expect(page.get_by_role("img", name=re.compile("clicks a button.*sent on Friday"))).to_be_visible()
     await page.get_by_role("tab", name="4 Audience").click()
     await page.get_by_label("It is for").select_option("all")
     await page.get_by_label("Attribute").fill("tier")

@@ -55,7 +55,7 @@ def test_the_form_changes_its_document_and_no_other(number: int) -> None:
 
 
 def test_what_is_equal_changes_nothing() -> None:
-    """A field that shows what the text says never writes it again: the two sides cannot go round in a circle."""
+    """A field that shows what the text says never writes it again: no change causes another one."""
     composition = Composition(EXAMPLE)
     assert not composition.put(("name",), "Abandoned cart")
     assert not composition.put(("nothing", "here"), None)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from connector.rules.model.api_keys import Scope, parse_key
+from connector.rules.model.api_keys import parse_key
 from starter.console.subject_paths import follow_up_path, user_path
-from starter.operations.api_keys import ApiKeyService
 from starter.operations.follow_ups import Criteria, read_follow_ups
-from tests.support.actors import OPERATOR
 from tests.support.console import open_page, open_path
 from tests.support.told_console import ToldConsole, told_console
 
@@ -157,18 +154,3 @@ async def test_events_are_matched_again(console: ToldConsole, page: Page) -> Non
     await expect(
         page.get_by_text("0 matched, 0 dropped as too old or of erased users, 2 still unmatched")
     ).to_be_visible()
-
-
-async def test_who_only_reads_is_offered_no_action(browser: Browser, tmp_path: Path) -> None:
-    """What a page offers follows the scopes of the key, and a page that needs another scope says so."""
-    async with told_console(tmp_path, CONNECTOR_DEV="0") as told:
-        keys = ApiKeyService(told.context.database, "default", OPERATOR)
-        reader = await keys.create("reader", [Scope.READ])
-        async with open_page(browser, told.process, key=reader.secret.text) as page:
-            await open_path(page, told.process, "/follow-ups")
-            await expect(page.get_by_role("link", name="Details").first).to_be_visible()
-            assert await page.get_by_role("button", name="Cancel…").count() == 0
-            assert await page.get_by_role("link", name=re.compile("Keys|Audit")).count() == 0
-            await open_path(page, told.process, "/keys")
-            await expect(page.get_by_text("admin", exact=False).first).to_be_visible()
-            assert await page.get_by_role("button", name="Create a key…").count() == 0

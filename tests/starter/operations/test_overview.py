@@ -14,7 +14,7 @@ from connector.settings.application import Settings
 from connector.store.engine.database import Database, database_now
 from connector.store.tables import follow_ups
 from starter.operations.graph import read_graph
-from starter.operations.overview import read_overview
+from starter.operations.overview import read_live_counts, read_overview
 from starter.operations.results import read_results
 from tests.support.builders import ABANDONED, BASE, ORIGINAL, buy, opened, push
 from tests.support.installation import Installation
@@ -67,6 +67,16 @@ async def test_overview_by_page_and_search(store: StoreContext, installation: In
     assert [one["id"] for one in (await read_overview(store, search="O"))["campaigns"]] == ["o"]
     await installation.order("stop", "o")
     assert [one["kind"] for one in (await read_overview(store))["attention"]][-1] == "never_triggers"
+
+
+async def test_live_counts_by_state(store: StoreContext, installation: Installation) -> None:
+    """The page of the overview without what needs a hand; archived campaigns only if they are asked for."""
+    overview = await read_overview(store)
+    assert await read_live_counts(store) == {name: overview[name] for name in ("campaigns", "has_more", "next")}
+    await installation.order("archive", "f")
+    by_state = {state: await read_live_counts(store, state=state) for state in (None, "active", "archived", "draft")}
+    ids = {state: [one["id"] for one in page["campaigns"]] for state, page in by_state.items()}
+    assert ids == {None: ["o"], "active": ["o"], "archived": ["f"], "draft": []}
 
 
 async def test_graph_has_live_counts(store: StoreContext) -> None:
