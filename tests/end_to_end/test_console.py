@@ -129,17 +129,10 @@ async def _send_now(page: Page, console: ConsoleProcess, user: str) -> None:
 
 
 async def _until_states(dev: DevProcess, wanted: dict[str, str]) -> None:
-    found: dict[str, str] = {}
-
     async def is_so() -> bool:
-        found.update((one["user"], one["state"]) for one in await dev.follow_ups("cart-reminder"))
-        return found == wanted
+        return {one["user"]: one["state"] for one in await dev.follow_ups("cart-reminder")} == wanted
 
-    try:
-        await until(is_so, f"follow-ups in the states {wanted}", seconds=60)
-    except AssertionError:
-        assert found == wanted  # shows both
-        raise
+    await until(is_so, f"follow-ups in the states {wanted}", seconds=60)
 
 
 async def _find_out_why_not(page: Page, console: ConsoleProcess) -> None:
