@@ -260,7 +260,8 @@ def test_kustomize_builds(tmp_path: Path) -> None:
     assert len(resources) == len(manifests()) + 1
     pods = [one["spec"]["template"]["spec"] for one in resources if one["kind"] in ("Deployment", "Job")]
     images = {container["image"] for pod in pods for container in pod["containers"]}
-    assert images == {"images.shop.example/campaign-connector:0.2.0"}
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert images == {f"images.shop.example/campaign-connector:{version}"}
     settings = next(one for one in resources if one["kind"] == "ConfigMap")
     assert settings["data"]["CONNECTOR_SMTP_HOST"] == "mail.shop.example"
     names = {container["envFrom"][0]["configMapRef"]["name"] for pod in pods for container in pod["containers"]}

@@ -205,6 +205,6 @@ def test_apply_tells_what_publish_will_refuse(connector: Connector, data: Path, 
     edit(folder, "  delay: {after: 12 hours}", "  exceptions: [{event: e}]")
     code, out, err = connector("apply", str(folder))
     assert code == 0
-    assert "\n\n2 new, 0 edited, 0 unchanged\n" in out
+    assert "2 new, 0 edited, 0 unchanged\n" in out
     refused = f"warning: publishing f will be refused: {folder}/f.yaml:5: delivery.exceptions"
     assert f"{refused}: its exceptions can never happen" in err
