@@ -15,7 +15,10 @@ from tests.support.console import ConsoleProcess, open_page, open_path, running_
 from tests.support.dev_process import DevProcess
 from tests.support.polling import until
 
-pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine")
+pytestmark = [
+    pytest.mark.serial,
+    pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine"),
+]
 TEXT = "{{ user.first_name | default: 'Hi' }}, 15% off until Sunday"
 
 

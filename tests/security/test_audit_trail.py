@@ -124,7 +124,7 @@ COMMANDS_WITH_ENTRIES: dict[str, tuple[str, str]] = {
 
 COMMANDS_WITHOUT = {  # those of the first line read
     *("plan", "status", "simulate", "backtest", "explain", "audit", "keys list", "settings", "follow-ups", "doctor"),
-    *("users find", "graph", "report"),
+    *("users find", "users history", "users show", "graph", "report"),
     *("demo", "dev", "worker", "api", "console", "codec-server", "setup"),  # they run or prepare processes
     *("resolve", "resend"),  # they do, as ROUTES_OF_REPAIRS do
     "preview",  # it does if it sends a test, which needs a provider: tests/starter/operations/test_marked_sends.py

@@ -18,3 +18,11 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("no Chromium on this machine: install the package `chromium`")
     async with running_browser() as opened:
         yield opened
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests in Chromium one by one: beside others a page takes so long that it loses its connection."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.serial)
