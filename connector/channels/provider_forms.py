@@ -20,7 +20,7 @@ from connector.settings.application import Settings
 from connector.tracking.text_links import find_links
 
 _STAND_IN = "recipient@preview.invalid"
-"""Stands for the recipient or the sender that is missing; no mail reaches it."""
+"""Takes the place of a missing recipient or sender; no mail reaches it."""
 
 
 def describe_form(

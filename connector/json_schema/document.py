@@ -149,5 +149,5 @@ def _default(model: type[BaseModel], key: str) -> JsonSchemaValue:
 
 
 def _or_id(schema: JsonSchemaValue) -> JsonSchemaValue:
-    """Return the schema of a part of a message, whose id may stand for it."""
+    """Return the schema of a part of a message, which may be given by its id alone."""
     return {"anyOf": [{**schema["properties"]["id"], "description": "The id alone."}, schema]}

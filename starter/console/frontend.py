@@ -73,7 +73,7 @@ def owns_page(session: Session, id: str) -> bool:
 
 
 def leave_pages(session: Session) -> None:
-    """Tell the open pages of a session that has ended to load again, which leads to the sign-in."""
+    """Make the open pages of a session that has ended load again, which leads to the sign-in."""
     for client in list(Client.instances.values()):
         if _session_of(client) is session:
             client.run_javascript("window.location.reload()")

@@ -43,8 +43,8 @@ class Gate:
     Args:
         front: the application of what is reached before the sign-in, and of the sign-out.
         pages: NiceGUI's application.
-        owns_page: tells whether a session has opened the page with this id, whose websocket comes.
-        has_room: tells whether a session may open one more page.
+        owns_page: returns whether a session has opened the page with this id, whose websocket comes.
+        has_room: returns whether a session may open one more page.
     """
 
     def __init__(
@@ -159,7 +159,9 @@ def _until_ended(receive: Receive, console: Console, session: Session) -> Receiv
         try:
             await asyncio.wait((message, end), return_when=asyncio.FIRST_COMPLETED)
             if session.ended.is_set():
-                await asyncio.sleep(_LEAVE_SECONDS)  # in which the page is told to leave; what it sends is ignored
+                await asyncio.sleep(
+                    _LEAVE_SECONDS
+                )  # in which the page gets the request to leave; what it sends is ignored
                 return {"type": "websocket.disconnect", "code": 1008}
             received = message.result()
         finally:

@@ -24,7 +24,7 @@ from connector.store.reporting.happenings import (
     OVERLAP,
     Arrival,
     Refused,
-    Standing,
+    Snapshot,
     load_arrivals,
     load_names,
     load_open_ids,
@@ -58,7 +58,7 @@ class Look:
 
     now: datetime
     arrivals: Sequence[Arrival] = ()
-    standings: Sequence[Standing] = ()
+    snapshots: Sequence[Snapshot] = ()
     refused: Sequence[tuple[int, Refused]] = ()
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,7 +67,7 @@ class Story:
     """Turns looks at the store into lines, each thing once.
 
     Args:
-        begin: what happened before is not told, UTC.
+        begin: what happened before is left out, UTC.
     """
 
     def __init__(self, begin: datetime) -> None:
@@ -80,12 +80,12 @@ class Story:
         """The follow-ups that were open at the last look."""
         return [id for id, (state, _) in self._states.items() if state in _OPEN]
 
-    def remember(self, standings: Sequence[Standing]) -> None:
+    def remember(self, snapshots: Sequence[Snapshot]) -> None:
         """Remember follow-ups that are open already, without a line."""
-        for one in standings:
+        for one in snapshots:
             self._states[one.id] = one.state, one.next_at
 
-    def tell(self, look: Look) -> Iterator[Line]:
+    def describe(self, look: Look) -> Iterator[Line]:
         """Yield what is new, in the order in which a reader understands it."""
         fresh = [one for one in look.arrivals if self._is_new("item", f"{one.user_key} {one.entry.id}")]
         fresh = [one for one in fresh if one.entry.received_at >= self._begin]
@@ -97,18 +97,18 @@ class Story:
             yield Line(look.now, "came_in", f"and {at_least}{len(fresh) - _MAX_SHOWN} more came in")
         # The rest of a look that was cut is left out: a batch has one time of arrival.
         self.since = look.arrivals[-1].entry.received_at + OVERLAP + _INSTANT if is_cut else look.now
-        yield from self._told(look, [one for one in look.standings if self._has_changed(one, look.now)])
+        yield from self._lines(look, [one for one in look.snapshots if self._has_changed(one, look.now)])
         for number, refused in look.refused:
             if self._is_new("decision", str(number)):
                 yield Line(look.now, "refused", _describe_refusal(refused, look.names))
 
-    def _told(self, look: Look, changed: Sequence[Standing]) -> Iterator[Line]:
+    def _lines(self, look: Look, changed: Sequence[Snapshot]) -> Iterator[Line]:
         for one in changed[:_MAX_SHOWN]:
-            yield _describe_standing(one, look)
+            yield _describe_snapshot(one, look)
         if len(changed) > _MAX_SHOWN:
             yield Line(look.now, "note", f"and {len(changed) - _MAX_SHOWN} more follow-ups changed")
 
-    def _has_changed(self, one: Standing, now: datetime) -> bool:
+    def _has_changed(self, one: Snapshot, now: datetime) -> bool:
         before, known = self._states.get(one.id), (one.state, one.next_at)
         if before == known:
             return False
@@ -131,12 +131,12 @@ class Story:
 async def follow_story(
     context: StoreContext, stopped: asyncio.Event, show: Callable[[Line], None], *, poll_seconds: float = _POLL_SECONDS
 ) -> None:
-    """Tell what happens until `stopped`, looking at the store at most once per interval."""
+    """Print what happens until `stopped`, looking at the store at most once per interval."""
     story: Story | None = None
     while not stopped.is_set():
         with suppress(StoreUnavailable):
             story = story or await begin_story(context)
-            for line in story.tell(await look_at_store(context, story)):
+            for line in story.describe(await look_at_store(context, story)):
                 show(line)
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), poll_seconds)
@@ -156,10 +156,10 @@ async def look_at_store(context: StoreContext, story: Story) -> Look:
         now = await database_now(tx)
         arrivals = await load_arrivals(tx, story.since)
         keys = {one.user_key for one in arrivals}
-        standings = await load_standings(tx, keys, story.since, story.open_ids)
+        snapshots = await load_standings(tx, keys, story.since, story.open_ids)
         refused = await load_refused(tx, keys, story.since)
-        names = await load_names(tx, keys | {one.user_key for one in standings})
-        return Look(now, arrivals, standings, refused, names)
+        names = await load_names(tx, keys | {one.user_key for one in snapshots})
+        return Look(now, arrivals, snapshots, refused, names)
 
 
 def _describe_arrival(one: Arrival, names: Mapping[str, str]) -> str:
@@ -171,7 +171,7 @@ def _describe_arrival(one: Arrival, names: Mapping[str, str]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _describe_standing(one: Standing, look: Look) -> Line:
+def _describe_snapshot(one: Snapshot, look: Look) -> Line:
     who = f"{one.campaign} for {_name(one.user_key, look.names)}"
     at = one.decided_at or look.now
     if one.state in _OPEN:

@@ -103,7 +103,7 @@ class SupervisedProcess:
         if self._take_line is None or process.stdout is None:
             return
         while line := await _read_line(process.stdout):
-            with suppress(OSError):  # our own output may be closed; a pipe that nobody reads would block the process
+            with suppress(OSError):  # our own output may be closed; a pipe that is not read would block the process
                 self._take_line(line.decode(errors="replace").rstrip("\r\n"))
 
     async def _start(self) -> asyncio.subprocess.Process:

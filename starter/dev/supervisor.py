@@ -83,12 +83,12 @@ async def run_dev(
         async with open_context(settings) as context:
             await migrate(context.database)
             supervisor = _Supervisor(data, ports, None if output is None else output.take_log)
-            telling = None if output is None else asyncio.create_task(follow_story(context, stopped, output.show))
+            following = None if output is None else asyncio.create_task(follow_story(context, stopped, output.show))
             try:
                 await supervisor.run(stopped, on_ready)
             finally:
-                if telling is not None:
-                    telling.cancel()
+                if following is not None:
+                    following.cancel()
                 await supervisor.stop()
                 remove_instance(data)
 

@@ -65,7 +65,7 @@ async def save_definitions(
 
     Args:
         sources: where they were read from, by id; the workspace by ''.
-        bases: the revisions that they were edited from, by id, so that nobody else's edit is replaced; None: any.
+        bases: the revisions that they were edited from, by id, so that no later edit is replaced; None: any.
             An id that is missing was new.
 
     Raises:

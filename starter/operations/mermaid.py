@@ -12,7 +12,7 @@ def draw_mermaid(graph: Mapping[str, Any], *, link: Callable[[str], str] | None 
     """Return a flowchart: solid arrows for triggers, dashed ones for exceptions.
 
     Nodes have the class of their state: `active`, `draft`, `stopped`, `archived`, or `missing` for what a follow-on
-    names and nobody has saved.
+    names and was never saved.
 
     Args:
         graph: as `starter.operations.graph.view_graph` returns it, with or without live counts.

@@ -20,7 +20,7 @@ _CONNECT_SECONDS = 10.0
 _ATTEMPTS = 3
 _WAIT_SECONDS, _MAX_WAIT_SECONDS = 0.5, 10.0
 _PASSING_CODES = frozenset({"rate_limited", "overloaded", "store_unavailable", "shutting_down"})
-"""Codes of refusals that end by themselves. That Temporal or its workers are away is told at once, as locally."""
+"""Codes of refusals that end by themselves. That Temporal or its workers are away is reported at once, as locally."""
 _REFUSED_BEFORE = frozenset({"rate_limited", "overloaded"})
 """Codes of requests that were refused before anything was done, so that every one may be sent again."""
 

@@ -1,4 +1,4 @@
-"""Days in a zone: their beginnings, and the offsets by which a database can tell them, clock changes included."""
+"""Days in a zone: their beginnings, and the offsets by which a database computes them, clock changes included."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_neighbourhood(options: dict[str, Any], expected: list[str]) -> None:
 
 
 def test_the_whole_is_cut() -> None:
-    """Connected ones come first, archived ones not at all, and the number of all is told."""
+    """Connected ones come first, archived ones not at all, and the number of all is given."""
     lonely = [entry("active", external(f"a{n}")) for n in range(3)]
     found = draw_graph(catalogue(*lonely, entry("archived", external("old")), *chain(3).entries.values()), limit=4)
     assert (names(found), found.total, found.has_more) == (["a0", "o0", "o1", "o2"], 6, True)

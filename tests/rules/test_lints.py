@@ -247,7 +247,7 @@ CLICKED = {"interaction": "click_email", "campaign": "o"}
             "users without a zone or in UTC",
         ),
         ({"time_of_day": hours("21:00", "05:00", zone="company"), "quiet_hours": NIGHT}, None),
-        ({"trigger": [OPEN | {"campaign": "f"}]}, "an interaction with f itself, which nobody has before"),
+        ({"trigger": [OPEN | {"campaign": "f"}]}, "an interaction with f itself, which no user has before"),
         ({"trigger": [OPEN, OPEN | {"campaign": "f"}]}, "nothing starts it by this trigger"),
         ({"trigger": [{"event": "open_email"}]}, "write {interaction: open_email, campaign: …}"),
         ({"audience": {"not": {"interacted": OPEN | {"campaign": "q"}}}}, "the campaign q, which does not exist"),

@@ -83,7 +83,7 @@ async def test_uploads_are_bounded_by_the_server(inside: Inside) -> None:
 
 
 async def test_the_routes_of_a_page_are_its_sessions_own(inside: Inside) -> None:
-    """Nobody uploads into the page of another session, also with its id."""
+    """A session cannot upload into the page of another one, also with its id."""
     async with inside.signed_in() as client:
         for page in ("another", "", "mine/../another", "%6dine2"):
             for method in ("GET", "POST"):
@@ -130,7 +130,7 @@ def _as_session(invented: Any) -> Session:
 
 @pytest.mark.parametrize("strange", ['a={"b": 1}', "fo@o=1", "ü=1", "a=b c", "path", 'a="', "expires=x", "=", ";;"])
 async def test_cookies_of_other_applications_hide_none_of_ours(inside: Inside, strange: str) -> None:
-    """A cookie that another application on this host has set signs nobody out."""
+    """A cookie that another application on this host has set ends no session."""
     async with inside.signed_in() as client:
         own = f"connector_console={client.cookies['connector_console']}"
         client.cookies.clear()

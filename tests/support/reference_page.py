@@ -101,7 +101,7 @@ def _section(section: tuple[str, tuple[type[BaseModel], ...]]) -> str:
 def _mapping(model: type[BaseModel]) -> str:
     described = definition_schema()["$defs"][model.__name__]
     schema = next((one for one in described.get("anyOf", ()) if one.get("type") == "object"), described)
-    note = " An id alone stands for it, too." if schema is not described else ""
+    note = " It may be given by its id alone." if schema is not described else ""
     rows = (_row(model, key, value, key in schema.get("required", ())) for key, value in schema["properties"].items())
     table = _table(("key", "value", "default", "meaning", "example"), rows)
     return f"\n{schema['description']}{note}\n\n{table}"

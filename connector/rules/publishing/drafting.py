@@ -104,7 +104,7 @@ def draft_changes(
 
 
 def check_bases(changes: Sequence[DraftChange], saved: Mapping[str, SavedDefinition], bases: Mapping[str, int]) -> None:
-    """Check that nobody else saved what these changes replace since it was read. What does not change is in order.
+    """Check that what these changes replace was not saved by others since it was read; what does not change passes.
 
     Args:
         bases: the newest revision when each definition was read, by id; 0, or no entry: it did not exist.

@@ -56,8 +56,8 @@ def trigger_on_itself(one: Publication) -> Iterator[Fault]:
         rest = "" if all(own) else " by this trigger"
         yield Fault(
             f"delivery.trigger[{number}].campaign",
-            f"its trigger is an interaction with {one.campaign.id} itself, which nobody has before it is sent, so that "
-            f"nothing starts it{rest}; name the campaign that comes before it",
+            f"its trigger is an interaction with {one.campaign.id} itself, which no user has before it is sent, "
+            f"so that nothing starts it{rest}; name the campaign that comes before it",
         )
 
 

@@ -1,4 +1,4 @@
-"""Test sends: which channel an address belongs to, and how a message is marked, so that nobody takes it for a real one.
+"""Test sends: which channel an address belongs to, and how a message is marked, so that it is not taken for a real one.
 
 A test message has an id of its own, which no report matches to a follow-up, and no campaign that an app could name in a
 report: it makes no interaction and no receipt.

@@ -1,4 +1,4 @@
-"""Calendar days in a zone, as instants, and the offsets by which a database can tell them."""
+"""Calendar days in a zone, as instants, and the offsets by which a database computes them."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A follow-up as it stands. `channels` are those that it was sent on; instants are UTC."""
+class Snapshot:
+    """A follow-up as it is now. `channels` are those that it was sent on; instants are UTC."""
 
     id: str
     campaign: str
@@ -82,7 +82,7 @@ async def load_open_ids(tx: Transaction) -> list[str]:
 
 async def load_standings(
     tx: Transaction, user_keys: Collection[str], since: datetime, ids: Collection[str]
-) -> list[Standing]:
+) -> list[Snapshot]:
     """Load the follow-ups with these ids, and those of these users that began or ended since an instant."""
     table = follow_ups.c
     changed = or_(table.created_at >= since - OVERLAP, table.decided_at >= since - OVERLAP)
@@ -93,7 +93,7 @@ async def load_standings(
             statement = select(follow_ups).where(tx.in_workspace(follow_ups), wanted).limit(MAX_FOLLOW_UPS)
             rows |= {row["id"]: row for row in (await tx.execute(statement)).mappings()}
     sent = await _load_sent(tx, [id for id, row in rows.items() if row["state"] == "sent"])
-    found = [_standing(row, sent.get(id, ())) for id, row in rows.items()]
+    found = [_snapshot(row, sent.get(id, ())) for id, row in rows.items()]
     return sorted(found, key=lambda one: (one.decided_at or one.next_at, one.id))
 
 
@@ -139,8 +139,8 @@ async def _load_sent(tx: Transaction, ids: Sequence[str]) -> Mapping[str, tuple[
     return channels
 
 
-def _standing(row: RowMapping, channels: tuple[str, ...]) -> Standing:
-    return Standing(
+def _snapshot(row: RowMapping, channels: tuple[str, ...]) -> Snapshot:
+    return Snapshot(
         id=row["id"],
         campaign=row["campaign"],
         user_key=row["user_key"],

@@ -38,12 +38,12 @@ SAMPLE = User(
     time_zone="Europe/Berlin",
     attributes={"tier": "gold"},
 )
-"""The user of a preview if nobody was chosen."""
+"""The user of a preview if none was chosen."""
 _PROFILE = SAMPLE.model_dump(mode="json", include={"email", "phone", "first_name", "time_zone", "attributes"})
 
 
 async def load_preview_user(context: StoreContext, id: str) -> User | None:
-    """Return a user by an id that services use; None if nobody has it."""
+    """Return a user by an id that services use; None if no user has it."""
     async with context.database.read(context.workspace) as tx:
         stored = await find_user(tx, id)
     return stored.user if stored else None

@@ -25,9 +25,9 @@ _NAME_EDITOR = """
 """
 _WATCH_COLOURS = """
 (() => {
-  const tell = () => emitEvent('colours', document.body.classList.contains('body--dark'));
-  new MutationObserver(tell).observe(document.body, {attributes: true, attributeFilter: ['class']});
-  tell();
+  const report = () => emitEvent('colours', document.body.classList.contains('body--dark'));
+  new MutationObserver(report).observe(document.body, {attributes: true, attributeFilter: ['class']});
+  report();
 })()
 """
 

@@ -57,7 +57,7 @@ async def audit(
     if not page["entries"]:
         empty_state(
             "No entries" if not any(query.values()) else "No entry matches these filters",
-            "Every order, draft, key, erasure and operator action leaves an entry, which nobody can change or delete.",
+            "Every order, draft, key, erasure and operator action leaves an entry, which cannot be changed or deleted.",
             icon="policy",
         )
         return

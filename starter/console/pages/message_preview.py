@@ -1,4 +1,4 @@
-"""What a campaign would send to a user now: stands for the texts of messages whose bodies are not kept."""
+"""What a campaign would send to a user now: shown for messages whose texts are not kept."""
 
 from __future__ import annotations
 

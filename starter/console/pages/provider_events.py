@@ -24,7 +24,7 @@ _PAGE = 50
 REASONS: Mapping[Unmatched, str] = {
     Unmatched.NO_CAMPAIGN: "it names neither a delivery nor a campaign",
     Unmatched.UNKNOWN_CAMPAIGN: "the campaign that it names has not been applied; apply it, then match again",
-    Unmatched.UNKNOWN_USER: "nobody has the recipient's address; report the user, then match again",
+    Unmatched.UNKNOWN_USER: "no user has the recipient's address; report the user, then match again",
     Unmatched.AMBIGUOUS_USER: "several users have the recipient's address",
     Unmatched.UNKNOWN_DELIVERY: "the delivery that it names is not ours, and it names no campaign",
 }

@@ -79,7 +79,7 @@ async def test_find(connector: Connector, joined: Database) -> None:
 
 
 async def test_show_and_history(connector: Connector, joined: Database) -> None:
-    """A profile as YAML, and what happened as text or JSON; nobody and an erased user are told."""
+    """A profile as YAML, and what happened as text or JSON; an unknown and an erased user are named."""
 
     async def users(*words: str) -> tuple[int, str, str]:
         return await asyncio.to_thread(connector, "users", *words)

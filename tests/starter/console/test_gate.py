@@ -247,7 +247,7 @@ async def test_guessing_is_throttled(door: Door, client: httpx.AsyncClient) -> N
 
 
 async def test_forged_forms(door: Door, client: httpx.AsyncClient) -> None:
-    """Nobody can be signed in by a foreign page: the origin is checked, and the token of the form."""
+    """A foreign page cannot sign a person in: the origin is checked, and the token of the form."""
     form = await client.get("/sign-in")
     token = re.findall(r'name="token" value="([^"]*)"', form.text)[0]
     data = {"key": KEY, "token": token}
@@ -362,7 +362,7 @@ async def test_https_and_its_cookie(context: AppContext) -> None:
 
 
 async def test_open_on_loopback(context: AppContext) -> None:
-    """In `connector dev` nobody signs in, yet foreign pages and host names are refused as before."""
+    """`connector dev` has no sign-in, yet foreign pages and host names are refused as before."""
     door = Door(context, Keys(stored=ApiKeyCache(context.database, "default"), is_open=True))
     async with door.client() as client:
         assert (await client.get("/")).text == "inside"

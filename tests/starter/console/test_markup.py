@@ -14,7 +14,7 @@ import starter.console.pages.registry  # noqa: F401 - registers every page
 from starter.console.subject_paths import follow_up_path, page_of_user, user_path
 from starter.operations.follow_ups import Criteria, read_follow_ups
 from tests.support.console import open_page, open_path
-from tests.support.told_console import ToldConsole, told_console
+from tests.support.story_console import StoryConsole, story_console
 
 MARKUP = "</script><img src=x onerror=top.owned=1><script>top.owned=1</script>'\"<svg onload=top.owned=1>"
 SPICE = f"{MARKUP}{{{{constructor.constructor('top.owned=1')()}}}}"
@@ -37,13 +37,13 @@ class Look:
         clicks: the labels of buttons that open something more, such as a dialog, each on a page of its own.
     """
 
-    path: Callable[[ToldConsole], str] | str
+    path: Callable[[StoryConsole], str] | str
     literal: str | None = None
     clicks: tuple[str, ...] = ()
 
 
-def _page(of: Callable[[str], str]) -> Callable[[ToldConsole], str]:
-    return lambda told: of(told.story.user)
+def _page(of: Callable[[str], str]) -> Callable[[StoryConsole], str]:
+    return lambda played: of(played.story.user)
 
 
 LOOKS: dict[str, list[Look]] = {
@@ -76,7 +76,9 @@ LOOKS: dict[str, list[Look]] = {
         Look("/follow-ups?state=refused", SPICE),
     ],
     "/follow-ups/{id:path}": [
-        Look(lambda told: follow_up_path(told.follow_up), SPICE, ("Send again…", "What soon would say now by push")),
+        Look(
+            lambda played: follow_up_path(played.follow_up), SPICE, ("Send again…", "What soon would say now by push")
+        ),
         Look(follow_up_path(SPICE), f"there is no follow-up {SPICE}"),
     ],
     "/provider-events": [Look("/provider-events", SPICE), Look(f"/provider-events?provider={quote(SPICE)}")],
@@ -87,15 +89,15 @@ LOOKS: dict[str, list[Look]] = {
 
 
 @pytest.fixture(scope="module")
-async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ToldConsole]:
+async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoryConsole]:
     """A console on which every text has markup in it."""
-    async with told_console(tmp_path_factory.mktemp("markup"), SPICE, MARKUP) as told:
-        failed = await read_follow_ups(told.context, Criteria(state="failed"), 1)
-        yield told.with_follow_up(failed["follow_ups"][0]["id"])
+    async with story_console(tmp_path_factory.mktemp("markup"), SPICE, MARKUP) as played:
+        failed = await read_follow_ups(played.context, Criteria(state="failed"), 1)
+        yield played.with_follow_up(failed["follow_ups"][0]["id"])
 
 
 @pytest.fixture(scope="module")
-async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
+async def page(browser: Browser, console: StoryConsole) -> AsyncIterator[Page]:
     """One window, which has the scripts in its cache after the first page."""
     async with open_page(browser, console.process, allowed=_IN_FRAMES) as opened:
         yield opened
@@ -107,7 +109,7 @@ def test_every_page_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("route", LOOKS)
-async def test_no_script_runs_and_texts_are_shown_as_they_are(console: ToldConsole, page: Page, route: str) -> None:
+async def test_no_script_runs_and_texts_are_shown_as_they_are(console: StoryConsole, page: Page, route: str) -> None:
     """On the page, and in what its buttons open."""
     for look in LOOKS[route]:
         path = look.path if isinstance(look.path, str) else look.path(console)
@@ -120,7 +122,7 @@ async def test_no_script_runs_and_texts_are_shown_as_they_are(console: ToldConso
             await _check(page)
 
 
-async def _look(page: Page, console: ToldConsole, path: str, literal: str | None) -> None:
+async def _look(page: Page, console: StoryConsole, path: str, literal: str | None) -> None:
     await open_path(page, console.process, path)
     if literal is not None:
         await expect(page.get_by_text(literal).first).to_be_attached()

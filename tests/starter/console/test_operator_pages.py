@@ -12,26 +12,26 @@ from connector.rules.model.api_keys import parse_key
 from starter.console.subject_paths import follow_up_path, user_path
 from starter.operations.follow_ups import Criteria, read_follow_ups
 from tests.support.console import open_page, open_path
-from tests.support.told_console import ToldConsole, told_console
+from tests.support.story_console import StoryConsole, story_console
 
 UI = "http://temporal.test:8233"
 
 
 @pytest.fixture(scope="module")
-async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ToldConsole]:
+async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoryConsole]:
     """A console on which `u/17` got a message, `ben` cancelled one by a purchase, and an operator another."""
-    async with told_console(tmp_path_factory.mktemp("console"), CONNECTOR_TEMPORAL_UI_URL=UI) as told:
-        yield told
+    async with story_console(tmp_path_factory.mktemp("console"), CONNECTOR_TEMPORAL_UI_URL=UI) as played:
+        yield played
 
 
 @pytest.fixture(scope="module")
-async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
+async def page(browser: Browser, console: StoryConsole) -> AsyncIterator[Page]:
     """One window, which has the scripts in its cache after the first page."""
     async with open_page(browser, console.process) as opened:
         yield opened
 
 
-async def test_a_user_is_found_and_explained(console: ToldConsole, page: Page) -> None:
+async def test_a_user_is_found_and_explained(console: StoryConsole, page: Page) -> None:
     """By the email, through the link, with the nearest miss of a campaign that decided nothing, and back again."""
     await open_path(page, console.process, "/users")
     await page.get_by_label("Id, email or phone number").fill("ADA@shop.test")
@@ -51,7 +51,7 @@ async def test_a_user_is_found_and_explained(console: ToldConsole, page: Page) -
     await expect(page.get_by_role("link", name=console.story.user, exact=True)).to_be_visible()
 
 
-async def test_a_list_keeps_its_filters_in_the_address(console: ToldConsole, page: Page) -> None:
+async def test_a_list_keeps_its_filters_in_the_address(console: StoryConsole, page: Page) -> None:
     """A filter that is chosen is in the address, and going back shows the list before."""
     await open_path(page, console.process, "/follow-ups?campaign=later")
     rows = page.get_by_role("table", name="").locator("tbody tr")
@@ -66,7 +66,7 @@ async def test_a_list_keeps_its_filters_in_the_address(console: ToldConsole, pag
     await expect(rows).to_have_count(5)
 
 
-async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: ToldConsole, page: Page) -> None:
+async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: StoryConsole, page: Page) -> None:
     """The numbers come first, nothing changes before the confirmation, and what was refused says why."""
     await open_path(page, console.process, "/follow-ups?campaign=later")
     for user in ("cleo", "ben"):
@@ -87,7 +87,7 @@ async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: ToldCons
     await expect(page.get_by_role("row").filter(has_text="wrong price")).to_have_count(1)
 
 
-async def test_a_follow_up_leads_to_its_user_and_its_workflow(console: ToldConsole, page: Page) -> None:
+async def test_a_follow_up_leads_to_its_user_and_its_workflow(console: StoryConsole, page: Page) -> None:
     """With the decision and the link into Temporal's UI, namespace and workflow encoded."""
     listed = await read_follow_ups(console.context, Criteria(user="ben", campaign="later"), 1)
     [follow_up] = listed["follow_ups"]
@@ -99,13 +99,13 @@ async def test_a_follow_up_leads_to_its_user_and_its_workflow(console: ToldConso
     await expect(page.get_by_role("heading", name="ben", exact=True)).to_be_visible()
 
 
-async def test_a_user_called_by_dots_has_a_page(console: ToldConsole, page: Page) -> None:
+async def test_a_user_called_by_dots_has_a_page(console: StoryConsole, page: Page) -> None:
     """A browser would take the id for a step in the path."""
     await open_path(page, console.process, user_path(".."))
     await expect(page.get_by_role("heading", name="..", exact=True)).to_be_visible()
 
 
-async def test_an_erasure_is_typed(console: ToldConsole, page: Page) -> None:
+async def test_an_erasure_is_typed(console: StoryConsole, page: Page) -> None:
     """The dialog says what goes, and the button stays off until the id is typed."""
     await open_path(page, console.process, user_path("ada"))
     await page.get_by_role("button", name="Erase…").click()
@@ -119,12 +119,12 @@ async def test_an_erasure_is_typed(console: ToldConsole, page: Page) -> None:
     assert await _states(console, "ada") == set()
 
 
-async def _states(console: ToldConsole, user: str) -> set[str]:
+async def _states(console: StoryConsole, user: str) -> set[str]:
     page = await read_follow_ups(console.context, Criteria(user=user), 10)
     return {one["state"] for one in page["follow_ups"]}
 
 
-async def test_a_key_is_shown_once_and_revoked(console: ToldConsole, page: Page) -> None:
+async def test_a_key_is_shown_once_and_revoked(console: StoryConsole, page: Page) -> None:
     """The secret is in the dialog that follows its creation, and nowhere afterwards; what is wrong is said at once."""
     await open_path(page, console.process, "/keys")
     await page.get_by_role("button", name="Create a key…").click()
@@ -146,7 +146,7 @@ async def test_a_key_is_shown_once_and_revoked(console: ToldConsole, page: Page)
     await expect(row).to_contain_text("revoked")
 
 
-async def test_events_are_matched_again(console: ToldConsole, page: Page) -> None:
+async def test_events_are_matched_again(console: StoryConsole, page: Page) -> None:
     """What still matches nothing stays, and the numbers say so."""
     await open_path(page, console.process, "/provider-events?reason=unknown_user")
     await expect(page.get_by_role("row").filter(has_text="unknown_user:")).to_be_visible()

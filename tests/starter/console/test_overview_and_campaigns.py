@@ -34,7 +34,7 @@ from tests.support.console import (
     running_console,
 )
 from tests.support.databases import migrate_database, open_migrated_database
-from tests.support.told_console import ToldConsole, told_console
+from tests.support.story_console import StoryConsole, story_console
 from tests.support.workspace import Workspace, settings_for, working
 
 pytestmark = pytest.mark.timeout(300)  # one for all: tests are ordered by it, and these share a console and a window
@@ -52,28 +52,28 @@ PATHS = ("/", "/campaigns", "/campaigns/soon?days=0", "/campaigns/idea", "/campa
 
 
 @pytest.fixture(scope="module")
-async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ToldConsole]:
-    """A console with sign-in, on a told story with markup in every text, and with a draft beside what is live."""
+async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoryConsole]:
+    """A console with sign-in, on a story with markup in every text, and with a draft beside what is live."""
     folder = tmp_path_factory.mktemp("console")
     settings = {"CONNECTOR_DEV": "0", "CONNECTOR_API_KEYS": KEYS, "CONNECTOR_CONSOLE_INTERVAL": "1 second"}
-    async with told_console(folder, MARKUP, **settings) as told:
+    async with story_console(folder, MARKUP, **settings) as played:
         idea = {
             **follow_on("idea", {"interaction": "open_push", "campaign": "soon"}, delay={"after": "1 hour"}),
             "name": f"Idea {MARKUP}",
         }
         edited = {**follow_on("gold", PUSHED, audience={"attribute": "tier", "is": "gold"}), "name": "Gold"}
-        await save_definitions(told.context, OPERATOR, [parse_definition(one) for one in (idea, edited)])
-        yield told
+        await save_definitions(played.context, OPERATOR, [parse_definition(one) for one in (idea, edited)])
+        yield played
 
 
 @pytest.fixture(scope="module")
-async def page(browser: Browser, console: ToldConsole) -> AsyncIterator[Page]:
+async def page(browser: Browser, console: StoryConsole) -> AsyncIterator[Page]:
     """A window that is signed in with every scope."""
     async with open_page(browser, console.process, key=KEY) as opened:
         yield opened
 
 
-async def test_pages_are_accessible_in_each_mode_and_width(console: ToldConsole, page: Page) -> None:
+async def test_pages_are_accessible_in_each_mode_and_width(console: StoryConsole, page: Page) -> None:
     """No serious findings of axe in light and dark, no sideways scrolling at 390 px, one heading of level 1."""
     for path in PATHS:
         await open_path(page, console.process, path)
@@ -86,7 +86,7 @@ async def test_pages_are_accessible_in_each_mode_and_width(console: ToldConsole,
             assert not await overflows(page), (path, width)
 
 
-async def test_the_graph_shows_campaigns_and_leads_to_them(console: ToldConsole, page: Page) -> None:
+async def test_the_graph_shows_campaigns_and_leads_to_them(console: StoryConsole, page: Page) -> None:
     """Nodes with state and counts, labels as text whatever is in them; a click opens the campaign."""
     await open_path(page, console.process, "/")
     graph = page.locator(".cc-graph svg")
@@ -104,7 +104,7 @@ async def test_the_graph_shows_campaigns_and_leads_to_them(console: ToldConsole,
     await expect(page.get_by_role("heading", level=1)).to_have_text(idea)
 
 
-async def test_what_needs_a_hand_leads_on(console: ToldConsole, page: Page) -> None:
+async def test_what_needs_a_hand_leads_on(console: StoryConsole, page: Page) -> None:
     """What failed and what is unknown, with the page that lists it; a search shows the neighbourhood."""
     await open_path(page, console.process, "/")
     hand = page.get_by_role("region", name="Needs a hand")
@@ -125,7 +125,7 @@ async def test_what_needs_a_hand_leads_on(console: ToldConsole, page: Page) -> N
     await expect(page.locator("tbody tr")).to_have_count(1)
 
 
-async def test_a_campaign_in_numbers(console: ToldConsole, page: Page) -> None:
+async def test_a_campaign_in_numbers(console: StoryConsole, page: Page) -> None:
     """The funnel, why not as links to the users, times in the viewer's zone, a draft as a diff, a backtest."""
     await open_path(page, console.process, "/campaigns/soon?days=0")
     funnel = page.get_by_role("list", name="From the trigger to the conversion")
@@ -146,7 +146,7 @@ async def test_a_campaign_in_numbers(console: ToldConsole, page: Page) -> None:
     await expect(page.get_by_role("list", name="What the backtest counted")).to_contain_text("Triggered")
 
 
-async def test_counts_are_live(console: ToldConsole, page: Page) -> None:
+async def test_counts_are_live(console: StoryConsole, page: Page) -> None:
     """What changes in the store is on the open page within the interval, without a click."""
     await open_path(page, console.process, "/campaigns/soon?days=0")
     funnel = page.get_by_role("list", name="From the trigger to the conversion")
@@ -156,7 +156,7 @@ async def test_counts_are_live(console: ToldConsole, page: Page) -> None:
     await expect(triggered).to_contain_text(str(before + 1))
 
 
-async def test_a_key_that_may_only_look(browser: Browser, console: ToldConsole) -> None:
+async def test_a_key_that_may_only_look(browser: Browser, console: StoryConsole) -> None:
     """No button that would change anything, no page of another scope; revoked, its open page leaves at once."""
     service = ApiKeyService(console.context.database, "default", OPERATOR)
     issued = await service.create("guest", [Scope.READ])
@@ -192,7 +192,7 @@ async def sign_in_again(page: Page) -> None:
     await page.get_by_role("button", name="Sign in").click()
 
 
-async def test_the_sign_in_refuses_and_is_accessible(browser: Browser, console: ToldConsole) -> None:
+async def test_the_sign_in_refuses_and_is_accessible(browser: Browser, console: StoryConsole) -> None:
     """A wrong key is refused in the words of the API, and the form has a label and no serious findings."""
     async with open_page(browser, console.process, width=NARROW, allowed=["status of 401"]) as page:
         await page.goto(console.process.url + "/campaigns/gold")
@@ -206,7 +206,7 @@ async def test_the_sign_in_refuses_and_is_accessible(browser: Browser, console: 
         await expect(page.get_by_role("heading", level=1)).to_have_text("Gold")
 
 
-async def test_by_keyboard(console: ToldConsole, page: Page) -> None:
+async def test_by_keyboard(console: StoryConsole, page: Page) -> None:
     """The first stop skips the navigation, and Enter follows it; a dialog opens, holds the focus and closes."""
     await open_path(page, console.process, "/campaigns/gold")
     await page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""No sentence that a page shows tells people to type a command."""
+"""No sentence that a page shows asks people to type a command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.repository import ROOT
 _FOLDERS = ("connector/rules", "starter/operations", "starter/explain", "starter/console")
 _NOT_ON_PAGES = {
     "starter/operations/simulation.py": "no page simulates",
-    "starter/console/sign_in.py": "nobody has a page yet",
+    "starter/console/sign_in.py": "it is shown before any page",
 }
 
 

@@ -50,7 +50,7 @@ def test_the_path_of_a_user_leads_to_the_user(id: str) -> None:
 
 
 def test_an_id_that_looks_like_the_way_out_is_an_ordinary_one() -> None:
-    """`/users/-` is a user called `-`, and a query on any other path names nobody."""
+    """`/users/-` is a user called `-`, and a query on any other path names no user."""
     assert id_in("-", None) == "-"
     assert id_in("-", "ada") == "-"
     assert id_in("ada", "..") == "ada"

@@ -14,7 +14,7 @@ from connector.ingest.parsing import parse_item
 from connector.rules.model.interactions import create_log_entry
 from connector.rules.model.users import User
 from connector.store.engine.database import Database, database_now
-from connector.store.reporting.happenings import MAX_ARRIVALS, Arrival, Standing
+from connector.store.reporting.happenings import MAX_ARRIVALS, Arrival, Snapshot
 from connector.store.users.descriptions import save_user
 from starter.dev.output import DevOutput
 from starter.dev.story import Look, Story, begin_story, look_at_store
@@ -25,10 +25,10 @@ WAITS = follow_on("f", PUSHED, delay={"after": "40 days"}, exceptions=[{"event":
 GOLD = follow_on("g", PUSHED, audience={"attribute": "tier", "is": "gold"})
 
 
-def standing(id: str, state: str, *, seconds: float = 0, decided: bool = False, **more: object) -> Standing:
+def snapshot(id: str, state: str, *, seconds: float = 0, decided: bool = False, **more: object) -> Snapshot:
     at = BASE + timedelta(seconds=seconds)
     given = {"campaign": "f", "user_key": "k", "reason": None, "channels": (), **more}
-    return Standing(id=id, state=state, next_at=at, decided_at=at if decided else None, **given)  # type: ignore[arg-type]
+    return Snapshot(id=id, state=state, next_at=at, decided_at=at if decided else None, **given)  # type: ignore[arg-type]
 
 
 def arrival(number: int, at_seconds: float) -> Arrival:
@@ -41,22 +41,24 @@ def texts(lines: object) -> list[str]:
 
 
 def test_each_thing_is_told_once() -> None:
-    """A wait, its hold and its end; what ended before the beginning and what does not change is not told."""
+    """A wait, its hold and its end; what ended before the beginning and what does not change is left out."""
     story, now = Story(BASE), BASE + timedelta(seconds=1)
     names = {"k": "ann"}
-    waits = Look(now, [arrival(1, 0.5)], [standing("1", "waiting", seconds=60)], names=names)
-    assert texts(story.tell(waits))[0] == "ann make_purchase"
-    assert texts(story.tell(waits)) == []
+    waits = Look(now, [arrival(1, 0.5)], [snapshot("1", "waiting", seconds=60)], names=names)
+    assert texts(story.describe(waits))[0] == "ann make_purchase"
+    assert texts(story.describe(waits)) == []
     held = Look(
-        now, [], [standing("1", "held", seconds=90), standing("2", "sent", seconds=-5, decided=True)], names=names
+        now, [], [snapshot("1", "held", seconds=90), snapshot("2", "sent", seconds=-5, decided=True)], names=names
     )
-    [told] = texts(story.tell(held))
-    assert told.startswith("f for ann is held until ")
+    [printed] = texts(story.describe(held))
+    assert printed.startswith("f for ann is held until ")
     assert story.open_ids == ["1"]
-    assert texts(story.tell(Look(now, [], [standing("3", "waiting", seconds=0)], names=names))) == [], "it is under way"
-    sent = standing("1", "sent", seconds=90, decided=True, channels=("push",))
-    assert texts(story.tell(Look(now, [], [standing("1", "sending", seconds=90)], names=names))) == []
-    assert texts(story.tell(Look(now, [], [sent], names=names))) == ["f for ann was sent by push"]
+    assert texts(story.describe(Look(now, [], [snapshot("3", "waiting", seconds=0)], names=names))) == [], (
+        "it is under way"
+    )
+    sent = snapshot("1", "sent", seconds=90, decided=True, channels=("push",))
+    assert texts(story.describe(Look(now, [], [snapshot("1", "sending", seconds=90)], names=names))) == []
+    assert texts(story.describe(Look(now, [], [sent], names=names))) == ["f for ann was sent by push"]
     assert story.open_ids == ["3"]
 
 
@@ -64,8 +66,8 @@ def test_many_at_once_are_counted() -> None:
     """A full look shows some and counts the others, and the next look goes on after it."""
     story = Story(BASE)
     look = Look(BASE, [arrival(number, 1) for number in range(MAX_ARRIVALS)])
-    told = texts(story.tell(look))
-    assert (len(told), told[-1]) == (21, f"and at least {MAX_ARRIVALS - 20} more came in")
+    printed = texts(story.describe(look))
+    assert (len(printed), printed[-1]) == (21, f"and at least {MAX_ARRIVALS - 20} more came in")
     assert story.since > BASE + timedelta(seconds=1)
 
 
@@ -77,20 +79,20 @@ async def test_what_really_happens(context: AppContext, sqlite_database: Databas
         await save_user(tx, User(id="u", push_tokens=("p",)), await database_now(tx))
     story = await begin_story(context)
 
-    async def told() -> list[str]:
-        return texts(story.tell(await look_at_store(context, story)))
+    async def printed() -> list[str]:
+        return texts(story.describe(await look_at_store(context, story)))
 
     await installation.ingest(push("e1", 0))
-    came_in, waits, refused = await told()
+    came_in, waits, refused = await printed()
     assert came_in == "u receive_push of o"
     assert waits.startswith("f for u waits until 2")
     assert refused == "g for u: refused: the user was not in the campaign's audience (not_in_audience)"
     await installation.ingest(buy("e2", 1, product="shoe-1"))
-    assert await told() == [
+    assert await printed() == [
         'u make_purchase {"product": "shoe-1"}',
         "f for u: excepted: an exception cancelled it while it waited (exception)",
     ]
-    assert await told() == [], "quiet when idle"
+    assert await printed() == [], "quiet when idle"
     assert (await begin_story(context)).open_ids == [], "what has ended is history"
 
 

@@ -21,7 +21,7 @@ expect.set_options(timeout=60_000)  # the machine may be five times slower than 
 
 
 @dataclass(frozen=True)
-class ToldConsole:
+class StoryConsole:
     """The process, the story, and a context on the same database, in which a test looks things up."""
 
     process: ConsoleProcess
@@ -29,15 +29,15 @@ class ToldConsole:
     context: AppContext
     follow_up: str = ""
 
-    def with_follow_up(self, id: str) -> ToldConsole:
+    def with_follow_up(self, id: str) -> StoryConsole:
         """Return the same with the id of a follow-up to look at."""
         return replace(self, follow_up=id)
 
 
 @asynccontextmanager
-async def told_console(
+async def story_console(
     folder: Path, spice: str = "", template_spice: str | None = None, **settings: str
-) -> AsyncIterator[ToldConsole]:
+) -> AsyncIterator[StoryConsole]:
     """Tell a story on SQLite, and run the console without Temporal, and without sign-in as `connector dev` does."""
     url = f"sqlite+aiosqlite:///{folder / 'connector.db'}"
     await asyncio.to_thread(migrate_database, url)
@@ -47,4 +47,4 @@ async def told_console(
         await story.tell()
         settings = {"CONNECTOR_DEV": "1", "TEMPORAL_ADDRESS": NOWHERE, **settings}
         async with running_console(url, folder, **settings) as process:
-            yield ToldConsole(process, story, context)
+            yield StoryConsole(process, story, context)
