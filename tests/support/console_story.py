@@ -49,7 +49,7 @@ class ConsoleStory:
         """The id of the user about whom most happened."""
         return f"{USER}{self._spice}"
 
-    async def tell(self) -> None:
+    async def play(self) -> None:
         """Publish campaigns, and let users trigger, cancel and get them, and operators act."""
         spice, installation = self._spice, self._desk.installation
         await installation.publish(*self._definitions())

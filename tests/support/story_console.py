@@ -1,4 +1,4 @@
-"""A console on a database in which a story was told."""
+"""A console on a database in which a story was played."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class StoryConsole:
 async def story_console(
     folder: Path, spice: str = "", template_spice: str | None = None, **settings: str
 ) -> AsyncIterator[StoryConsole]:
-    """Tell a story on SQLite, and run the console without Temporal, and without sign-in as `connector dev` does."""
+    """Play a story on SQLite, and run the console without Temporal, and without sign-in as `connector dev` does."""
     url = f"sqlite+aiosqlite:///{folder / 'connector.db'}"
     await asyncio.to_thread(migrate_database, url)
     async with open_migrated_database(url) as database:
         context = build_context(Settings(), database)
         story = ConsoleStory(context, spice, template_spice)
-        await story.tell()
+        await story.play()
         settings = {"CONNECTOR_DEV": "1", "TEMPORAL_ADDRESS": NOWHERE, **settings}
         async with running_console(url, folder, **settings) as process:
             yield StoryConsole(process, story, context)

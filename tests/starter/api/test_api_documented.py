@@ -15,8 +15,8 @@ def test_every_error_code_is_there() -> None:
     """Those that the code raises, and no other; with the status of the OpenAPI document."""
     table = (DOCS / "api.md").read_text().partition("| status | code |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| (\d{3}) \| ([^|]+) \|", table, re.MULTILINE)
-    told = {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+    documented = {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
     sources = [path.read_text() for path in (ROOT / "starter").rglob("*.py")]
     raised = {code for text in sources for code in CODES.findall(text)}
-    assert {code for _, code in told} == raised | {status.name.lower() for status in PHRASES}
-    assert {(status, code) for status, (_, code, _) in responses._MEANINGS.items()} <= told
+    assert {code for _, code in documented} == raised | {status.name.lower() for status in PHRASES}
+    assert {(status, code) for status, (_, code, _) in responses._MEANINGS.items()} <= documented

@@ -219,7 +219,7 @@ def test_status_shows_drafts(connector: Connector, data: Path, folder: Path) -> 
 
 
 def test_review_of_one(connector: Connector, data: Path, folder: Path) -> None:
-    """The draft key by key, the publication alone and with its follow-ons; an unknown id has one sentence everywhere."""
+    """The draft key by key, the publication alone and with its follow-ons; one sentence for an unknown id."""
     connector("apply", str(folder))
     code, out, _ = connector("campaigns", "o", "--review")
     assert (code, out.splitlines()[0]) == (0, "campaign o: draft; live: nothing; newest: 1")

@@ -79,7 +79,7 @@ async def test_texts_of_users_are_escaped(context: AppContext, sqlite_database: 
 
 
 async def test_nothing_to_draw(context: AppContext, sqlite_database: Database) -> None:
-    """A user who did nothing has no picture, and is told so."""
+    """A user who did nothing has no picture, and the answer says so."""
     async with sqlite_database.write("default") as tx:
         await save_user(tx, User(id="u"), await database_now(tx))
     with pytest.raises(NotDrawable, match="nothing to draw"):

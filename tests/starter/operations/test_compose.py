@@ -57,7 +57,7 @@ async def test_a_definition_is_opened_as_it_was_saved(context: AppContext) -> No
 
 
 async def test_nobody_overwrites_what_another_has_saved(context: AppContext) -> None:
-    """The second of two who began from one revision is told so, and nothing of theirs is saved."""
+    """The second of two who began from one revision gets an error that says so, and nothing of theirs is saved."""
     await save(context, WELCOME)
     await save(context, WELCOME.replace("Welcome mail", "First"), welcome=1)
     mine = WELCOME.replace("Welcome mail", "Second")

@@ -153,7 +153,7 @@ async def test_days_add_up_to_the_whole(installation: Installation, database: Da
     ],
 )
 async def test_over_http(api: httpx.AsyncClient, path: str, status: int) -> None:
-    """What is unknown is not found, and a slip in a parameter's name is told."""
+    """What is unknown is not found, and a slip in a parameter's name is named."""
     assert (await api.get(path)).status_code == status
 
 
