@@ -2,7 +2,7 @@
 
 Usage: python -m tests.run [PYTEST ARGUMENT …]
 
-The last line counts both parts; the exit code is that of the first part that failed. Up to six tests that failed run
+The last line counts both parts; the exit code is that of the first part that failed. Up to three tests that failed run
 once more, alone: a test that passes then was disturbed by the machine, and is reported as unstable, to be mended.
 """
 
@@ -23,7 +23,7 @@ PROCESSES = max(3, min(8, os.cpu_count() or 1))
 """Even with two cores three processes are faster: many tests wait for another process most of the time."""
 PARTS = {"parallel": ("-n", str(PROCESSES), "--dist", "worksteal"), "serial": ()}
 OK, NOTHING_COLLECTED = 0, 5
-MOST_TO_REPEAT = 6
+MOST_TO_REPEAT = 3
 FAILED_ONES = ("--last-failed", "--last-failed-no-failures=none")
 
 

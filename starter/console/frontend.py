@@ -18,7 +18,8 @@ from starter.console.theme import COLOURS, HEAD
 
 MAX_OPEN_PAGES, MAX_OPEN_PAGES_OF_A_KEY = 500, 250
 """Pages in memory: those that are shown, and those that were left less than a minute ago."""
-_RECONNECT_SECONDS = 10.0
+_RECONNECT_SECONDS = 30.0
+"""How long a page whose connection is gone keeps its state; its connection is checked almost as often."""
 _TITLE = "Campaign Connector"
 
 

@@ -133,9 +133,7 @@ async def open_page(
             await route.abort()
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(
-            part in message.text for part in (_LEFT, "WebSocket connection to", *allowed)
-        ):
+        if message.type == "error" and not any(part in message.text for part in (_LEFT, *allowed)):
             problems.append(f"console: {message.text}")
 
     await context.route("**/*", pass_on)

@@ -65,3 +65,22 @@
   if (document.body) start();
   else document.addEventListener("DOMContentLoaded", start);
 })();
+
+// Loads a page anew that the console does not know any more, because the browser slept or the console restarted.
+(() => {
+  const MAX_REFUSED = 2;
+  const watch = () => {
+    if (!window.socket) return setTimeout(watch, 100);
+    let wasConnected = window.socket.connected, refused = 0;
+    window.socket.on("connect", () => {
+      wasConnected = true;
+      refused = 0;
+    });
+    window.socket.on("connect_error", async () => {
+      const isAlive = await fetch("/healthz", { cache: "no-store" }).then(({ ok }) => ok, () => false);
+      refused = isAlive ? refused + 1 : 0;
+      if (wasConnected && refused >= MAX_REFUSED) window.location.reload();
+    });
+  };
+  watch();
+})();

@@ -51,6 +51,16 @@ async def test_a_user_is_found_and_explained(console: StoryConsole, page: Page) 
     await expect(page.get_by_role("link", name=console.story.user, exact=True)).to_be_visible()
 
 
+async def test_a_page_that_is_not_known_any_more_is_loaded_anew(browser: Browser, console: StoryConsole) -> None:
+    """A browser that slept, or a console that restarted: the page comes back by itself, and the websocket with it."""
+    async with open_page(browser, console.process, allowed=["WebSocket connection to"]) as page:
+        await open_path(page, console.process, "/users")
+        await page.evaluate("window.slept = true; window.socket.io.opts.query.client_id = 'forgotten'")
+        await page.evaluate("window.socket.io.engine.close()")
+        await page.wait_for_function("window.slept === undefined && window.did_handshake === true")
+        await expect(page.get_by_role("heading", level=1, name="Users")).to_be_visible()
+
+
 async def test_a_list_keeps_its_filters_in_the_address(console: StoryConsole, page: Page) -> None:
     """A filter that is chosen is in the address, and going back shows the list before."""
     await open_path(page, console.process, "/follow-ups?campaign=later")
