@@ -167,6 +167,17 @@ def managing_operations(document: dict[str, Any]) -> set[str]:
     }
 
 
+async def _request(api: httpx.AsyncClient, method: str, path: str, body: Any) -> httpx.Response:
+    """Return the answer, after the cleanup that the worker does by itself when it starts."""
+
+    async def answered() -> httpx.Response | None:
+        answer = await api.request(method, path, json=body)
+        return None if "cleanup_runs" in answer.text else answer
+
+    answer: httpx.Response = await until(answered, f"an answer of {path}")
+    return answer
+
+
 async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, api: httpx.AsyncClient) -> None:
     """Who (the key's id), from where, what, why, the request's id; of an order also that it was requested before."""
     managing = (*ROUTES, *ROUTES_OF_ADMIN, *ROUTES_OF_REPAIRS)
@@ -179,7 +190,7 @@ async def test_every_route_that_manages_leaves_an_entry(workspace: Workspace, ap
     key = ""
     for operation, (method, path, body, action) in (ROUTES | ROUTES_OF_ADMIN).items():
         before = await trail(workspace)
-        answer = await api.request(method, path.replace("KEY", key), json=body)
+        answer = await _request(api, method, path.replace("KEY", key), body)
         assert answer.is_success, (operation, answer.text)
         key = answer.json()["id"] if action == "create_key" else key
         new = (await trail(workspace))[len(before) :]
