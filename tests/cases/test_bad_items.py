@@ -120,6 +120,7 @@ def test_a_byte_order_mark_is_ignored() -> None:
     assert read_batch_text(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize(
     "filler", [b'"' + b"\\q" * 500_000 + b'"', b"[{}," * 100_000, b"1" * 1_000_000, b"[]," * 300_000]
 )
