@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Column, Select, and_, func, select
 
 from connector.rules.model.reasons import OPEN_STATES
 from connector.store.engine.transaction import Transaction, clock, database_now
@@ -80,22 +80,38 @@ async def load_backlogs(tx: Transaction) -> Backlogs:
     )
 
 
-async def _load_overdue(tx: Transaction) -> dict[str, Backlog]:
-    """Return the overdue follow-ups by state, of those that have waited longest."""
+async def count_overdue_by(tx: Transaction, column: Column[Any]) -> list[tuple[Any, int, datetime]]:
+    """Count the open follow-ups that have been due for more than a minute, of very many those that waited longest.
+
+    Messages of launches take turns, and are left out.
+
+    Args:
+        column: of the follow-ups, by which they are counted.
+
+    Returns:
+        The value, the number, and since when the first of them has been due (UTC), the longest overdue first.
+    """
     table = follow_ups.c
     oldest = (
-        select(table.state, table.next_at, table.signalled_at)
+        select(column.label("value"), table.next_at, table.signalled_at)
         .where(tx.in_workspace(follow_ups), is_open(), table.next_at < clock(tx, ahead=-OVERDUE_AFTER))
         .order_by(table.next_at)
         .limit(MAX_COUNTED)
         .subquery()
     )
+    since = func.min(oldest.c.next_at)
     statement = (
-        select(oldest.c.state, func.count(), func.min(oldest.c.next_at))
+        select(oldest.c.value, func.count(), since)
         .where(oldest.c.signalled_at.is_(None))  # those of a launch are marked when they are inserted
-        .group_by(oldest.c.state)
+        .group_by(oldest.c.value)
+        .order_by(since)
     )
-    found = {state: Backlog(count, since) for state, count, since in await tx.execute(statement)}
+    return [(value, int(count), at) for value, count, at in await tx.execute(statement)]
+
+
+async def _load_overdue(tx: Transaction) -> dict[str, Backlog]:
+    """Return the overdue follow-ups by state."""
+    found = {state: Backlog(count, since) for state, count, since in await count_overdue_by(tx, follow_ups.c.state)}
     return {state.value: found.get(state.value, Backlog()) for state in OPEN_STATES}
 
 

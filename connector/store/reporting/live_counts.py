@@ -14,10 +14,9 @@ from sqlalchemy import String, func, literal, select
 
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.store.engine.bulk import as_table
-from connector.store.engine.transaction import Transaction, clock
-from connector.store.follow_ups.selection import is_open
+from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.tallies import load_counts
-from connector.store.reporting.backlogs import MAX_COUNTED, OVERDUE_AFTER
+from connector.store.reporting.backlogs import count_overdue_by
 from connector.store.reporting.reached import has_reached
 from connector.store.tables import Instant, follow_ups
 
@@ -67,25 +66,8 @@ async def _count_sent(tx: Transaction, campaigns: Collection[str], since: dateti
 
 
 async def find_overdue(tx: Transaction) -> list[Overdue]:
-    """Count the open follow-ups that have been due for more than a minute, by campaign; not those of launches.
-
-    Of very many, those that have waited longest.
-    """
-    table = follow_ups.c
-    oldest = (
-        select(table.campaign, table.next_at, table.signalled_at)
-        .where(tx.in_workspace(follow_ups), is_open(), table.next_at < clock(tx, ahead=-OVERDUE_AFTER))
-        .order_by(table.next_at)
-        .limit(MAX_COUNTED)
-        .subquery()
-    )
-    statement = (
-        select(oldest.c.campaign, func.count(), func.min(oldest.c.next_at))
-        .where(oldest.c.signalled_at.is_(None))  # those of a launch are marked when they are inserted
-        .group_by(oldest.c.campaign)
-        .order_by(func.min(oldest.c.next_at))
-    )
-    return [Overdue(campaign, int(count), since) for campaign, count, since in await tx.execute(statement)]
+    """Return the overdue follow-ups by campaign, the longest overdue first."""
+    return [Overdue(*found) for found in await count_overdue_by(tx, follow_ups.c.campaign)]
 
 
 async def count_failed(tx: Transaction) -> dict[str, dict[Reason, int]]:

@@ -7,9 +7,8 @@ from typing import Any
 
 from nicegui import ui
 
+from starter.console.elements.rendered import html_frame
 from starter.console.elements.text import text
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def show_preview(box: ui.element, channel: str, preview: Mapping[str, Any]) -> None:
@@ -33,18 +32,9 @@ def _show_email(content: Mapping[str, Any], preview: Mapping[str, Any]) -> None:
         if content.get("from"):
             text(content["from"], "cc-muted cc-small")
         if content.get("html") is not None:
-            _frame(content["html"])
+            html_frame(content["html"], title="Preview of the email").classes("cp-frame")
         if content.get("text") is not None:
             text(content["text"], "cp-plain", tag="pre")
-
-
-def _frame(html: str) -> None:
-    """Add a frame that runs no scripts, opens nothing and loads nothing from elsewhere."""
-    frame = ui.element("iframe").classes("cp-frame")
-    frame.props["sandbox"] = ""  # before the content
-    frame.props["referrerpolicy"] = "no-referrer"
-    frame.props["title"] = "Preview of the email"
-    frame.props["srcdoc"] = f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">{html}'
 
 
 def _show_push(content: Mapping[str, Any], preview: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from starter.console.elements.confirm import confirm
 from starter.console.elements.dialogs import buttons, dialog
 from starter.console.elements.errors import notify_error
 from starter.console.elements.text import link, text
-from starter.console.paths import at
+from starter.console.paths import at, campaign_path
 from starter.console.state import Viewer
 from starter.operations.compose import open_definition, save_text
 from starter.operations.errors import NotKnown
@@ -109,7 +109,7 @@ class SaveBar:
                 with ui.element("div").classes("cc-row"):
                     unchanged = one["change"] == "unchanged"
                     text(f"{one['id']}: {'unchanged' if unchanged else 'saved'} as revision {one['revision']}.")
-                    link("Publish it on its page", at("campaigns", one["id"]))
+                    link("Publish it on its page", campaign_path(one["id"]))
             for warning in saved["warnings"]:
                 text(warning, "cf-warning", tag="p")
 

@@ -12,7 +12,7 @@ from starter.console.elements.chips import chip
 from starter.console.elements.sentences import sentence, short_json
 from starter.console.elements.text import link, text
 from starter.console.elements.times import moment
-from starter.console.subject_paths import campaign_path, follow_up_path
+from starter.console.paths import campaign_path, follow_up_path
 
 _OPEN = {state.value for state in OPEN_STATES}
 

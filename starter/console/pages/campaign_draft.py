@@ -12,7 +12,7 @@ from starter.console.elements.numbers import count_of
 from starter.console.elements.table import Column, table
 from starter.console.elements.text import heading, link, text
 from starter.console.pages.campaign_orders import show_publish_buttons
-from starter.console.paths import at
+from starter.console.paths import campaign_path
 from starter.console.state import Viewer
 
 _MAX_VALUE_CHARACTERS = 2_000
@@ -70,7 +70,7 @@ def _show_plan(viewer: Viewer, review: Mapping[str, Any]) -> None:
     with ui.element("ol").classes("cc-order"):
         for id in plan["order"]:
             with ui.element("li"):
-                link(id, at("campaigns", id))
+                link(id, campaign_path(id))
     _show_notes("It would be refused:", plan["refusals"], "bad")
     if publish["together"] is not None:
         _show_notes("On its own it would be refused:", publish["alone"]["refusals"], "warn")

@@ -14,7 +14,7 @@ from starter.console.elements.table import Column, Page, Row, paged_table
 from starter.console.elements.text import link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
-from starter.console.paths import at
+from starter.console.paths import campaign_path
 from starter.console.state import Viewer
 from starter.operations.overview import STATES, read_live_counts
 
@@ -60,7 +60,7 @@ def _columns() -> list[Column]:
 
 def _show_name(row: Row) -> Any:
     with ui.element("div").classes("cc-column cc-tight"):
-        link(row["name"] or row["id"], at("campaigns", row["id"]))
+        link(row["name"] or row["id"], campaign_path(row["id"]))
         kind = "card, " if row["kind"] == "card" else ""
         text(f"{kind}{row['id']}", "cc-muted cc-small cc-mono")
 

@@ -21,8 +21,8 @@ from starter.console.page import console_page
 from starter.console.pages.follow_up_actions import ActionDialog
 from starter.console.pages.follow_up_settling import settle_button
 from starter.console.pages.message_preview import preview_button
+from starter.console.paths import campaign_path, user_path, workflow_url
 from starter.console.state import Viewer
-from starter.console.subject_paths import campaign_path, user_path, workflow_url
 from starter.explain.follow_up import explain_follow_up
 from starter.operations.follow_ups import Criteria
 

@@ -17,8 +17,8 @@ from starter.console.elements.errors import notify_error
 from starter.console.elements.moments import MomentField
 from starter.console.elements.sentences import sentence
 from starter.console.elements.text import link, text
+from starter.console.paths import follow_up_path
 from starter.console.state import Viewer
-from starter.console.subject_paths import follow_up_path
 from starter.operations.bulk import BulkAction
 from starter.operations.follow_ups import Criteria
 

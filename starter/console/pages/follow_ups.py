@@ -18,8 +18,8 @@ from starter.console.follow_up_filter import filter_path, read_filter
 from starter.console.page import console_page
 from starter.console.pages.follow_up_actions import Selection, action_bar
 from starter.console.pages.follow_up_search import filter_form
+from starter.console.paths import campaign_path, follow_up_path, user_path
 from starter.console.state import Viewer
-from starter.console.subject_paths import campaign_path, follow_up_path, user_path
 from starter.operations.follow_ups import Criteria, read_follow_ups
 
 _PAGE = 50

@@ -18,7 +18,7 @@ from starter.console.elements.search_form import Choice, search_form
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
-from starter.console.paths import at
+from starter.console.paths import at, campaign_path
 from starter.console.state import Viewer
 from starter.operations.graph import read_graph
 from starter.operations.overview import read_overview
@@ -120,8 +120,8 @@ def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     if one["kind"] in ("unknown", "failed"):
         return [("Look at them", at("follow-ups", campaign=campaign, reason=f"send_{one['kind']}"))]
     if one["order"]:
-        return [("Publish them together", at("campaigns", campaign))]
-    return [("Open the campaign", at("campaigns", campaign))]
+        return [("Publish them together", campaign_path(campaign))]
+    return [("Open the campaign", campaign_path(campaign))]
 
 
 async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:

@@ -15,9 +15,8 @@ from starter.console.elements.table import Column, table
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
-from starter.console.paths import at
+from starter.console.paths import at, campaign_path
 from starter.console.state import Viewer
-from starter.console.subject_paths import campaign_path
 from starter.operations.provider_events import list_provider_events, match_provider_events
 
 _PAGE = 50

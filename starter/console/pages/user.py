@@ -20,9 +20,8 @@ from starter.console.pages.user_erasure import erase_button
 from starter.console.pages.user_inbox import inbox
 from starter.console.pages.user_reasons import why_not
 from starter.console.pages.user_timeline import timeline
-from starter.console.paths import at
+from starter.console.paths import at, id_in
 from starter.console.state import Viewer
-from starter.console.subject_paths import id_in
 from starter.explain.timeline import read_timeline
 from starter.operations.audit import read_audit
 from starter.operations.users import find_users, read_user

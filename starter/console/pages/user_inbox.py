@@ -8,8 +8,8 @@ from starter.console.elements.chips import chip
 from starter.console.elements.rendered import rendered_message
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
+from starter.console.paths import campaign_path
 from starter.console.state import Viewer
-from starter.console.subject_paths import campaign_path
 from starter.operations.inbox import read_inbox
 
 _SHOWN = 20

@@ -13,8 +13,8 @@ from starter.console.elements.errors import show_page_error
 from starter.console.elements.sentences import sentence
 from starter.console.elements.text import heading, text
 from starter.console.elements.times import moment
+from starter.console.paths import page_of_user
 from starter.console.state import Viewer
-from starter.console.subject_paths import page_of_user
 from starter.explain.explain import explain_decisions
 
 _MAX_CHOICES = 1000

@@ -14,8 +14,8 @@ from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.pages.message_preview import preview_button
 from starter.console.pages.user_picture import picture_button
+from starter.console.paths import campaign_path, follow_up_path, page_of_user
 from starter.console.state import Viewer
-from starter.console.subject_paths import campaign_path, follow_up_path, page_of_user
 
 _ICONS = {"interaction": "touch_app", "message": "send", "outcome": "event_busy"}
 

@@ -11,9 +11,8 @@ from starter.console.elements.empty import empty_state
 from starter.console.elements.table import Column, table
 from starter.console.elements.text import link, text
 from starter.console.page import console_page
-from starter.console.paths import at
+from starter.console.paths import at, user_path
 from starter.console.state import Viewer
-from starter.console.subject_paths import user_path
 from starter.operations.users import MAX_FOUND, find_users
 
 _MATCHED = {"id": "the id", "user_key": "the user key", "email": "the email", "phone": "the phone number"}

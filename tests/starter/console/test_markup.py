@@ -11,7 +11,7 @@ from nicegui import Client
 from playwright.async_api import Browser, Page, expect
 
 import starter.console.pages.registry  # noqa: F401 - registers every page
-from starter.console.subject_paths import follow_up_path, page_of_user, user_path
+from starter.console.paths import follow_up_path, page_of_user, user_path
 from starter.operations.follow_ups import Criteria, read_follow_ups
 from tests.support.console import open_page, open_path
 from tests.support.story_console import StoryConsole, story_console

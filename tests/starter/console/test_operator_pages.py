@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from connector.rules.model.api_keys import parse_key
-from starter.console.subject_paths import follow_up_path, user_path
+from starter.console.paths import follow_up_path, user_path
 from starter.operations.follow_ups import Criteria, read_follow_ups
 from tests.support.console import open_page, open_path
 from tests.support.story_console import StoryConsole, story_console

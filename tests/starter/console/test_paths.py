@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 import pytest
 
-from starter.console.subject_paths import follow_up_path, id_in, page_of_user, user_path, workflow_url
+from starter.console.paths import follow_up_path, id_in, page_of_user, user_path, workflow_url
 
 IDS = [
     "u-17",
