@@ -1,6 +1,7 @@
-"""The requests of `starter.operations.repair`; repeated, they change nothing."""
+"""The requests of `starter.operations.settling` and `resending`; repeated, they change nothing."""
 
-from starter.operations.repair import send_again, settle
+from starter.operations.resending import send_again
+from starter.operations.settling import settle
 from starter.remote.registration import Request, act_over_http, path
 
 
