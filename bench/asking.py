@@ -45,6 +45,7 @@ _QUESTIONS: dict[str, Sequence[_Question]] = {
         lambda workspace, campaign, now: read_follow_ups(workspace.context, Criteria(campaign=campaign), 100),
         lambda workspace, campaign, now: read_follow_ups(workspace.context, Criteria("refused", campaign), 100),
         lambda workspace, campaign, now: read_follow_ups(workspace.context, Criteria("sent", user="u7"), 100),
+        lambda workspace, campaign, now: read_follow_ups(workspace.context, Criteria(channel="sms"), 100),
         lambda workspace, campaign, now: read_follow_ups(
             workspace.context, Criteria(reason=Reason.NO_CONSENT, until=now - timedelta(days=60)), 100
         ),

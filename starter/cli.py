@@ -64,7 +64,7 @@ COMMANDS = {
     },
     "Users": {
         "interact": "Report interactions and events. An invalid item does not affect the others.",
-        "users": "Find users, erase them, or split off an id that was joined into a user.",
+        "users": "Find users, show or erase them, or split off an id that was joined into a user.",
         "explain": "Show every decision about a user in order: the interaction, the evidence, the outcome and its "
         "reason.",
     },

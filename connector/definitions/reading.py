@@ -18,6 +18,8 @@ from connector.rules.model.nearest import nearest
 from connector.templating.checking import check_templates
 from connector.templating.links import check_links
 
+MAX_FAULTS_OF_ALL = 10_000
+"""How many faults are named; a hostile text has millions, each a hundred times as large in memory as in the text."""
 _EMPTY = "is empty; write a campaign, a card or the workspace"
 
 
@@ -165,12 +167,17 @@ class _Collector:
         self.texts[file] = text
         try:
             for document in read_documents(text, file):
+                if len(self.faults) > MAX_FAULTS_OF_ALL:
+                    return
                 self._add(document)
         except DefinitionError as error:
             self.faults += error.faults
 
     def definitions(self) -> Definitions:
         """Return everything collected; raises DefinitionError if there is any fault."""
+        if len(self.faults) > MAX_FAULTS_OF_ALL:
+            more = Fault("", f"there are more than {MAX_FAULTS_OF_ALL:,} faults; correct these first")
+            raise DefinitionError([*self.faults[:MAX_FAULTS_OF_ALL], more])
         if self.faults:
             raise DefinitionError(self.faults)
         return Definitions(

@@ -39,7 +39,8 @@ def follow_ups(
 ) -> None:
     """List follow-ups, newest trigger first; with overdue, the longest overdue first.
 
-    All options must hold. refused lists the triggers that were refused, noted the late exceptions.
+    All options must hold. refused lists the triggers that were refused, noted the late exceptions. With --channel a
+    page examines 5,000 follow-ups at most, so that it may be short, or empty, though --after finds more.
 
     Examples:
 
@@ -62,9 +63,10 @@ def follow_ups(
 
 def _print_page(page: dict[str, Any]) -> None:
     if not page["follow_ups"]:
-        return print_result("no follow-up matches")
-    rows = [[shown.get(name) for name in _COLUMNS] for shown in page["follow_ups"]]
-    print_lines(format_table(_COLUMNS, rows))
+        print_result("no follow-up matches" if not page["has_more"] else "none of those that were examined matches")
+    else:
+        rows = [[shown.get(name) for name in _COLUMNS] for shown in page["follow_ups"]]
+        print_lines(format_table(_COLUMNS, rows))
     if page["has_more"]:
         print_note(f"there are more: --after {page['next']}")
     return None

@@ -63,14 +63,14 @@ def _print_plan(planned: dict[str, Any]) -> None:
     _print_changes(planned["changes"])
     counts = Counter(one["change"] for one in planned["changes"])
     summary = f"{counts['new']} new, {counts['edited']} edited, {len(planned['unchanged'])} unchanged"
-    print_result(("\n" if planned["changes"] else "") + summary)
+    print_lines(("\n" if planned["changes"] else "") + summary)
     if planned["elsewhere"]:
         others = _format_names([f"{entry['id']} ({entry['state']})" for entry in planned["elsewhere"]])
         print_result(f"in the store but not in these files, and not changed: {others}")
     order = ", ".join(planned["order"])
     print_result(f"publish would take effect in this order: {order}" if order else "nothing to publish")
     for wait in planned["waits"]:
-        print_result(_format_waits(wait))
+        print_result(format_waits(wait))
     for size in planned["audiences"]:
         print_result(format_audience(size))
     for text in planned["texts"]:
@@ -84,10 +84,11 @@ def _print_changes(changed: Sequence[dict[str, Any]]) -> None:
         print_lines(format_table((*columns[:-1], "live"), rows))
     for one in changed:
         for number, difference in enumerate(one["differences"]):
-            print_lines(("" if number else f"\n{one['id']}:\n") + _format_difference(difference))
+            print_lines(("" if number else f"\n{one['id']}:\n") + format_difference(difference))
 
 
-def _format_difference(difference: dict[str, Any]) -> str:
+def format_difference(difference: dict[str, Any]) -> str:
+    """Return the difference of one key of a definition as a line."""
     before, after = canonical_json(difference["before"]), canonical_json(difference["after"])
     change = difference["change"]
     shared = _common_prefix_length(before, after) if change == "edited" else 0
@@ -111,7 +112,8 @@ def _shorten(text: str, shared: int) -> str:
     return cut if len(cut) <= _MAX_VALUE_CHARACTERS else f"{cut[: _MAX_VALUE_CHARACTERS - 1]}…"
 
 
-def _format_waits(wait: dict[str, Any]) -> str:
+def format_waits(wait: dict[str, Any]) -> str:
+    """Return who stays on an earlier revision, as a line."""
     users = "1 user stays" if wait["users"] == 1 else f"{wait['users']} users stay"
     follow_ups = f"{wait['waiting']} waiting, {wait['held']} held"
     return (

@@ -11,6 +11,7 @@ from connector.rules.explaining.wording import WAYS_OUT
 from connector.rules.model.reasons import State
 from starter.commands.calls import run_operation
 from starter.commands.options import DataOption, JsonOption
+from starter.operations.overview import read_overview
 from starter.operations.results import RESULT_STEPS
 from starter.operations.status import read_campaign_status, read_status
 from starter.terminal import format_table, print_json, print_lines, print_result
@@ -30,6 +31,9 @@ _VERDICTS = {"more": "more than control", "less": "less than control", "undecide
 
 def status(
     campaign: Annotated[str | None, typer.Argument(help="The id of a campaign or card. By default all.")] = None,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Only what needs a hand, of all campaigns: overdue, failed, unknown.")
+    ] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,16 +42,36 @@ def status(
     For one campaign, also show its results: how many users were enrolled, sent, opened, clicked and converted, by
     control group and variant, and the uplift over the control group with its confidence interval.
 
+    With --attention, list what needs a hand: overdue, failed and unknown follow-ups, follow-ons that can never trigger,
+    and drafts whose publication alone would miss a launch.
+
     Examples:
 
       connector status
 
       connector status cart-reminder --json
+
+      connector status --attention
     """
+    if attention:
+        if campaign is not None:
+            raise typer.BadParameter("--attention is about all campaigns; leave out the id")
+        return _print_attention(run_operation(data, read_overview), as_json)
     if campaign is None:
         _print_all(run_operation(data, read_status), as_json)
     else:
         _print_one(run_operation(data, read_campaign_status, campaign), as_json)
+    return None
+
+
+def _print_attention(shown: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        return print_json(shown)
+    for one in shown["attention"]:
+        print_result(f"{one['kind']}: {one['text']}")
+    if shown["more_attention"]:
+        print_result(f"and {shown['more_attention']} more")
+    return None if shown["attention"] else print_result("nothing needs a hand")
 
 
 def _print_all(shown: dict[str, Any], as_json: bool) -> None:

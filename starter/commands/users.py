@@ -1,4 +1,4 @@
-"""`connector users`: finds and erases users, and splits off ids that were joined into them."""
+"""`connector users`: finds, shows and erases users, and splits off ids that were joined into them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.definitions.yaml_writing import write_document
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from starter.commands.calls import run_act, run_operation
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
+from starter.explain.timeline import MAX_ENTRIES, read_timeline, render_timeline
 from starter.operations.erasure import erase
 from starter.operations.joins import split_user
-from starter.operations.users import find_users
+from starter.operations.users import find_users, read_user
 from starter.terminal import format_table, print_json, print_lines, print_note, print_result
 
 UserArgument = Annotated[
@@ -25,11 +27,13 @@ users = typer.Typer(no_args_is_help=True)
 
 @users.callback()
 def _describe() -> None:
-    """Find users, erase them, or split off an id that was joined into a user.
+    """Find users, show or erase them, or split off an id that was joined into a user.
 
     Examples:
 
       connector users find ada@shop.example
+
+      connector users history u-17
 
       connector users erase u-17
 
@@ -64,6 +68,50 @@ def find(
     if not found["users"]:
         print_note("the user was erased" if found["erased"] else f"no user has the id or address {text.strip()}")
         raise typer.Exit(1)
+
+
+@users.command()
+def show(user: UserArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Show a profile with what was stated on consent, the suppressed addresses and the joined ids, as YAML.
+
+    Examples:
+
+      connector users show u-17
+
+      connector users show u-17 --json
+    """
+    _check_id("USER", user)
+    shown = run_operation(data, read_user, user)
+    return print_json(shown) if as_json else print_lines(write_document(shown).rstrip("\n"))
+
+
+@users.command()
+def history(
+    user: Annotated[str, typer.Argument(metavar="USER", help="Any id of the user, or the user key.")],
+    limit: Annotated[int, typer.Option(min=1, max=MAX_ENTRIES, help="How many entries to list at most.")] = 50,
+    after: Annotated[str | None, typer.Option(help="The next page: `next` of the one before.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what a user did, what was decided about it, and the messages, newest first.
+
+    `connector explain` shows the same decisions by campaign, and the nearest misses.
+
+    Examples:
+
+      connector users history u-17
+
+      connector users history u-17 --limit 10 --json
+    """
+    _check_id("USER", user)
+    page = run_operation(data, read_timeline, user, limit=limit, after=after)
+    if as_json:
+        return print_json(page)
+    for line in render_timeline(page):
+        print_result(line)
+    if page["has_more"]:
+        print_note(f"there are more: --after {page['next']}")
+    return None
 
 
 @users.command("erase")

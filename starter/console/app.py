@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from connector.app.context import AppContext
 from starter.api.access.callers import ANONYMOUS, Keys
 from starter.console.addresses import Addresses
-from starter.console.frontend import create_frontend, leave_pages, owns_page
+from starter.console.frontend import create_frontend, has_room, leave_pages, owns_page
 from starter.console.gate import Gate
 from starter.console.pages import registry
 from starter.console.pages.not_found import show_not_found
@@ -53,4 +53,4 @@ def create_console(context: AppContext, keys: Keys) -> ConsoleApp:
     registry.install(console)
     sessions.on_end = leave_pages
     front = SignIn(console, addresses, lifetime).app()
-    return ConsoleApp(console, Gate(console, addresses, front, pages, owns_page))
+    return ConsoleApp(console, Gate(console, addresses, front, pages, owns_page, has_room))

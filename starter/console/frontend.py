@@ -9,13 +9,15 @@ from fastapi import FastAPI
 from jinja2 import DictLoader
 from nicegui import Client, core, ui
 from nicegui.client import templates
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from starter.console.headers import NONCE
 from starter.console.sessions import SESSION, Session
 from starter.console.theme import COLOURS, HEAD
 
-MAX_OPEN_PAGES = 500
+MAX_OPEN_PAGES, MAX_OPEN_PAGES_OF_A_KEY = 500, 250
+"""Pages in memory: those that are shown, and those that were left less than a minute ago."""
 _RECONNECT_SECONDS = 10.0
 _TITLE = "Campaign Connector"
 
@@ -30,6 +32,7 @@ def create_frontend(not_found: Callable[[], Awaitable[None]]) -> ASGIApp:
     if not core.app.config.has_run_config:
         _add_nonces()
         _bind_events_to_pages()
+        core.app.add_api_route("/_nicegui/{path:path}", _answer_no_file, include_in_schema=False)
         core.app.config.socket_io_js_transports = ["websocket"]
         core.app.config.quasar_config["brand"].update(COLOURS)
         core.app.config.quasar_config["loadingBar"] = {"skipHijack": True}  # it has no name for readers of screens
@@ -51,9 +54,16 @@ def create_frontend(not_found: Callable[[], Awaitable[None]]) -> ASGIApp:
     return app
 
 
-def is_full() -> bool:
-    """Whether so many pages are open that no further one is served."""
-    return len(Client.instances) >= MAX_OPEN_PAGES
+async def _answer_no_file() -> Response:
+    """Answer for a file that NiceGUI does not have: without it, each such request would open a page."""
+    return PlainTextResponse("not found\n", 404)
+
+
+def has_room(session: Session) -> bool:
+    """Whether a session may open one more page: one key leaves room for the others."""
+    clients = list(Client.instances.values())
+    own = sum(1 for client in clients if (found := _session_of(client)) and found.caller.id == session.caller.id)
+    return len(clients) < MAX_OPEN_PAGES and own < MAX_OPEN_PAGES_OF_A_KEY
 
 
 def owns_page(session: Session, id: str) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote
 
 import structlog
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +22,10 @@ from starter.console.state import Console
 PUBLIC_PATHS = frozenset({"/healthz", "/sign-in"})
 ASSETS = "/assets/"
 _FILES, _SOCKET = "/_nicegui/", "/_nicegui_ws"
+_OF_A_PAGE = "/_nicegui/client/"
+"""The routes of one open page, such as that of its file upload; its id follows."""
+MAX_BODY_BYTES = 1_100_000
+"""What a page may send: a file of a definition, of up to 1 MB. Browsers check it too, but only browsers."""
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _EVENT = '42["event"'
 """How a frame of the websocket begins that a click or key in a page has caused."""
@@ -40,6 +44,7 @@ class Gate:
         front: the application of what is reached before the sign-in, and of the sign-out.
         pages: NiceGUI's application.
         owns_page: tells whether a session has opened the page with this id, whose websocket comes.
+        has_room: tells whether a session may open one more page.
     """
 
     def __init__(
@@ -49,9 +54,10 @@ class Gate:
         front: ASGIApp,
         pages: ASGIApp,
         owns_page: Callable[[Session, str], bool],
+        has_room: Callable[[Session], bool],
     ) -> None:
         self._console, self._addresses, self._front, self._pages = console, addresses, front, pages
-        self._owns_page = owns_page
+        self._owns_page, self._has_room = owns_page, has_room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, serve one websocket, or pass on the begin and the end of the process."""
@@ -86,6 +92,8 @@ class Gate:
             await self._front(scope, receive, plain)
         elif session is None:
             await _ask_to_sign_in(scope, headers)(scope, receive, with_headers(send, PLAIN_POLICY, is_cacheable=False))
+        elif (refused := self._refuse_inside(session, scope["method"], path)) is not None:
+            await refused(scope, receive, with_headers(send, PLAIN_POLICY, is_cacheable=False))
         else:
             scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in _REFUSED_HEADERS]
             policy = page_policy(state[NONCE], headers["host"])
@@ -101,6 +109,17 @@ class Gate:
             return PlainTextResponse("the console does not answer under this host name\n", 421)
         if scope["method"] not in _SAFE_METHODS and not self._addresses.is_own_origin(headers):
             return PlainTextResponse("only pages of the console may send this\n", 403)
+        if scope["method"] not in _SAFE_METHODS and _is_too_large(headers):
+            return PlainTextResponse(f"pages send at most {MAX_BODY_BYTES:,} bytes, and say how many\n", 413)
+        return None
+
+    def _refuse_inside(self, session: Session, method: str, path: str) -> Response | None:
+        """Return the refusal of what belongs to the page of somebody else, or of one page too many."""
+        if path.startswith(_OF_A_PAGE):
+            is_own = self._owns_page(session, path.removeprefix(_OF_A_PAGE).partition("/")[0])
+            return None if is_own else PlainTextResponse("there is no such page\n", 404)
+        if method in _SAFE_METHODS and not path.startswith(_FILES) and not self._has_room(session):
+            return PlainTextResponse("too many open pages; close some, and try again\n", 503)
         return None
 
     def _session(self, headers: Headers) -> Session | None:
@@ -175,8 +194,12 @@ def cookie_name(addresses: Addresses) -> str:
 
 
 def read_cookies(headers: Headers) -> dict[str, str]:
-    """Return the cookies of a request; none if they cannot be read."""
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(headers.get("cookie", "")).items()}
-    except CookieError:
-        return {}
+    """Return the cookies of a request. A strange one, of another application on this host, does not hide ours."""
+    return cookie_parser(headers.get("cookie", ""))
+
+
+def _is_too_large(headers: Headers) -> bool:
+    """Whether a body is too large, or does not say how large it is; browsers always say it."""
+    length = headers.get("content-length", "0")
+    is_counted = "transfer-encoding" not in headers and length.isascii() and length.isdecimal()
+    return not is_counted or len(length) > 12 or int(length) > MAX_BODY_BYTES

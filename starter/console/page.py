@@ -8,14 +8,12 @@ from typing import Any
 
 import structlog
 from nicegui import app, ui
-from starlette.responses import PlainTextResponse
 
 from connector.rules.model.api_keys import Scope
 from starter.api.requests.clients import client_of
 from starter.api.requests.errors import HANDLED_ERRORS, as_api_error
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.text import heading
-from starter.console.frontend import is_full
 from starter.console.layout import NAVIGATION, NavigationEntry, frame
 from starter.console.sessions import SESSION
 from starter.console.state import Console, Viewer
@@ -48,8 +46,6 @@ def console_page(
 
     def register(build: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[Any]]:
         async def built(**parameters: Any) -> Any:
-            if is_full():
-                return PlainTextResponse("too many open pages; close some, and try again\n", 503)
             viewer = current_viewer()
             with frame(viewer, title if has_heading else None):
                 try:

@@ -52,9 +52,7 @@ async def run_demo(*, stay: bool) -> int:
             _print_links(session, environment.instance)
             session.print_line(f"everything runs until Ctrl-C; try: connector status --data {environment.data}")
             await stopped.wait()
-        session.print_line(
-            "everything stops now; to run it yourself: connector dev, then connector init && connector apply campaigns"
-        )
+        session.print_line("everything stops now; to run it yourself: connector dev, which names the next commands")
     return 0 if succeeded else 1
 
 

@@ -145,7 +145,7 @@ def _campaign_lines(campaign: CampaignExplanation) -> Iterator[str]:
     yield ""
     yield f"{campaign.campaign} ({campaign.state}{published})"
     for decision in campaign.chapters:
-        yield f"  {_interaction_line(decision.interaction)}"
+        yield f"  {interaction_line(decision.interaction)}"
         yield from (f"    {line}" for line in decision_lines(decision))
 
 
@@ -159,7 +159,7 @@ def decision_lines(decision: Decision) -> Iterator[str]:
     yield _outcome_line(decision)
     yield from (f"  {evidence.words}" for evidence in decision.looked_at)
     for message in decision.messages:
-        yield _message_line(message)
+        yield message_line(message)
         way_out, is_newest = WAYS_OUT.get(message.reason or ""), message is _newest(decision, message)
         if way_out is not None and decision.state not in _OPEN and is_newest:
             yield f"  {way_out.format(id=decision.follow_up)}"
@@ -182,7 +182,8 @@ def _outcome_line(decision: Decision) -> str:
     return f"{state if decision.state != NOTED else 'noted'}{at}: {decision.words} ({decision.reason})"
 
 
-def _message_line(message: DeliveryView) -> str:
+def message_line(message: DeliveryView) -> str:
+    """Return the line of one message for people."""
     at = message.claimed_at or message.decided_at
     fault = message.fault or (message.detail if message.reason is None else None)  # of a reason, the evidence says it
     fault = f" [{fault}]" if fault else ""
@@ -191,7 +192,8 @@ def _message_line(message: DeliveryView) -> str:
     return f"{message.channel}{again}: {message.words}{code}{f' at {at}' if at else ''}{fault}"
 
 
-def _interaction_line(item: InteractionView) -> str:
+def interaction_line(item: InteractionView) -> str:
+    """Return the line of what a user did, with its time, for people."""
     arrived = f", arrived at {item.arrived_at}" if item.arrived_at not in (None, item.happened_at) else ""
     return f"{item.happened_at}  {_describe(item)} ({item.id}){arrived}"
 
@@ -211,6 +213,6 @@ def _no_decision_lines(no_decision: NoDecision) -> Iterator[str]:
         yield f"  {no_decision.words}"
         return
     yield "  nearest to its trigger:"
-    yield f"  {_interaction_line(no_decision.nearest)}"
+    yield f"  {interaction_line(no_decision.nearest)}"
     shortfall = f" ({no_decision.shortfall})" if no_decision.shortfall else ""
     yield f"    it did not count: {no_decision.words}{shortfall}"

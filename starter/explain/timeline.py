@@ -24,7 +24,14 @@ from connector.store.users.inbox import load_contents
 from connector.store.users.users import StoredUser
 from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explain import load_known_user
-from starter.explain.explanation import Decision, DeliveryView, InteractionView
+from starter.explain.explanation import (
+    Decision,
+    DeliveryView,
+    InteractionView,
+    decision_lines,
+    interaction_line,
+    message_line,
+)
 from starter.operations.cursors import read_cursor, write_cursor
 
 MAX_ENTRIES = 200
@@ -105,6 +112,26 @@ async def read_timeline(
         "has_more": len(left) > limit,
         "next": write_cursor(Position(*page[-1].order), _list_of(stored)) if len(left) > limit else None,
     }
+
+
+def render_timeline(shown: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of a page, as `read_timeline` returns it, for people."""
+    yield f"{shown['user']}, as of {shown['as_of']}, user key {shown['user_key']}"
+    for entry in map(TimelineEntry.model_validate, shown["entries"]):
+        if entry.interaction is not None:
+            yield interaction_line(entry.interaction)
+            for one in entry.decisions:
+                yield f"  {one.campaign}:"
+                yield from (f"    {line}" for line in decision_lines(one.decision))
+        else:
+            campaign = entry.decisions[0].campaign
+            decision = entry.decisions[0].decision
+            what = decision.words if entry.message is None else message_line(entry.message)
+            yield f"{entry.at}  {campaign}: {what}"
+    if not shown["entries"]:
+        yield "nothing is known of what this user did"
+    if shown["is_cut"] and not shown["has_more"]:
+        yield "older decisions are left out"
 
 
 def _list_of(stored: StoredUser) -> str:

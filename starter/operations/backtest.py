@@ -40,7 +40,8 @@ from connector.store.follow_ups.deliveries import load_past_sends
 from connector.store.follow_ups.receipts import load_receipts
 from connector.store.users.log import count_users, load_items, load_user_keys
 from connector.store.users.users import StoredUser, load_users
-from starter.operations.errors import NotAllowedNow, NotKnown
+from starter.operations.entries import entry_in
+from starter.operations.errors import NotAllowedNow
 
 _USERS_PER_PAGE = 500
 _RETENTION = timedelta(days=36_525)
@@ -187,11 +188,9 @@ async def backtest(
 def _catalogue_with_live(catalogue: Catalogue, campaign: str, since: datetime) -> Catalogue:
     """Return a catalogue in which only this follow-on is live, its newest revision since `since`.
 
-    Targets keep their windows (P1). Raises NotBacktestable.
+    Targets keep their windows (P1). Raises NotKnown, NotBacktestable.
     """
-    entry = catalogue.entries.get(campaign)
-    if entry is None:
-        raise NotKnown(f"{campaign} is not known; apply its definition first")
+    entry = entry_in(catalogue, campaign)
     if entry.follow_on(entry.newest) is None:
         raise NotBacktestable(f"{campaign} is no follow-on: nothing triggers it")
     live = Entry(campaign, "active", (replace(entry.newest, effective_at=since),), (Window(_WINDOW_ID, since),))

@@ -30,7 +30,7 @@ from connector.store.follow_ups.follow_ups import (
     load_locked,
     move_follow_ups,
 )
-from connector.store.follow_ups.selection import OPEN, OVERDUE, select_follow_ups
+from connector.store.follow_ups.selection import OPEN, OVERDUE, select_page
 from starter.operations.cursors import read_cursor, write_cursor
 from starter.operations.follow_ups import Criteria, check_criteria, describe_unknown_campaign, resolve_criteria
 from starter.operations.resending import preview_resend, resend
@@ -146,7 +146,7 @@ async def act_on_page(
         unknown = await describe_unknown_campaign(context, action.criteria)
         if unknown is not None:
             raise DefinitionError([Fault("campaign", unknown)])
-        return BulkPage((), None)
+        return BulkPage((), following)
     if action.verb == "resend":
         return BulkPage(await _resend(context, actor, action, ids, dry_run=dry_run), following)
     if dry_run:
@@ -205,9 +205,9 @@ async def _select(
         wanted = await resolve_criteria(tx, _with_state(action))
         if wanted is None:
             return [], None
-        found = await select_follow_ups(tx, wanted, limit + 1, after=position)
-    ids = [one.id for one in found[:limit]]
-    return ids, write_cursor(found[limit - 1], action.digest) if len(found) > limit else None
+        selected = await select_page(tx, wanted, limit, after=position)
+    ids = [one.id for one in selected.positions]
+    return ids, None if selected.next is None else write_cursor(selected.next, action.digest)
 
 
 def _with_state(action: BulkAction) -> Criteria:

@@ -10,10 +10,8 @@ from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle
 from connector.store.engine.database import LONG_SECONDS
 from connector.store.follow_ups.tallies import Count, load_counts
-from starter.operations.entries import view_entry
-from starter.operations.overview import name_of
+from starter.operations.entries import find_entry, name_of, view_entry
 from starter.operations.results import view_counts
-from starter.operations.status import find_entry
 from starter.operations.views import view_entry_with_definition
 
 MAX_PAGE = 1000

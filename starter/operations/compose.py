@@ -15,31 +15,25 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.catalogue.references import target_parts
 from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Card, Publishable, Workspace
-from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, OrderRefused, Source
+from connector.rules.model.errors import DefinitionError, Fault, OrderRefused, Source
 from connector.rules.publishing.drafting import as_written, draft
 from connector.rules.publishing.lints import refusals, warnings
 from connector.store.engine.database import database_now
 from connector.templating.threads import run_in_thread
-from starter.operations.drafts import save_definitions
-from starter.operations.entries import view_entry
+from starter.operations.drafts import apply_definitions
+from starter.operations.entries import find_entry, view_entry
 
 FILE = "YAML"
 """The name of the text in warnings: a page has no file."""
-
-
-class UnknownDefinition(ConnectorError):
-    """There is no campaign or card of this id."""
 
 
 async def open_definition(context: StoreContext, id: str) -> dict[str, Any]:
     """Return the newest saved revision of a campaign or card as YAML, and the revision that it is.
 
     Raises:
-        UnknownDefinition.
+        NotKnown.
     """
-    entry = (await context.cache.at_least(context.database)).entries.get(id)
-    if entry is None:
-        raise UnknownDefinition(f"there is no campaign or card {id}")
+    entry = await find_entry(context, id)
     return {
         **view_entry(entry),
         "revision": entry.newest.number,
@@ -83,13 +77,10 @@ async def save_text(
     Raises:
         DefinitionError: the text has faults.
         DraftConflict: somebody else saved one of the definitions meanwhile.
-        OrderRefused: as `save_definitions` raises it.
+        OrderRefused: as `apply_definitions` raises it.
     """
     definitions = await _read(context, text)
-    saved, notes = await save_definitions(
-        context, actor, definitions.all, reason=reason, sources=definitions.sources, bases=bases
-    )
-    return {"saved": [vars(change) for change in saved], "warnings": notes}
+    return await apply_definitions(context, actor, definitions, reason=reason, bases=bases)
 
 
 async def search_targets(context: StoreContext, words: str = "", *, limit: int = 30) -> dict[str, Any]:
@@ -105,11 +96,9 @@ async def read_target(context: StoreContext, id: str) -> dict[str, Any]:
     """Return a campaign or card as a target, with what a condition on it can name.
 
     Raises:
-        UnknownDefinition.
+        NotKnown.
     """
-    entry = (await context.cache.at_least(context.database)).entries.get(id)
-    if entry is None:
-        raise UnknownDefinition(f"there is no campaign or card {id}")
+    entry = await find_entry(context, id)
     return {**_view_target(entry), "parts": asdict(target_parts(entry))}
 
 

@@ -20,17 +20,26 @@ from connector.templating.threads import run_in_thread
 
 
 async def apply_definitions(
-    context: StoreContext, actor: Actor, definitions: Definitions, *, reason: str | None = None
+    context: StoreContext,
+    actor: Actor,
+    definitions: Definitions,
+    *,
+    reason: str | None = None,
+    bases: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Save all of the definitions as drafts, or none; return what changed, and what `publish` would refuse.
+
+    Args:
+        bases: as for `save_definitions`.
 
     Raises:
         DefinitionError: they are about another workspace.
         OrderRefused: one is archived, or of the other kind before; names every problem.
+        DraftConflict: somebody else saved one of them meanwhile.
     """
     check_workspace(context.workspace, definitions.all)
     saved, warnings = await save_definitions(
-        context, actor, definitions.all, reason=reason, sources=definitions.sources
+        context, actor, definitions.all, reason=reason, sources=definitions.sources, bases=bases
     )
     return {"saved": [vars(change) for change in saved], "warnings": warnings}
 
@@ -57,6 +66,7 @@ async def save_definitions(
     Args:
         sources: where they were read from, by id; the workspace by ''.
         bases: the revisions that they were edited from, by id, so that nobody else's edit is replaced; None: any.
+            An id that is missing was new.
 
     Raises:
         OrderRefused: as `save_drafts` raises it.

@@ -14,6 +14,7 @@ from connector.rules.model.values import format_instant
 from connector.rules.timing.days import day_of, start_of_day
 from connector.store.engine.transaction import database_now
 from connector.store.reporting.live_counts import LiveCounts, count_live
+from starter.operations.entries import entry_in
 from starter.operations.errors import NotKnown
 
 MAX_NODES = 500
@@ -36,9 +37,7 @@ async def read_graph(
         NotKnown: there is no campaign or card with the id `around`.
     """
     catalogue = await context.cache.at_least(context.database)
-    if around is not None and around not in catalogue.entries:
-        raise NotKnown(f"the campaign or card {around} is not known")
-    seeds = () if around is None else (around,)
+    seeds = () if around is None else (entry_in(catalogue, around).id,)
     graph = draw_graph(catalogue, around=seeds, search=search, depth=depth, limit=limit)
     async with context.database.read(context.workspace) as tx:
         zone = catalogue.workspace.zone

@@ -125,7 +125,8 @@ async def _record(
     context: AppContext, actor: Actor, order: Order, outcome: Outcome, reason: str | None, **details: object
 ) -> None:
     options = {name: True for name in ("with_follow_ons", "allow_missed") if getattr(order, name)} | details
-    acts = [Act(AuditAction(order.verb), id, options, reason, outcome, order.act_id) for id in order.ids]
+    act_id = order.act_id  # once: it is a digest of all ids
+    acts = [Act(AuditAction(order.verb), id, options, reason, outcome, act_id) for id in dict.fromkeys(order.ids)]
     async with context.database.write(context.workspace, lock="none") as tx:
         await record_audit(tx, actor, *acts)
 

@@ -9,13 +9,13 @@ from typing import Any
 from connector.app.store_context import StoreContext
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Lifecycle
 from connector.rules.explaining.wording import WAYS_OUT
-from connector.rules.model.campaigns import Campaign
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import format_instant
 from connector.rules.publishing.attention import find_missed_launches, find_never_triggering
 from connector.rules.timing.days import day_of, start_of_day
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.reporting.live_counts import LiveCounts, Overdue, count_failed, count_live, find_overdue
+from starter.operations.entries import name_of
 
 MAX_CAMPAIGNS = 1000
 """How many campaigns one page of the overview has at most."""
@@ -72,12 +72,6 @@ def _matching(catalogue: Catalogue, search: str | None) -> Iterator[Entry]:
         entry = catalogue.entries[id]
         if entry.state != "archived" and (text in id.casefold() or text in (name_of(entry) or "").casefold()):
             yield entry
-
-
-def name_of(entry: Entry) -> str | None:
-    """Return the name of a campaign, by its newest revision; None if it has none, and of cards."""
-    definition = entry.newest.definition
-    return definition.name if isinstance(definition, Campaign) else None
 
 
 def _count_states(catalogue: Catalogue) -> dict[str, int]:

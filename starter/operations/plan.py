@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from connector.app.store_context import StoreContext
 from connector.definitions import Definitions
 from connector.rules.publishing.preview import DefinitionPreview
 from connector.store.engine.database import LONG_SECONDS, database_now
+from connector.templating.threads import run_in_thread
 from starter.operations.drafts import check_workspace
 from starter.operations.preview import Preview, preview_changes, view_audience
 from starter.operations.text_sizes import measure_texts
@@ -33,7 +35,8 @@ async def plan_definitions(
             sources=definitions.sources,
             providers=context.settings.provided_channels,
         )
-        texts = measure_texts(definitions.all, context.settings, await database_now(tx))
+        now = await database_now(tx)
+    texts = await run_in_thread(partial(measure_texts, definitions.all, context.settings, now))
     return {**_view(preview), "texts": [vars(text) for text in texts]}
 
 

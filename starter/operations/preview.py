@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from connector.definitions.publish_facts import NO_SOURCES, gather_facts
@@ -27,6 +28,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.reporting.launch_forecasts import forecast_launches
 from connector.store.reporting.publish_facts import load_reach
+from connector.templating.threads import run_in_thread
 
 
 @dataclass(frozen=True)
@@ -128,15 +130,20 @@ async def preview_changes(
         facts = await gather_facts(tx, drafted.catalogue, ids, providers=providers, sources=sources)
         launches = launches_to_forecast(drafted.catalogue, "publish", ids, now)
         forecasts = await forecast_launches(tx, launches, drafted.catalogue.workspace, now)
-        plan, refusals = check_publish(
-            drafted.catalogue, ids, now=now, allow_missed=allow_missed, facts=facts, forecasts=forecasts
-        )
+        plan, refusals = await run_in_thread(
+            partial(
+                check_publish,
+                drafted.catalogue, ids, now=now, allow_missed=allow_missed, facts=facts, forecasts=forecasts,
+            )
+        )  # fmt: skip
+    # In a thread, as the order itself: a proof that a schedule never delivers may take a second.
+    warnings = await run_in_thread(partial(applying_warnings, catalogue, drafted, ids, now))
     return Preview(
         definitions=preview_definitions(catalogue, drafted, definitions),
         other_entries=other_entries(catalogue, definitions),
         order=plan.sequence,
         refusals=refusals,
-        warnings=[*applying_warnings(catalogue, drafted, ids, now), *plan.warnings],
+        warnings=[*warnings, *plan.warnings],
         waits=await count_waits(tx, ids),
         audiences=audiences,
     )

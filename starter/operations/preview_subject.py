@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -47,6 +48,7 @@ from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.recipients import load_recipients
 from connector.store.reporting.history import UserRecord, load_user_record
 from connector.store.users.users import StoredUser, find_user
+from connector.templating.threads import run_in_thread
 from starter.operations.errors import NotAllowedNow, NotKnown
 from starter.operations.users import UserUnknown
 
@@ -136,11 +138,11 @@ async def load_subject(context: StoreContext, choice: Choice) -> Subject:
         CampaignUnknown, UserUnknown, NothingToPreview, StoreUnavailable.
         DefinitionError, OrderRefused: the definition, the profile or the trigger cannot be used.
     """
-    definitions = _read_definition(choice, with_links=not context.settings.link_hosts)
+    definitions = await run_in_thread(partial(_read_definition, choice, with_links=not context.settings.link_hosts))
     saved = await context.cache.at_least(context.database)
     async with context.database.read(context.workspace) as tx:
         now = await database_now(tx)
-        catalogue, revision = _suppose(saved, definitions, choice, now)
+        catalogue, revision = await run_in_thread(partial(_suppose, saved, definitions, choice, now))
         stored, record = await _load_user(tx, choice)
         user = _with_profile(stored.user, choice.profile)
         entry = catalogue.entries[choice.campaign]

@@ -25,7 +25,7 @@ from connector.store.reporting.counts import Count, count_follow_ups, count_temp
 from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.reporting.retries import count_retried
 from connector.store.reporting.triggered import count_triggered, load_exception_waits
-from starter.operations.errors import NotKnown
+from starter.operations.entries import entry_in
 
 MAX_DAYS = 400
 """How many days are shown at most, the newest: as long as what was sent is kept by default."""
@@ -68,9 +68,7 @@ async def read_results(
     if since is not None and until is not None and since >= until:
         raise DefinitionError([Fault("until", "is not later than `since`")])
     catalogue = await context.cache.at_least(context.database)
-    entry = catalogue.entries.get(id)
-    if entry is None:
-        raise NotKnown(f"the campaign or card {id} is not known")
+    entry = entry_in(catalogue, id)
     zone = catalogue.workspace.zone
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         now = await database_now(tx)

@@ -10,7 +10,6 @@ from connector.app.store_context import StoreContext
 from connector.definitions.publish_facts import gather_facts
 from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.catalogue.dependencies import with_draft_follow_ons
-from connector.rules.model.campaigns import Campaign
 from connector.rules.publishing.drafting import as_written
 from connector.rules.publishing.launch_notes import launches_to_forecast
 from connector.rules.publishing.orders import check_publish
@@ -20,7 +19,7 @@ from connector.store.engine.database import LONG_SECONDS
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.reporting.counts import count_waits
 from connector.store.reporting.launch_forecasts import forecast_launches
-from starter.operations.errors import NotKnown
+from starter.operations.entries import entry_in, name_of
 from starter.operations.preview import preview_resume, view_resume
 from starter.operations.views import view_entry_with_definition
 
@@ -40,12 +39,10 @@ async def review_campaign(context: StoreContext, id: str) -> dict[str, Any]:
     """
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         catalogue = await load_catalogue(tx)
-        entry = catalogue.entries.get(id)
-        if entry is None:
-            raise NotKnown(f"the campaign or card {id} is not known")
+        entry = entry_in(catalogue, id)
         return {
             **view_entry_with_definition(entry),
-            "name": entry.newest.definition.name if isinstance(entry.newest.definition, Campaign) else None,
+            "name": name_of(entry),
             "draft": _view_draft(entry),
             "publish": await _review_publication(context, tx, catalogue, entry),
             "resume": view_resume(await preview_resume(tx, [id])) if entry.state == "stopped" else None,

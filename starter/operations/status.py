@@ -6,11 +6,9 @@ from collections import defaultdict
 from typing import Any
 
 from connector.app.store_context import StoreContext
-from connector.rules.catalogue.catalogue import Entry
 from connector.store.engine.database import LONG_SECONDS
 from connector.store.reporting.counts import Count, count_follow_ups
-from starter.operations.entries import view_entry
-from starter.operations.errors import NotKnown
+from starter.operations.entries import find_entry, view_entry
 from starter.operations.results import load_outcomes, load_results, load_retried, view_counts
 
 
@@ -34,11 +32,3 @@ async def read_campaign_status(context: StoreContext, campaign: str) -> dict[str
     entry = await find_entry(context, campaign)
     outcomes = await load_outcomes(context, entry)
     return {**view_entry(entry), **outcomes, "results": await load_results(context, entry)}
-
-
-async def find_entry(context: StoreContext, id: str) -> Entry:
-    """Return a campaign or card. Raises NotKnown."""
-    entry = (await context.cache.at_least(context.database)).entries.get(id)
-    if entry is None:
-        raise NotKnown(f"{id} is not known; apply its definition first")
-    return entry

@@ -67,8 +67,11 @@ def get(path: str, *, seconds: float = DEFAULT_SECONDS, **query: Any) -> Request
 
 
 def path(template: str, **ids: str) -> str:
-    """Return a path like "/v1/campaigns/{id}" with each id percent-encoded; an id may contain a slash."""
-    return template.format(**{name: quote(id, safe="") for name, id in ids.items()})
+    """Return a path like "/v1/campaigns/{id}" with each id percent-encoded; an id may contain a slash.
+
+    Dots are encoded too: HTTP clients resolve `..`, so that the id `..` would reach another route.
+    """
+    return template.format(**{name: quote(id, safe="").replace(".", "%2E") for name, id in ids.items()})
 
 
 _requests: dict[Callable[..., Any], Callable[..., Request]] = {}

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from connector.app.context import build_context
 from connector.channels.mime import build_mime_message
 from connector.channels.protocol import Address, OutgoingMessage, SendError
 from connector.definitions import parse_mapping, parse_yaml
 from connector.definitions.faults import describe_faults
+from connector.definitions.reading import MAX_FAULTS_OF_ALL
 from connector.definitions.yaml_text import read_documents
 from connector.rules.model.errors import DefinitionError
 from connector.rules.model.users import User, UserMerge
+from connector.settings.application import Settings
+from connector.store.engine.database import Database
 from connector.templating.checking import MAX_TEMPLATE_BYTES
 from connector.templating.liquid_bounds import ENVIRONMENTS
 from connector.tracking.agents import is_crawler
 from connector.tracking.rewriting import rewrite_html, rewrite_text
 from connector.tracking.text_links import hosts_in
+from starter.operations.plan import plan_definitions
+from starter.operations.preview_messages import preview_messages
+from starter.operations.preview_subject import Choice
 from starter.webhooks.payload import read_address, reason_code
 from tests.support.api_process import api_process
 from tests.support.event_loop import watching_the_loop
@@ -262,6 +271,43 @@ def test_a_text_that_is_always_too_long_is_refused_when_it_is_applied(message: A
     with pytest.raises(DefinitionError) as refused:
         parse_mapping(definition)
     assert [found.key for found in refused.value.faults] == [fault]
+
+
+def test_a_text_with_millions_of_faults_names_some() -> None:
+    """Each fault takes a hundred times as much memory as what causes it, so a hostile text is not read to its end."""
+    with pytest.raises(DefinitionError) as refused:
+        parse_yaml("---\na: 1\n" * (MAX_FAULTS_OF_ALL * 3), file="hostile.yaml")
+    assert len(refused.value.faults) == MAX_FAULTS_OF_ALL + 1
+    assert refused.value.faults[-1].problem == "there are more than 10,000 faults; correct these first"
+
+
+async def test_texts_of_requests_are_worked_on_beside_the_loop(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `read` key previews and plans texts of 10 MB, whose reading, proofs and rendering take minutes."""
+    context, threads = build_context(Settings(), sqlite_database), dict[str, str]()
+    for module, name in (
+        ("preview_subject", "parse_yaml"),
+        ("preview_subject", "draft"),
+        ("preview", "applying_warnings"),
+        ("preview", "check_publish"),
+        ("plan", "measure_texts"),
+    ):
+        place = f"starter.operations.{module}.{name}"
+        monkeypatch.setattr(place, _noting_its_thread(resolve_name(place), name, threads))
+    text = "campaign: c\ndelivery: {type: scheduled, send: at_publish}\nmessages: {sms: {body: hi}}\n"
+    await preview_messages(context, Choice("c", definition=text))
+    await plan_definitions(context, parse_yaml(text, file="c.yaml"))
+    assert len(threads) == 5
+    assert all(thread.startswith("texts") for thread in threads.values()), threads
+
+
+def _noting_its_thread(work: Callable[..., Any], name: str, threads: dict[str, str]) -> Callable[..., Any]:
+    def noting(*arguments: Any, **named: Any) -> Any:
+        threads[name] = threading.current_thread().name
+        return work(*arguments, **named)
+
+    return noting
 
 
 def test_a_user_has_at_most_20_push_tokens() -> None:

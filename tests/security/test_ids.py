@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from starter.remote.registration import path as path_over_http
 from tests.support.api import KEY
 from tests.support.api_process import ApiProcess, api_process
 
@@ -96,6 +98,14 @@ class Wire:
 def path_of(id: str, rest: str = "") -> str:
     """Return the path of a user; dots are encoded too, so that no client resolves them."""
     return f"/v1/users/{quote(id, safe='').replace('.', '%2E')}{rest}"
+
+
+@pytest.mark.parametrize("id", AWKWARD_IDS)
+def test_commands_over_http_ask_about_the_id_alone(id: str) -> None:
+    """HTTP clients resolve dots: without their encoding, `connector explain ..` would be about another route."""
+    sent = httpx.Request("GET", "https://connector.test" + path_over_http("/v1/users/{id}/explain", id=id)).url.raw_path
+    start, user, end = sent.decode().rsplit("/", 2)
+    assert (start, unquote(user), end) == ("/v1/users", id, "explain")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -11,7 +12,8 @@ from sqlalchemy import select, text, update
 
 from connector.rules.model.reasons import Reason
 from connector.store.engine.database import Database
-from connector.store.follow_ups.selection import FollowUpFilter, Position, select_follow_ups
+from connector.store.follow_ups import selection
+from connector.store.follow_ups.selection import FollowUpFilter, Position, select_follow_ups, select_page
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.tables import follow_ups
 from tests.support.query_plans import explain, walks
@@ -30,14 +32,14 @@ SECONDS = 600.0
 _ROWS = """
 INSERT INTO follow_ups (workspace, id, campaign, revision, window_id, user_key, key, trigger_id, trigger, triggered_at,
   due_at, next_at, channels, state, reason, decided_at, created_at, ended_outside)
-SELECT 'default', 'f' || n, 'c' || n % 10, 1, 1, 'k' || n % 300, CAST(n AS TEXT), 't' || n, '{}', {at}, {at}, {at},
+SELECT 'default', 'f' || n, 'c' || (n % 10), 1, 1, 'k' || (n % 300), CAST(n AS TEXT), 't' || n, '{}', {at}, {at}, {at},
   CASE WHEN n % 2 = 0 THEN '["push"]' ELSE '["email", "sms"]' END,
   CASE n % 8 {states} END, CASE n % 8 {reasons} END, CASE WHEN n % 8 > 2 THEN {at} END, {at}, false
 FROM numbers"""
 _DECISIONS = """
 INSERT INTO decisions (workspace, campaign, user_key, key, interaction_id, t, state, reason, decided_at)
-SELECT 'default', 'c' || n % 10, 'k' || n % 300, '', 'i' || n, {at}, CASE n % 9 WHEN 0 THEN 'noted' ELSE 'refused' END,
-  'not_in_audience', {at} FROM numbers"""
+SELECT 'default', 'c' || (n % 10), 'k' || (n % 300), '', 'i' || n, {at},
+  CASE n % 9 WHEN 0 THEN 'noted' ELSE 'refused' END, 'not_in_audience', {at} FROM numbers"""
 _NUMBERS = {
     "sqlite": "WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 599)",
     "postgresql": "WITH numbers AS (SELECT n FROM generate_series(0, 599) AS n)",
@@ -175,3 +177,25 @@ async def test_pages_stay_while_follow_ups_change(full: Database) -> None:
 
 def _reads_all(step: str) -> bool:
     return any(f"Seq Scan on {table}" in step for table in ("follow_ups", "decisions"))
+
+
+@pytest.mark.parametrize("examined", [7, 40])
+async def test_a_page_of_a_channel_examines_so_many_rows(
+    full: Database, monkeypatch: pytest.MonkeyPatch, examined: int
+) -> None:
+    """A page is short, or empty, rather than that it reads on; the pages together are the whole list."""
+    monkeypatch.setattr(selection, "MAX_EXAMINED", examined)
+    async with full.read(W, seconds=SECONDS) as tx:
+        for state, campaign in product((None, "sent", "open", "overdue"), (None, "c3")):
+            wanted = FollowUpFilter(state, campaign, channel="sms")
+            whole = await select_follow_ups(tx, wanted, NUMBER)
+            without = await select_follow_ups(tx, replace(wanted, channel=None), NUMBER)
+            found, page = [], await select_page(tx, wanted, 5)
+            pages = 1
+            while page.next is not None:
+                found += page.positions
+                page = await select_page(tx, wanted, 5, after=page.next)
+                pages += 1
+            assert [*found, *page.positions] == whole, wanted
+            assert whole, wanted
+            assert pages <= len(without) // examined + len(whole) // 5 + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text, update
 
 from connector.app import count_folding
+from connector.store.catalogue.cache import CatalogueCache
+from connector.store.cleanup.cleaning import Cleaning
+from connector.store.cleanup.horizons import Kept
 from connector.store.engine.database import Database
 from connector.store.engine.migrate import migrate
-from connector.store.follow_ups.tallies import fold_counts, load_counts, subtract_rows
+from connector.store.follow_ups.tallies import fold_counts, load_counts, recount_refusals, subtract_rows
 from connector.store.tables import decisions, follow_up_counts, follow_ups
 from tests.parity.counted import find_wrong_counts
 from tests.support.databases import open_database, open_database_at
@@ -131,6 +134,25 @@ async def test_a_day_that_is_dropped_is_subtracted(postgresql_database: Database
     async with postgresql_database.write(W) as tx:
         await subtract_rows(tx, decisions)
     assert await _load(postgresql_database) == {}
+
+
+async def test_a_cleanup_puts_the_counts_right(postgresql_database: Database) -> None:
+    """An earlier program, in an upgrade, drops days without subtracting them; the next run compares with the rows."""
+    await _take(postgresql_database, ("refuse", "f", "stale", 3))
+    await _take(postgresql_database, ("refuse", "g", "stale", 2))
+    async with postgresql_database.write(W) as tx:
+        await tx.execute(insert(decisions).values(decided(NOW, 1, workspace="other", reason="stale")))
+        await tx.execute(text("TRUNCATE decisions"))  # fires no trigger, as a DROP
+    await _take(postgresql_database, ("refuse", "f", "not_live", 1))
+    await _take(postgresql_database, ("insert", "f", ("sent", None), 2))
+    kept = Kept(retention=timedelta(days=36500), links=timedelta(days=1))
+    await Cleaning(postgresql_database, CatalogueCache(W), W, kept).clean()
+    assert await find_wrong_counts(postgresql_database, W) == []
+    async with postgresql_database.write(W) as tx:
+        await recount_refusals(tx)
+    assert await find_wrong_counts(postgresql_database, W) == []
+    async with postgresql_database.read("other") as tx:
+        assert await load_counts(tx), "each workspace is counted by its own cleanup"
 
 
 async def test_what_was_there_before_is_counted(empty_database_url: str) -> None:

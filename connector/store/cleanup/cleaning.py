@@ -36,6 +36,7 @@ from connector.store.engine.partitions import (
     shorten_lock_waits,
 )
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.tallies import recount_refusals
 
 _T = TypeVar("_T")
 
@@ -120,6 +121,7 @@ class Cleaning:
         self._cleaned, self._ends_at = Cleaned(), time.monotonic() + self._seconds
         try:
             await self._create_partitions()
+            await self._recount()
             await self._drop_days()
             for number in range(len(await self._deletions())):
                 await self._delete(number)
@@ -156,6 +158,15 @@ class Cleaning:
                 "quiet time"
             )
             self._cleaned.faults.append(f"{', '.join(failed)} {problem}")
+
+    async def _recount(self) -> None:
+        """Put the counts of refusals right; the lease's row is locked meanwhile, so that no other run does it too."""
+        if self._database.dialect == "sqlite":  # no row leaves without a trigger there
+            return
+        async with self._database.write(self._workspace, lock="none", seconds=LONG_SECONDS) as tx:
+            if not await renew_lease(tx, self._holder, self._cleaned.rows):
+                raise CleanupRuns("another process has taken over the cleanup")
+            await recount_refusals(tx)
 
     async def _drop_days(self) -> None:
         for day in await self._with_horizons(find_past_days):

@@ -3,12 +3,13 @@
 Pages are cut by a position, not by a number of rows, so that follow-ups that begin or end meanwhile neither shift a
 page nor repeat a row: newest trigger first, and those of one instant by id. Overdue ones are listed by the time that
 they waited for, the oldest first. The states are read one after the other, each along its index, and then merged.
+No index has the channels, so a page of one channel examines a bounded number of rows, and may be short, or empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
     tuple_,
     type_coerce,
@@ -38,6 +40,9 @@ OVERDUE = "overdue"
 
 OPEN = "open"
 """The pseudo-state of follow-ups that have not ended."""
+
+MAX_EXAMINED = 5_000
+"""How many rows a page examines at most to find those of a channel."""
 
 _STORED = tuple(state for state in State if state is not State.REFUSED)
 _WITHOUT_REASON = (*OPEN_STATES, State.SENT, OPEN, OVERDUE)
@@ -73,6 +78,31 @@ class Position:
     id: str
 
 
+@dataclass(frozen=True)
+class Selected:
+    """One page of positions, and the position after which the next one begins; None: there is no other."""
+
+    positions: list[Position]
+    next: Position | None
+
+
+async def select_page(
+    tx: Transaction, wanted: FollowUpFilter, limit: int, *, after: Position | None = None
+) -> Selected:
+    """Return the next page of at most `limit` follow-ups that match all criteria, in order.
+
+    With a channel, and no user, at most `MAX_EXAMINED` rows that match the other criteria are examined: then a page
+    may have fewer positions than `limit`, even none, though others follow.
+
+    Args:
+        after: `next` of the previous page.
+    """
+    if wanted.channel is not None and wanted.user_key is None and not _is_impossible(wanted):
+        return await _select_of_channel(tx, replace(wanted, channel=None), wanted.channel, limit, after)
+    found = await select_follow_ups(tx, wanted, limit + 1, after=after)
+    return Selected(found[:limit], found[limit - 1] if len(found) > limit else None)
+
+
 async def select_follow_ups(
     tx: Transaction, wanted: FollowUpFilter, limit: int, *, after: Position | None = None
 ) -> list[Position]:
@@ -81,16 +111,50 @@ async def select_follow_ups(
     Args:
         after: the position that the previous page ended with.
     """
+    if _is_impossible(wanted):
+        return []  # else all of them would be read in vain
+    return [Position(at, id) for at, id in await tx.execute(_first(tx, wanted, limit, after))]
+
+
+async def _select_of_channel(
+    tx: Transaction, wanted: FollowUpFilter, channel: ChannelName, limit: int, after: Position | None
+) -> Selected:
+    """Return the page of the rows with a channel, among the first `MAX_EXAMINED` that `wanted` selects."""
+    first, row = _first(tx, wanted, MAX_EXAMINED, after).subquery(), follow_ups.c
+    number = func.row_number().over(order_by=_order(wanted, first.c.at, first.c.id)).label("number")
+    examined = select(first.c.at, first.c.id, number).subquery()
+    is_examined = (tx.in_workspace(follow_ups), row.id == examined.c.id)
+    has_channel = exists(select(row.id).where(*is_examined, _has_channel(tx, channel)).correlate(examined))
+    statement = (
+        select(examined.c.at, examined.c.id, has_channel, examined.c.number)
+        .where(or_(examined.c.number == MAX_EXAMINED, has_channel))
+        .order_by(examined.c.number)
+        .limit(limit + 1)
+    )
+    rows = (await tx.execute(statement)).all()
+    found = [Position(at, id) for at, id, is_wanted, _ in rows if is_wanted]
+    if len(found) > limit:
+        return Selected(found[:limit], found[limit - 1])
+    is_cut = bool(rows) and rows[-1].number == MAX_EXAMINED
+    return Selected(found, Position(rows[-1].at, rows[-1].id) if is_cut else None)
+
+
+def _is_impossible(wanted: FollowUpFilter) -> bool:
+    return wanted.reason is not None and wanted.state in _WITHOUT_REASON
+
+
+def _first(tx: Transaction, wanted: FollowUpFilter, limit: int, after: Position | None) -> Select[Any]:
+    """Return the query for the positions of the first rows."""
     # A user has few follow-ups, and those that are overdue have an index of their own.
     at_once = wanted.state == OVERDUE or wanted.user_key is not None
-    if wanted.reason is not None and wanted.state in _WITHOUT_REASON:
-        return []  # else all of them would be read in vain
     states = [None] if at_once else _states_of(wanted)
     pages = [_page_of(tx, wanted, state, limit, after).subquery() for state in states]
     page = pages[0] if len(pages) == 1 else union_all(*(select(one.c.at, one.c.id) for one in pages)).subquery()
-    order = (page.c.at, page.c.id) if wanted.state == OVERDUE else (page.c.at.desc(), page.c.id.desc())
-    rows = await tx.execute(select(page.c.at, page.c.id).order_by(*order).limit(limit))
-    return [Position(at, id) for at, id in rows]
+    return select(page.c.at, page.c.id).order_by(*_order(wanted, page.c.at, page.c.id)).limit(limit)
+
+
+def _order(wanted: FollowUpFilter, at: ColumnElement[Any], id: ColumnElement[Any]) -> Sequence[ColumnElement[Any]]:
+    return (at, id) if wanted.state == OVERDUE else (at.desc(), id.desc())
 
 
 def is_after(at: ColumnElement[Any], id: Column[Any], position: Position, *, ascending: bool) -> ColumnElement[bool]:
@@ -135,8 +199,7 @@ def _page_of(
         statement = statement.where(table.triggered_at < literal(wanted.until, Instant()))
     if after is not None:
         statement = statement.where(is_after(at, table.id, after, ascending=is_overdue))
-    order = (at, table.id) if is_overdue else (at.desc(), table.id.desc())
-    return statement.order_by(*order).limit(limit)
+    return statement.order_by(*_order(wanted, at, table.id)).limit(limit)
 
 
 def _time_of(state: State | None, *, is_overdue: bool) -> ColumnElement[Any]:

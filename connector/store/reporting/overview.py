@@ -28,7 +28,7 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import find_deliveries
 from connector.store.follow_ups.follow_ups import is_launched
-from connector.store.follow_ups.selection import FollowUpFilter, Position, is_after, select_follow_ups
+from connector.store.follow_ups.selection import FollowUpFilter, Position, is_after, select_page
 from connector.store.tables import Instant, decisions, deliveries, follow_ups, user_aliases
 
 _ALL = FollowUpFilter()
@@ -76,7 +76,7 @@ class FollowUpPage:
 async def list_follow_ups(
     tx: Transaction, wanted: FollowUpFilter = _ALL, *, limit: int = 100, after: Position | None = None
 ) -> FollowUpPage:
-    """Load a page of the follow-ups that match all criteria, in the order of `select_follow_ups`.
+    """Load a page of the follow-ups that match all criteria, as `select_page` selects them.
 
     Args:
         wanted: with the state `refused`, the triggers that the rules refused, and with `noted`, the late exceptions,
@@ -87,10 +87,9 @@ async def list_follow_ups(
     """
     if wanted.state in (State.REFUSED, NOTED):
         return await _list_decisions(tx, wanted, limit, after)
-    found = await select_follow_ups(tx, wanted, limit + 1, after=after)
-    positions = found[:limit]
-    listings = await _load_listings(tx, [position.id for position in positions])
-    return FollowUpPage(listings, positions[-1] if len(found) > limit else None)
+    selected = await select_page(tx, wanted, limit, after=after)
+    listings = await _load_listings(tx, [position.id for position in selected.positions])
+    return FollowUpPage(listings, selected.next)
 
 
 async def find_listing(tx: Transaction, follow_up_id: str) -> FollowUpListing | None:

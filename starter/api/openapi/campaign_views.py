@@ -8,8 +8,11 @@ from typing import Any, Literal
 from starter.api.openapi.views import (
     ComparedView,
     CountsView,
+    EntryView,
     FollowUpCountView,
+    LaunchForecastView,
     ResponseModel,
+    ResumePreviewView,
     RetriedView,
     TemplateFaultView,
     VariantView,
@@ -116,6 +119,39 @@ class WaitsView(ResponseModel):
     users: int
     waiting: int
     held: int
+
+
+class DraftView(ResponseModel):
+    """A revision that was never published, and its differences from what is live."""
+
+    revision: int
+    differences: list[DifferenceView]
+
+
+class PublicationView(ResponseModel):
+    """What publishing would do; with `refusals` it would not take effect at all."""
+
+    order: list[str]
+    refusals: list[str]
+    warnings: list[str]
+    launches: list[LaunchForecastView]
+
+
+class PublicationsView(ResponseModel):
+    """The publication of one campaign, and that with the draft follow-ons that listen to it; null: there are none."""
+
+    alone: PublicationView
+    together: PublicationView | None
+
+
+class ReviewView(EntryView):
+    """A campaign or card with what each order would do; what cannot be done is null. `open`: what a stop would end."""
+
+    name: str | None
+    draft: DraftView | None
+    publish: PublicationsView | None
+    resume: ResumePreviewView | None
+    open: list[WaitsView]
 
 
 class TextView(ResponseModel):

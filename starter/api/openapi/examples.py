@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from starter.api.openapi import overview_views, preview_views, views
+from starter.api.openapi import campaign_views, operator_views, overview_views, preview_views, views
 from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
 from starter.api.openapi.example import Example
 from starter.api.openapi.operator_examples import OPERATOR_EXAMPLES
@@ -316,6 +316,26 @@ EXAMPLES: Mapping[str, Example] = {
         },
         view=preview_views.TimelineView,
     ),
+    "users-read_history": Example(
+        {"id": "u-17", "limit": 10},
+        answer={
+            "user": "u-17",
+            "user_key": "0b6c1e7f",
+            "as_of": _AT,
+            "entries": [
+                {
+                    "id": "interaction evt-1",
+                    "at": _AT,
+                    "kind": "interaction",
+                    "interaction": _INTERACTION,
+                    "decisions": [{"campaign": "cart-reminder", "decision": _DECISION}],
+                    **{"message": None, "content": None},
+                }
+            ],
+            **{"is_cut": False, "has_more": False, "next": None},
+        },
+        view=operator_views.HistoryView,
+    ),
     "users-explain": Example(
         {"id": "u-17", "campaign": "cart-reminder"},
         answer={
@@ -327,6 +347,22 @@ EXAMPLES: Mapping[str, Example] = {
             "campaigns": [_EXPLANATION],
             "nothing_happened": [],
         },
+    ),
+    "campaigns-review_campaign": Example(
+        _REMINDER,
+        answer={
+            "id": "cart-reminder",
+            "kind": "campaign",
+            "state": "active",
+            "live_revision": 1,
+            "newest_revision": 1,
+            "effective_at": _AT,
+            "windows": [{"opened_at": _AT, "closed_at": None}],
+            "definition": {"campaign": "cart-reminder", **_DEFINITION},
+            **{"name": None, "draft": None, "publish": None, "resume": None},
+            "open": [{"campaign": "cart-reminder", "revision": 1, "users": 1, "waiting": 1, "held": 0}],
+        },
+        view=campaign_views.ReviewView,
     ),
     "campaigns-read_results": Example(
         _REMINDER,

@@ -58,6 +58,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "follow-ups-postpone_one": "postpone_follow_up",
     "follow-ups-cancel_one": "cancel_follow_up",
     "users-read_timeline": "read_user_timeline",
+    "users-read_history": "read_user_history",
     "provider-events-list_events": "list_provider_events",
     "provider-events-match_events": "match_provider_events",
     "audit-read_entries": "list_audit_entries",

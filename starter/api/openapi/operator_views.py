@@ -9,6 +9,7 @@ from connector.rules.model.api_keys import KeyState, Scope
 from connector.rules.model.reasons import Reason, State
 from connector.rules.provider_events.attribution import Unmatched
 from starter.api.openapi.views import ResponseModel
+from starter.explain.timeline import TimelineEntry
 
 
 class OperatedView(ResponseModel):
@@ -180,6 +181,21 @@ class FoundUserView(ResponseModel):
     first_name: str | None
     time_zone: str | None
     matched: Literal["id", "user_key", "email", "phone"]
+
+
+class HistoryView(ResponseModel):
+    """A page of what a user did, what was decided, and the messages, newest first; `next` is the `after` of the next.
+
+    `is_cut`: there are older decisions, which are left out.
+    """
+
+    user: str
+    user_key: str
+    as_of: datetime
+    entries: list[TimelineEntry]
+    is_cut: bool
+    has_more: bool
+    next: str | None
 
 
 class FoundUsersView(ResponseModel):

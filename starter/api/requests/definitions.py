@@ -19,6 +19,7 @@ from starter.operations.simulation import Story
 
 MAX_FILES = 10_000
 MAX_LINES = 100_000
+MAX_REVISION = 2**31 - 1
 
 
 class DefinitionFile(NoOptions):
@@ -42,9 +43,16 @@ class DefinitionsRequest(NoOptions):
 
 
 class ApplyRequest(DefinitionsRequest):
-    """Definitions to save; `reason` is why, for the audit trail, which keeps it for good: do not name users."""
+    """Definitions to save; `reason` is why, for the audit trail, which keeps it for good: do not name users.
+
+    With `bases`, by id the `newest_revision` that each was edited from (an id that is left out was new), nothing is
+    saved if somebody else has saved one of them meanwhile.
+    """
 
     reason: Annotated[Text, Field(max_length=MAX_REASON_CHARACTERS)] | None = None
+    bases: Annotated[dict[Text, Annotated[int, Field(ge=0, le=MAX_REVISION)]], Field(max_length=MAX_FILES)] | None = (
+        None
+    )
 
 
 class PlanRequest(DefinitionsRequest):

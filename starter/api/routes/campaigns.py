@@ -9,12 +9,11 @@ from fastapi import APIRouter, Depends, Query
 
 from connector.app.context import AppContext
 from connector.definitions import parse_mapping
-from connector.rules.catalogue.catalogue import Entry, Lifecycle
+from connector.rules.catalogue.catalogue import Lifecycle
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Publishable, Workspace
 from connector.rules.model.values import Instant
-from connector.store.engine.database import LONG_SECONDS
 from connector.templating.threads import run_in_thread
 from starter.api.access.actors import ActorHere, ReasonHere
 from starter.api.access.order_keys import OrderKeyHere
@@ -22,22 +21,31 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonObject, JsonOptions, validate
-from starter.api.requests.definitions import BacktestRequest
-from starter.api.requests.errors import ApiError, not_found
+from starter.api.requests.definitions import MAX_REVISION, BacktestRequest
+from starter.api.requests.errors import ApiError
 from starter.api.requests.options import OrderOptions, PublishOptions
 from starter.api.routes.follow_ups import Word
+from starter.operations import campaigns
 from starter.operations.backtest import backtest_campaign
-from starter.operations.campaigns import MAX_PAGE, list_campaigns
+from starter.operations.campaigns import MAX_PAGE
 from starter.operations.drafts import save_definitions
+from starter.operations.entries import find_entry
 from starter.operations.order_keys import OrderKey
-from starter.operations.orders import order_now
-from starter.operations.preview import preview_resume, view_resume
+from starter.operations.orders import give_order, preview_resuming
 from starter.operations.results import read_results
-from starter.operations.views import view_entry_with_definition
+from starter.operations.review import review_campaign
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _OPTIONS = describe_body("OrderOptions", required=False)
 _BACKTEST_SECONDS = 120.0
+Base = Annotated[
+    int | None,
+    Query(
+        ge=0,
+        le=MAX_REVISION,
+        description="The `newest_revision` that the definition was edited from; 0: there was none.",
+    ),
+]
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
 
 
@@ -54,22 +62,37 @@ async def list_all(
     `search` finds ids and names that contain a text. If `has_more` is true, the next page is the same request with
     `after` set to `next`.
     """
-    return await list_campaigns(context, state=state, search=search, after=after, limit=limit)
+    return await campaigns.list_campaigns(context, state=state, search=search, after=after, limit=limit)
 
 
 @router.get("/{id}", dependencies=_READS)
 async def read_campaign(id: str, context: ContextHere) -> dict[str, Any]:
     """Return the newest saved definition, and which revision is live since when."""
-    return view_entry_with_definition(await _entry(context, id))
+    return await campaigns.read_campaign(context, id)
+
+
+@router.get("/{id}/review", dependencies=_READS, name="review_campaign")
+async def review(id: str, context: ContextHere) -> dict[str, Any]:
+    """Return what deciding about a campaign or card needs: its newest draft as a diff, and what each order would do.
+
+    `draft` has the differences from what is live. `publish` has the publication `alone` and, if draft follow-ons listen
+    to it, `together` with them: the `order` in which they take effect, `refusals`, `warnings`, and `launches` by number
+    of users. `resume` is there for a stopped one. `open` counts the follow-ups by revision that a stop would end.
+    """
+    return await review_campaign(context, id)
 
 
 @router.put("/{id}", dependencies=_MANAGES, openapi_extra=describe_body("Campaign", "Card"))
 async def save_campaign(
-    id: str, body: Description, context: ContextHere, actor: ActorHere, reason: ReasonHere = None
+    id: str, body: Description, context: ContextHere, actor: ActorHere, reason: ReasonHere = None, base: Base = None
 ) -> dict[str, Any]:
-    """Save a draft; the live revision does not change until the draft is published (P10)."""
+    """Save a draft; the live revision does not change until the draft is published (P10).
+
+    With `base`, nothing is saved (409) if somebody else has saved another revision meanwhile.
+    """
     definition = await run_in_thread(partial(_definition, id, body, not context.settings.link_hosts))
-    (saved,), notes = await save_definitions(context, actor, [definition], reason=reason)
+    bases = None if base is None else {id: base}
+    (saved,), notes = await save_definitions(context, actor, [definition], reason=reason, bases=bases)
     return {"id": saved.id, "revision": saved.revision, "change": saved.change, "warnings": notes}
 
 
@@ -104,9 +127,8 @@ async def read_resume(id: str, context: ContextHere) -> dict[str, Any]:
     `launches` has, for a scheduled original: `at_once`, the users who would get the message now; `stale`, those whose
     time is more than `stale_after` past, who would get none; `later`, those whose time is still to come.
     """
-    await _entry(context, id)
-    async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
-        return view_resume(await preview_resume(tx, [id]))
+    await find_entry(context, id)
+    return await preview_resuming(context, [id])
 
 
 @router.post("/{id}/archive", dependencies=_MANAGES, openapi_extra=_OPTIONS)
@@ -150,23 +172,14 @@ async def show_results(
     follow-ups by their trigger. With `by=day`, `days` has the results of each day in the workspace's `zone`; the days
     add up to the whole. `template_faults` and `retried` are always of all times.
     """
-    await _entry(context, id)
     return await read_results(context, id, since=since, until=until, by=by)
 
 
 async def _order(
     context: AppContext, actor: Actor, verb: OrderVerb, id: str, options: OrderOptions, key: OrderKey | None
 ) -> dict[str, Any]:
-    await _entry(context, id)
-    receipt = await order_now(context, actor, verb, [id], key=key, **options.model_dump())
-    return receipt.model_dump(mode="json")
-
-
-async def _entry(context: AppContext, id: str) -> Entry:
-    entry = (await context.cache.at_least(context.database)).entries.get(id)
-    if entry is None:
-        raise not_found(f"the campaign or card {id}")
-    return entry
+    await find_entry(context, id)
+    return await give_order(context, actor, verb, [id], key=key, **options.model_dump())
 
 
 def _definition(id: str, body: dict[str, Any], with_links: bool) -> Publishable:

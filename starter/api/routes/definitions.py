@@ -40,10 +40,11 @@ async def apply(body: Description, context: ContextHere, actor: ActorHere) -> di
 
     Live campaigns do not change until their drafts are published; the workspace's settings hold at once. `warnings`
     name what `publish` would refuse. Repeated, it changes nothing. A fault of a YAML text has its `file` and `line`.
+    409 if one is archived, or by `bases` somebody else saved one meanwhile.
     """
     given = validate(ApplyRequest, body)
     definitions = await read_given(given, with_links=not context.settings.link_hosts)
-    return await apply_definitions(context, actor, definitions, reason=given.reason)
+    return await apply_definitions(context, actor, definitions, reason=given.reason, bases=given.bases)
 
 
 @router.post("/plan", dependencies=_READS, openapi_extra=describe_body("PlanRequest"))

@@ -50,7 +50,8 @@ async def list_follow_ups(
     excluded) are about when a follow-up ended or, if it is open, until when it waits.
 
     If `has_more` is true, the next page is the same request with `after` set to `next`. What ends or begins meanwhile
-    neither shifts a page nor repeats a row.
+    neither shifts a page nor repeats a row. With `channel`, a request examines at most 5,000 follow-ups that match the
+    other parameters: its page may be short, or empty, though `has_more` is true.
 
     A late exception has its id as `exception`, and the trigger of the follow-up that had been sent. `reason` is null if
     a message was sent or the follow-up waits. `workflow_id` is the workflow in Temporal, for the `exception` signal; it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -12,12 +11,10 @@ from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
 from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonOptions, validate
-from starter.api.requests.errors import ApiError
 from starter.api.requests.options import PreviewOptions, SendTestOptions
 from starter.operations.marked_sends import send_test
 from starter.operations.preview_messages import preview_messages
 from starter.operations.preview_subject import Choice
-from starter.operations.users import UserUnknown
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
@@ -32,7 +29,7 @@ async def preview(id: str, body: JsonOptions, context: ContextHere) -> dict[str,
     shown as written; in `sent_html` and `sent_text`, tracked ones are placeholders of the same length, which lead
     nowhere. 409 if the campaign sends nothing, or not on that channel or in that variant.
     """
-    return await _answer(preview_messages(context, _choice(id, validate(PreviewOptions, body))))
+    return await preview_messages(context, _choice(id, validate(PreviewOptions, body)))
 
 
 @router.post("/{id}/send-test", dependencies=_MANAGES, openapi_extra=describe_body("SendTestOptions"))
@@ -44,17 +41,10 @@ async def send_test_message(id: str, body: Description, context: ContextHere, ac
     another kind or a suppressed one, a template that fails, or a rate that is used up.
     """
     given = validate(SendTestOptions, body)
-    return await _answer(send_test(context, actor, _choice(id, given), given.address, reason=given.reason))
+    return await send_test(context, actor, _choice(id, given), given.address, reason=given.reason)
 
 
 def _choice(id: str, given: PreviewOptions) -> Choice:
     return Choice(
         id, given.definition, given.user, given.profile, given.channel, given.variant, given.trigger, given.live
     )
-
-
-async def _answer(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return await work
-    except UserUnknown as error:
-        raise ApiError(404, "not_found", str(error)) from None

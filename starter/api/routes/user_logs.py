@@ -9,10 +9,8 @@ from fastapi import APIRouter, Depends, Query
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from starter.api.access.scopes import Scope, needs
 from starter.api.context import ContextHere
-from starter.api.requests.errors import ApiError
 from starter.api.routes.users import UserId
 from starter.operations.user_logs import read_user_log
-from starter.operations.users import UserUnknown
 
 router = APIRouter(prefix="/v1/users", tags=["users"], dependencies=[Depends(needs(Scope.READ))])
 Since = Annotated[
@@ -33,7 +31,4 @@ async def read_timeline(id: UserId, since: Since, context: ContextHere) -> dict[
     earlier, of the user's newest 5,000 together; `sends` and `receipts` are what frequency caps and `eligible_again`
     need. Nothing is changed.
     """
-    try:
-        return await read_user_log(context, id, since)
-    except UserUnknown as error:
-        raise ApiError(404, "not_found", str(error)) from None
+    return await read_user_log(context, id, since)

@@ -1,4 +1,4 @@
-"""`/v1/users/{id}`: profiles with addresses, attributes and consent; erasure and `explain`."""
+"""`/v1/users/{id}`: profiles with addresses, attributes and consent; erasure, `explain` and the history."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from starter.api.openapi.document import describe_body
 from starter.api.openapi.views import SplitView
 from starter.api.requests.body import Description, validate
 from starter.api.requests.errors import ApiError, not_found
+from starter.api.routes.follow_ups import Cursor
 from starter.explain.explain import explain_user
 from starter.explain.explanation import Explanation
+from starter.explain.timeline import MAX_ENTRIES, read_timeline
 from starter.operations.consent import audited_consent
 from starter.operations.erasure import erase as erase_user
 from starter.operations.joins import split_user
@@ -151,6 +153,23 @@ async def explain(id: UserId, context: ContextHere, campaign: CampaignId = None)
     `is_cut` is true if there are older ones. 410 if the user was erased.
     """
     return await explain_user(context, id, campaign)
+
+
+@router.get("/{id}/history", dependencies=[Depends(needs(Scope.READ))], name="read_history")
+async def show_history(
+    id: UserId,
+    context: ContextHere,
+    limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES)] = 50,
+    after: Cursor = None,
+) -> dict[str, Any]:
+    """List what a user did, what was decided about it, and the messages, newest first.
+
+    An entry is an `interaction` with its `decisions`, a `message`, or the `outcome` of a follow-up without one. The
+    newest 1,000 decisions and 1,000 interactions are listed; `is_cut` is true if there are older decisions. `id` is any
+    id of the user, or the `user_key`. If `has_more` is true, the next page is the same request with `after` set to
+    `next`. 410 if the user was erased.
+    """
+    return await read_timeline(context, id, limit=limit, after=after)
 
 
 def _without_id(body: dict[str, Any], id: str) -> dict[str, Any]:

@@ -25,12 +25,12 @@ from starter.console.compose.yaml_pane import YamlPane
 from starter.console.elements.text import text
 from starter.console.state import Viewer
 from starter.operations.compose import (
-    UnknownDefinition,
     check_text,
     read_settings_of_examples,
     read_target,
     search_targets,
 )
+from starter.operations.errors import NotKnown
 
 _SETTLE_SECONDS = 0.3
 """How long nothing is typed before the text is checked and the other side follows."""
@@ -261,5 +261,5 @@ class ComposePage:
     async def _read_target(self, id: str) -> dict[str, Any] | None:
         try:
             return await read_target(self._viewer.context, id)
-        except UnknownDefinition:
+        except NotKnown:
             return None

@@ -18,7 +18,8 @@ from starter.console.elements.errors import notify_error
 from starter.console.elements.text import heading, link, text
 from starter.console.paths import at
 from starter.console.state import Viewer
-from starter.operations.compose import UnknownDefinition, open_definition, save_text
+from starter.operations.compose import open_definition, save_text
+from starter.operations.errors import NotKnown
 
 _MAX_FILE_BYTES = 1_000_000
 
@@ -116,7 +117,7 @@ class SaveBar:
         id = next(iter(conflict.found))
         try:
             theirs = await open_definition(self._viewer.context, id)
-        except UnknownDefinition:
+        except NotKnown:
             notify_error(conflict)
             return
         choice = await _ask(str(conflict), theirs["yaml"], self._composition.text)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nicegui import ui
 
-from connector.rules.model.audit import MAX_REASON_CHARACTERS
+from starter.console.elements.dialogs import as_reason
 from starter.console.elements.text import heading, text
 
 
@@ -26,7 +26,7 @@ async def confirm_with_reason(
 ) -> tuple[bool, str | None]:
     """Ask as `confirm` does, and for a reason for the audit trail; return whether the person agreed, and the reason."""
     answer = await _ask(title, lines, action, is_dangerous, with_reason=True)
-    return answer is not None, (answer or "").strip()[:MAX_REASON_CHARACTERS] or None
+    return answer is not None, as_reason(answer)
 
 
 async def _ask(title: str, lines: Sequence[str], action: str, is_dangerous: bool, *, with_reason: bool) -> str | None:

@@ -8,11 +8,10 @@ from datetime import timedelta
 
 from nicegui import ui
 
+from connector.rules.model.audit import MAX_REASON_CHARACTERS
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.values import parse_duration
 from starter.console.elements.text import heading
-
-MAX_REASON = 500
 
 
 @contextmanager
@@ -33,14 +32,19 @@ def dialog(title: str, *, is_wide: bool = False, is_persistent: bool = False) ->
 
 def reason_field(label: str = "Reason") -> ui.input:
     """Add a field for the reason that the audit trail keeps."""
-    field = ui.input(label).props(f"outlined dense maxlength={MAX_REASON}")
+    field = ui.input(label).props(f"outlined dense maxlength={MAX_REASON_CHARACTERS}")
     field.props["hint"] = "The audit trail keeps it for good: do not name users"
     return field
 
 
+def as_reason(value: object) -> str | None:
+    """Return the reason in what a browser sent as the value of a field; only browsers have checked its length."""
+    return str(value or "").replace("\0", "").strip()[:MAX_REASON_CHARACTERS] or None
+
+
 def reason_in(field: ui.input) -> str | None:
-    """Return what was written; None: nothing."""
-    return (field.value or "").strip() or None
+    """Return what was written, as long as the audit trail keeps it; None: nothing."""
+    return as_reason(field.value)
 
 
 def duration_in(name: str, written: str | None) -> timedelta | None:

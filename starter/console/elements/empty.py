@@ -8,10 +8,10 @@ from nicegui import ui
 
 from starter.console.elements.text import link, text
 
-_FIRST_CAMPAIGNS = (
+FIRST_CAMPAIGNS = (
     "connector init campaigns && connector apply campaigns && connector publish --with-follow-ons abandoned-cart"
 )
-"""Writes examples, applies them and publishes one: works in any folder."""
+"""What writes the first campaigns and publishes them, in any folder."""
 
 
 def empty_state(
@@ -39,22 +39,3 @@ def empty_state(
             with ui.element("div").classes("cc-row"):
                 for label, path in links:
                     link(label, path)
-
-
-def no_campaigns(search: str, explanation: str, *, icon: str) -> None:
-    """Show that a search found no campaign, or that there is none yet.
-
-    Args:
-        search: empty: there is none at all.
-        explanation: what would be here, if there is none at all.
-    """
-    if search:
-        empty_state("No campaign matches", "The search looks into ids and names.", icon="search_off")
-        return
-    empty_state(
-        "There are no campaigns yet",
-        explanation,
-        command=_FIRST_CAMPAIGNS,
-        links=(("Compose a campaign", "/compose"),),
-        icon=icon,
-    )

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
 from typing import Any
 
 from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
-from connector.simulation.tally import quantiles
-from connector.store.catalogue.cache import load_catalogue
-from connector.store.engine.database import LONG_SECONDS
-from connector.store.engine.transaction import database_now
 from starter.console.elements.bars import Bar, bars
 from starter.console.elements.errors import attempt
 from starter.console.elements.numbers import count_of, duration_of
 from starter.console.elements.text import heading, text
 from starter.console.state import Viewer
-from starter.operations.backtest import BacktestResult, backtest
+from starter.operations.backtest import backtest_campaign
 
+_SECONDS = 120.0
+"""How long a backtest may take, as over HTTP: another one may wait for its turn."""
 _DAYS = {7: "the last 7 days", 30: "the last 30 days", 90: "the last 90 days"}
 
 
@@ -48,25 +46,24 @@ def show_backtest(viewer: Viewer, id: str) -> None:
     button.on_click(run)
 
 
-async def _load(viewer: Viewer, id: str, days: int) -> BacktestResult:
+async def _load(viewer: Viewer, id: str, days: int) -> dict[str, Any]:
     await viewer.actor(Scope.READ)
-    async with viewer.context.database.read(viewer.context.workspace, seconds=LONG_SECONDS) as tx:
-        now = await database_now(tx)
-        return await backtest(tx, await load_catalogue(tx), id, since=now - timedelta(days=days), until=now)
+    return await backtest_campaign(viewer.context, id, f"{days} days", seconds=_SECONDS)
 
 
-def _show(found: Any) -> None:
-    tally = found.tally
-    text(f"Revision {found.revision}, {count_of(tally.users, 'user')} looked at.", tag="p")
+def _show(found: Mapping[str, Any]) -> None:
+    text(f"Revision {found['revision']}, {count_of(found['users'], 'user')} looked at.", tag="p")
     rows = [
-        Bar("Triggered", tally.triggered),
-        Bar("Sent", tally.sent, tone="good"),
-        Bar("Control group", tally.control),
-        Bar("Would still wait", tally.waiting, tone="wait"),
-        *(Bar(f"Cancelled by {name}", count, tone="warn") for name, count in tally.excepted.most_common()),
-        *(Bar(f"Dropped: {name}", count, tone="warn") for name, count in tally.dropped.most_common()),
-        *(Bar(f"Refused: {name}", count) for name, count in tally.refused.most_common()),
+        Bar("Triggered", found["triggered"]),
+        Bar("Sent", found["sent"], tone="good"),
+        Bar("Control group", found["control"]),
+        Bar("Would still wait", found["waiting"], tone="wait"),
+        *(Bar(f"Cancelled by {name}", count, tone="warn") for name, count in found["excepted"].items()),
+        *(Bar(f"Dropped: {name}", count, tone="warn") for name, count in found["dropped"].items()),
+        *(Bar(f"Refused: {name}", count) for name, count in found["refused"].items()),
     ]
     bars(rows, label="What the backtest counted")
-    for share, wait in quantiles(tally.until_exception).items():
-        text(f"{share}% of the exceptions came within {duration_of(wait.total_seconds())}.", "cc-muted", tag="p")
+    for name, seconds in found["seconds_until_exception"].items():
+        if name != "count":
+            share = name.removeprefix("p")
+            text(f"{share}% of the exceptions came within {duration_of(seconds)}.", "cc-muted", tag="p")

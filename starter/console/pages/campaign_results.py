@@ -162,7 +162,7 @@ def _show_groups(found: Mapping[str, Any]) -> None:
     """Show control group, receivers and variants, with the uplift of each conversion."""
     letters = list(found["receivers"]["converted"])
     rows = [("Control group", found["control"]), ("All receivers", found["receivers"])]
-    rows += [(f"Variant {one['variant']}", one) for one in found["variants"]]
+    rows += [(_variant(one["variant"]), one) for one in found["variants"]]
     columns = [
         Column("Group", lambda row: row["label"]),
         Column("Users", lambda row: f"{_users(row):,}", is_number=True),
@@ -172,7 +172,7 @@ def _show_groups(found: Mapping[str, Any]) -> None:
     for letter in letters:
         columns += [
             Column(f"Converted {letter}", partial(_conversion, letter), is_number=True),
-            Column(f"Uplift {letter}", partial(_uplift, letter)),
+            Column(f"Uplift {letter}", partial(_show_uplift, letter)),
         ]
     with ui.element("section").classes("cc-card").props('aria-labelledby="groups"'):
         heading("Variants and control group", 3).props('id="groups"')
@@ -180,6 +180,10 @@ def _show_groups(found: Mapping[str, Any]) -> None:
         if letters:
             note = f"Uplift is the difference of the rates in points, with its {found['confidence']:.0%} interval."
             text(note, "cc-muted cc-small", tag="p")
+
+
+def _variant(name: str | None) -> str:
+    return "Without a variant" if name is None else f"Variant {name}"
 
 
 def _users(row: Mapping[str, Any]) -> int:
@@ -190,6 +194,10 @@ def _conversion(letter: str, row: Mapping[str, Any]) -> str:
     count = row["converted"][letter]
     share = share_of(count, _users(row))
     return f"{count:,} ({share})" if share else f"{count:,}"
+
+
+def _show_uplift(letter: str, row: Mapping[str, Any]) -> None:
+    text(_uplift(letter, row), "cc-sentence", tag="div")
 
 
 def _uplift(letter: str, row: Mapping[str, Any]) -> str:

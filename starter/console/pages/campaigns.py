@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
 from starter.console.elements.chips import chip
-from starter.console.elements.empty import no_campaigns
+from starter.console.elements.empty import FIRST_CAMPAIGNS, empty_state
 from starter.console.elements.table import Column, Page, Row, paged_table
 from starter.console.elements.text import link, text
 from starter.console.elements.times import moment
@@ -38,10 +37,7 @@ async def campaigns(viewer: Viewer, search: str = "") -> None:
         _search_form(wanted)
         if viewer.may(Scope.MANAGE):
             link("Compose a campaign", "/compose", "cc-button")
-    empty = partial(
-        no_campaigns, wanted, "Compose one in four steps, or apply examples and publish one.", icon="campaign"
-    )
-    await paged_table(_columns(), load, label="Campaigns and cards", empty=empty)
+    await paged_table(_columns(), load, label="Campaigns and cards", empty=lambda: _show_empty(wanted))
 
 
 def _search_form(search: str) -> None:
@@ -79,3 +75,16 @@ def _show_state(row: Row) -> Any:
 
 def _show_since(row: Row) -> Any:
     moment(row["effective_at"])
+
+
+def _show_empty(search: str) -> None:
+    if search:
+        empty_state("No campaign matches", "The search looks into ids and names.", icon="search_off")
+        return
+    empty_state(
+        "There are no campaigns yet",
+        "Compose one in four steps, or begin with the example that the command line writes.",
+        command=FIRST_CAMPAIGNS,
+        links=(("Compose a campaign", "/compose"),),
+        icon="campaign",
+    )

@@ -13,7 +13,8 @@ from starter.console.elements.text import link, text
 from starter.console.page import console_page
 from starter.console.paths import at
 from starter.console.state import Viewer
-from starter.operations.compose import UnknownDefinition, open_definition
+from starter.operations.compose import open_definition
+from starter.operations.errors import NotKnown
 
 
 @console_page("/compose", title="Compose", icon="edit_note", position=20, scope=Scope.READ)
@@ -34,7 +35,7 @@ async def edit(viewer: Viewer, id: str) -> None:
     """Edit the newest revision of a campaign or a card."""
     try:
         opened = await open_definition(viewer.context, id)
-    except UnknownDefinition:
+    except NotKnown:
         empty_state(
             f"There is no campaign or card {id}",
             "It may have another id.",

@@ -70,6 +70,14 @@ def _nothing(criteria: Criteria, page: Mapping[str, Any]) -> None:
             icon="schedule_send",
         )
         return
+    if page["has_more"]:
+        empty_state(
+            "Nothing here yet",
+            "None of the follow-ups that were examined has this channel. The search goes on with older ones.",
+            links=[("Search on", filter_path(criteria, page["next"])), ("All follow-ups", "/follow-ups")],
+            icon="manage_search",
+        )
+        return
     hint = page.get("hint")
     empty_state(
         "Nothing matches these filters",

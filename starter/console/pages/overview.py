@@ -9,10 +9,11 @@ from typing import Any
 from nicegui import ui
 
 from starter.api.requests.errors import ApiError
-from starter.console.elements.empty import no_campaigns
+from starter.console.elements.empty import FIRST_CAMPAIGNS, empty_state
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
+from starter.console.elements.numbers import count_of
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
@@ -38,10 +39,11 @@ _TITLES = {
     "never_triggers": "Can never trigger",
     "would_miss_launch": "Publish in this order",
 }
-_EXPLANATION = (
-    "A follow-on starts when a user interacts with another campaign. Here you will see which campaigns are connected, "
-    "what waits, and what was sent today."
-)
+
+_WAYS_OUT = {
+    "unknown": "ask the provider whether the message was sent, then settle it on the follow-up's page.",
+    "failed": "correct the cause, then send again.",
+}
 
 
 @console_page("/", title="Overview", icon="hub", position=0)
@@ -92,7 +94,7 @@ def _show_item(one: Mapping[str, Any]) -> None:
 
 
 def _show_text(one: Mapping[str, Any]) -> None:
-    since, words = one["since"], str(one["text"])
+    since, words = one["since"], _words(one)
     with ui.element("p"):
         text(words.removesuffix(since) if since else words)
         if since and words.endswith(since):
@@ -101,11 +103,18 @@ def _show_text(one: Mapping[str, Any]) -> None:
         text(f"The order: {', then '.join(one['order'])}.", tag="p")
 
 
+def _words(one: Mapping[str, Any]) -> str:
+    """Return what is so and the way out on these pages, where the text of the operation names commands."""
+    if one["kind"] not in _WAYS_OUT:
+        return str(one["text"])
+    return f"{count_of(one['count'], 'follow-up')} of {one['campaign']}: {_WAYS_OUT[one['kind']]}"
+
+
 def _ways(one: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return labels and paths of the pages where a person can do something about it."""
     campaign = one["campaign"]
     if one["kind"] == "overdue":
-        return [("Look at them", at("follow-ups", campaign=campaign, state="waiting"))]
+        return [("Look at them", at("follow-ups", campaign=campaign, state="overdue"))]
     if one["kind"] in ("unknown", "failed"):
         return [("Look at them", at("follow-ups", campaign=campaign, reason=f"send_{one['kind']}"))]
     if one["order"]:
@@ -133,7 +142,7 @@ async def _show_graph(viewer: Viewer, search: str, depth: int) -> None:
             with container:
                 drawn[:] = [CampaignGraph(graph)] if graph["nodes"] else []
                 if not graph["nodes"]:
-                    no_campaigns(search, _EXPLANATION, icon="hub")
+                    _show_empty(search)
 
         def show_error(error: ApiError) -> None:
             container.clear()
@@ -168,3 +177,17 @@ def _describe(graph: Mapping[str, Any], search: str) -> str:
         found = f"{total:,} {'campaign matches' if total == 1 else 'campaigns match'} “{search}”"
         return f"{found}; the nearest {shown} are shown." if graph["has_more"] else f"{found}, with what is around."
     return f"{shown} of {total:,} campaigns are shown; search for one to see it." if graph["has_more"] else ""
+
+
+def _show_empty(search: str) -> None:
+    if search:
+        empty_state("No campaign matches", "The search looks into ids and names.", icon="search_off")
+        return
+    empty_state(
+        "There are no campaigns yet",
+        "A follow-on starts when a user interacts with another campaign. Here you will see which campaigns are "
+        "connected, what waits, and what was sent today.",
+        command=FIRST_CAMPAIGNS,
+        links=(("Compose a campaign", "/compose"),),
+        icon="hub",
+    )

@@ -15,7 +15,7 @@ from starter.console.elements.text import heading, text
 from starter.console.elements.times import moment
 from starter.console.state import Viewer
 from starter.console.subject_paths import page_of_user
-from starter.explain.explain import explain_user
+from starter.explain.explain import explain_decisions
 
 _MAX_CHOICES = 1000
 
@@ -40,7 +40,7 @@ async def why_not(viewer: Viewer, id: str, campaign: str | None) -> None:
 
 async def _explain(viewer: Viewer, id: str, campaign: str) -> None:
     try:
-        explained = (await explain_user(viewer.context, id, campaign)).model_dump(mode="json")
+        explained = await explain_decisions(viewer.context, id, campaign)
     except HANDLED_ERRORS as error:
         show_page_error(as_api_error(error))
         return

@@ -28,3 +28,40 @@
   if (document.body) start();
   else document.addEventListener("DOMContentLoaded", start);
 })();
+
+// Gives the keyboard's focus back if what had it is built anew: to the element of the same kind and label.
+(() => {
+  const KINDS = "a[href], button, input, select, summary, textarea, [tabindex]";
+  const nameOf = (element) =>
+    (
+      element.getAttribute("aria-label") ||
+      element.labels?.[0]?.textContent ||
+      (element.matches("a, button, summary") && element.textContent) ||
+      ""
+    ).trim();
+  const alike = (tag, name) =>
+    [...document.querySelectorAll(KINDS)].filter(
+      (one) => one.tagName === tag && one.getClientRects().length && nameOf(one) === name,
+    );
+  let had = null;
+  document.addEventListener("focusin", ({ target: element }) => {
+    const name = nameOf(element);
+    had = name && { element, name, place: Math.max(alike(element.tagName, name).indexOf(element), 0) };
+  });
+  document.addEventListener("focusout", ({ target: element }) =>
+    setTimeout(() => {
+      if (had?.element === element && element.isConnected) had = null; // somebody left it: it was not removed
+    }),
+  );
+  document.addEventListener("pointerdown", () => {
+    if (had && !had.element.isConnected) had = null;
+  });
+  const giveBack = () => {
+    if (!had || had.element.isConnected || document.activeElement !== document.body) return;
+    const found = alike(had.element.tagName, had.name);
+    found[Math.min(had.place, found.length - 1)]?.focus({ preventScroll: true });
+  };
+  const start = () => new MutationObserver(giveBack).observe(document.body, { subtree: true, childList: true });
+  if (document.body) start();
+  else document.addEventListener("DOMContentLoaded", start);
+})();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from connector.definitions import Definitions
@@ -10,8 +11,9 @@ from starter.remote.registration import LONG_SECONDS, Request, act_over_http
 
 
 @act_over_http(apply_definitions)
-def _apply(definitions: Definitions, *, reason: str | None = None) -> Request:
-    body = files_of(definitions) | ({} if reason is None else {"reason": reason})
+def _apply(definitions: Definitions, *, reason: str | None = None, bases: Mapping[str, int] | None = None) -> Request:
+    options = {"reason": reason, "bases": None if bases is None else dict(bases)}
+    body = files_of(definitions) | {name: value for name, value in options.items() if value is not None}
     return Request("POST", "/v1/apply", body=body, is_repeatable=True, seconds=LONG_SECONDS)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.store.engine.database import database_now
+from connector.wire import Order
 from starter.operations import simulation
 from starter.operations.backtest import BacktestTooLong, backtest
 from tests.support.builders import ABANDONED, ORIGINAL, follow_on, push
@@ -170,3 +171,41 @@ async def test_simulations(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(simulation, "_MAX_RUNNING", 0)
     busy = await api.post("/v1/simulate", json=PLAYED)
     assert (busy.status_code, busy.json()["error"]["code"]) == (503, "overloaded")
+
+
+async def test_nobody_overwrites_what_another_has_saved(api: httpx.AsyncClient) -> None:
+    """With the revision that a caller began from: 409, and nothing is saved; without it the newest edit wins."""
+    base = {"base": 0}
+    assert (await api.put("/v1/campaigns/o", json=ORIGINAL, params=base)).json()["revision"] == 1
+    edited = {**ORIGINAL, "name": "Another"}
+    refused = await api.put("/v1/campaigns/o", json=edited, params=base)
+    assert (refused.status_code, "exists already" in refused.text) == (409, True)
+    body = {"definitions": [edited, {**ORIGINAL, "campaign": "p"}]}
+    assert (await api.post("/v1/apply", json={**body, "bases": {}})).status_code == 409
+    assert await ids(api) == ["o"]
+    assert (await api.post("/v1/apply", json={**body, "bases": {"o": 1}})).status_code == 200
+    refused = await api.put("/v1/campaigns/o", json={**edited, "name": "Third"}, params={"base": 1})
+    assert "newest revision is 2, yours began from 1" in refused.text
+    assert (await api.put("/v1/campaigns/o", json={**edited, "name": "Third"})).json()["revision"] == 3
+    for wrong in ({"base": -1}, {"base": 2**31}):
+        assert (await api.put("/v1/campaigns/o", json=edited, params=wrong)).status_code == 422
+
+
+async def test_an_order_of_very_many_unknown_ids(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every id is named once, the nearest known one for the first ten; no work for each id is about all of them."""
+    await api.put("/v1/campaigns/spring-1", json={**ORIGINAL, "campaign": "spring-1"})
+    digest, computed = Order.digest, list[Order]()
+
+    def count(order: Order) -> str:
+        computed.append(order)
+        return str(digest.fget(order))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(Order, "digest", property(count))
+    wanted = [f"spring-1{number:04}" for number in range(2_000)]
+    refused = await api.post("/v1/orders", json={"verb": "stop", "ids": [*wanted, *wanted]})
+    problems = refused.json()["error"]["details"]["problems"]
+    assert (refused.status_code, len(problems), len(computed)) == (409, 2_000, 1)
+    assert problems[9] == "spring-10009 is not known; did you mean spring-1?"
+    assert problems[10] == "spring-10010 is not known; apply its definition first"
+    entries = (await api.get("/v1/audit", params={"action": "stop", "limit": 1000})).json()
+    assert len({one["subject"] for one in entries["entries"]}) == 1000

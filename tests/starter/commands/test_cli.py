@@ -213,6 +213,26 @@ def test_status_shows_drafts(connector: Connector, data: Path, folder: Path) -> 
     shown = json.loads(connector("status", "f", "--json")[1])
     assert (shown["state"], shown["windows"], shown["follow_ups"]) == ("draft", [], [])
     assert connector("status", "nobody")[0] == 1
+    assert json.loads(connector("status", "--attention", "--json")[1])["states"]["draft"] == 2
+    assert "would_miss_launch: " in connector("status", "--attention")[1]
+    assert connector("status", "f", "--attention")[0] == 2
+
+
+def test_review_of_one(connector: Connector, data: Path, folder: Path) -> None:
+    """The draft key by key, the publication alone and with its follow-ons; an unknown id is told alike everywhere."""
+    connector("apply", str(folder))
+    code, out, _ = connector("campaigns", "o", "--review")
+    assert (code, out.splitlines()[0]) == (0, "campaign o: draft; live: nothing; newest: 1")
+    assert "publish alone would be refused:" in out
+    assert "publish with its draft follow-ons: f, o" in out
+    assert json.loads(connector("campaigns", "o", "--review", "--json")[1])["publish"]["together"]["order"] == [
+        "f",
+        "o",
+    ]
+    assert connector("campaigns", "--review")[0] == 2
+    asked = (("status",), ("campaigns",), ("campaigns", "--review"), ("backtest", "--since", "1 day"))
+    said = {connector(command, "nobody", *options)[::2] for command, *options in asked}
+    assert said == {(1, "the campaign or card nobody is not known; apply its definition first\n")}
 
 
 def test_orders_with_temporal_away(connector: Connector, data: Path, folder: Path) -> None:

@@ -40,7 +40,7 @@ def test_new_ones_and_their_order(connector: Connector, data: Path, folder: Path
     assert f"warning: {folder}/f.yaml:6: f: messages.push: push has no provider" in err
     assert f"warning: {folder}/f.yaml:1: f: audience: no user is in its audience now" in err
     assert "new     campaign  f   1         -" in out
-    assert "2 new, 0 edited, 0 unchanged" in out
+    assert "\n\n2 new, 0 edited, 0 unchanged\n" in out
     assert "publish would take effect in this order: f, o" in out
     assert json.loads(connector("status", "--json")[1])["campaigns"] == []
 
@@ -78,7 +78,7 @@ def test_a_refusal(connector: Connector, data: Path, folder: Path) -> None:
     edit(folder, "  delay: {after: 12 hours}", "  exceptions: [{event: e}]")
     code, out, err = connector("plan", str(folder))
     assert code == 1
-    assert "2 new, 0 edited, 0 unchanged" in out
+    assert "\n\n2 new, 0 edited, 0 unchanged\n" in out
     assert err.endswith(
         f"publish would be refused:\n  {folder}/f.yaml:5: f: delivery.exceptions: its exceptions can never happen: "
         "without a delay it sends at once; add `delay`, or remove them\n"
@@ -205,6 +205,6 @@ def test_apply_tells_what_publish_will_refuse(connector: Connector, data: Path, 
     edit(folder, "  delay: {after: 12 hours}", "  exceptions: [{event: e}]")
     code, out, err = connector("apply", str(folder))
     assert code == 0
-    assert "2 new, 0 edited, 0 unchanged" in out
+    assert "\n\n2 new, 0 edited, 0 unchanged\n" in out
     refused = f"warning: publishing f will be refused: {folder}/f.yaml:5: delivery.exceptions"
     assert f"{refused}: its exceptions can never happen" in err

@@ -78,4 +78,21 @@ async def test_find(connector: Connector, joined: Database) -> None:
     assert await find("ann") == (1, "", "the user was erased\n")
 
 
+async def test_show_and_history(connector: Connector, joined: Database) -> None:
+    """A profile as YAML, and what happened as text or JSON; nobody and an erased user are told."""
+
+    async def users(*words: str) -> tuple[int, str, str]:
+        return await asyncio.to_thread(connector, "users", *words)
+
+    code, out, _ = await users("show", "visitor", "--json")
+    assert (code, json.loads(out)["joins"][0]["previous_id"]) == (0, "visitor")
+    assert (await users("show", "ann"))[1].startswith("id: ann\n")
+    code, out, _ = await users("history", "ann", "--json")
+    assert (code, json.loads(out)["user"], json.loads(out)["entries"]) == (0, "ann", [])
+    assert "nothing is known of what this user did" in (await users("history", "ann"))[1]
+    for command in ("show", "history"):
+        code, _, err = await users(command, "bob")
+        assert (code, "the user bob is not known" in err) == (1, True)
+
+
 _HEADS = ("id", "user_key", "email", "phone", "first_name", "time_zone", "matched")

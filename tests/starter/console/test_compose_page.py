@@ -110,7 +110,10 @@ async def test_a_follow_on_is_composed_without_yaml(desk: Desk, page: Page) -> N
     await expect(page.get_by_text("is not an id", exact=False).first).to_be_visible()
     await page.get_by_label("Campaign", exact=True).click()
     await page.get_by_role("group", name="Suggestions").get_by_role("button", name="welcome").click()
+    await page.get_by_label("does what").focus()
     await page.get_by_label("does what").select_option("click_in_app_message_button")
+    await expect(page.get_by_label("Which button")).to_be_visible()
+    await expect(page.get_by_label("does what")).to_be_focused()  # though its section was built anew
     await page.get_by_label("Which button").click()
     await page.get_by_role("button", name="explore").click()
     await expect(text).to_contain_text("campaign: welcome, button: explore")

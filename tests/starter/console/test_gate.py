@@ -61,7 +61,9 @@ class Door:
         self.console = Console(context, keys, sessions, Polling(5), open_session)
         addresses = Addresses(public_url)
         front = SignIn(self.console, addresses, 3600).app()
-        self.gate = Gate(self.console, addresses, front, self.pages, lambda _session, page: page == "mine")
+        self.gate = Gate(
+            self.console, addresses, front, self.pages, lambda _session, page: page == "mine", lambda _: True
+        )
 
     def client(self, **headers: str) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.gate)

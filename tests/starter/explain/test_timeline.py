@@ -11,7 +11,7 @@ from connector.rules.model.errors import DefinitionError
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import UserErased
 from starter.explain.explain import UnknownUser, explain_user
-from starter.explain.timeline import read_timeline
+from starter.explain.timeline import read_timeline, render_timeline
 from tests.support.builders import ABANDONED, BASE, PUSHED, buy, follow_on
 from tests.support.installation import Installation
 from tests.support.repair_desk import RepairDesk
@@ -54,6 +54,8 @@ async def test_everything_is_told_newest_first(desk: RepairDesk, context: AppCon
         ("message", "soon sent"),
     }
     assert [entry["at"] for entry in page["entries"]] == sorted((e["at"] for e in page["entries"]), reverse=True)
+    text = "\n".join(render_timeline(page))
+    assert all(words in text for words in ("make_purchase", "soon: push: ", "f: ", "began the follow-up"))
     explained = await explain_user(context, "u")
     oldest = page["entries"][-1]
     assert oldest["interaction"]["id"] == "e1"

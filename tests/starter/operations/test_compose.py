@@ -9,13 +9,13 @@ from connector.rules.model.errors import DefinitionError, DraftConflict, OrderRe
 from connector.store.audit import AuditFilter
 from starter.operations.audit import read_audit
 from starter.operations.compose import (
-    UnknownDefinition,
     check_text,
     open_definition,
     read_target,
     save_text,
     search_targets,
 )
+from starter.operations.errors import NotKnown
 from tests.support.actors import OPERATOR
 
 WELCOME = """\
@@ -52,7 +52,7 @@ async def test_a_definition_is_opened_as_it_was_saved(context: AppContext) -> No
         "revision": 1,
         "change": "unchanged",
     }
-    with pytest.raises(UnknownDefinition, match="nothing-like-it"):
+    with pytest.raises(NotKnown, match="nothing-like-it"):
         await open_definition(context, "nothing-like-it")
 
 

@@ -24,6 +24,7 @@ from starter.cli import COMMANDS, _import_command
 from starter.commands.places import NOT_YET, OFFLINE, REFUSED
 from starter.explain.explain import explain_decisions
 from starter.explain.follow_up import explain_follow_up
+from starter.explain.timeline import read_timeline
 from starter.operations.acts import cancel, postpone, send_now
 from starter.operations.audit import read_audit
 from starter.operations.backtest import backtest_campaign
@@ -39,16 +40,18 @@ from starter.operations.joins import split_user
 from starter.operations.keys import create_api_key, list_api_keys, revoke_api_key, rotate_api_key
 from starter.operations.marked_sends import send_test
 from starter.operations.orders import give_order, preview_resuming
+from starter.operations.overview import read_overview
 from starter.operations.plan import plan_definitions
 from starter.operations.preview_messages import preview_messages
 from starter.operations.preview_subject import Choice
 from starter.operations.provider_events import list_provider_events, match_provider_events
 from starter.operations.resending import send_again
 from starter.operations.results import read_results
+from starter.operations.review import review_campaign
 from starter.operations.settling import settle
 from starter.operations.status import read_campaign_status, read_status
 from starter.operations.user_logs import read_user_log
-from starter.operations.users import find_users
+from starter.operations.users import find_users, read_user
 from starter.operations.workspace import read_workspace
 from starter.remote.registration import find_request, has_actor
 
@@ -61,10 +64,14 @@ SAMPLES: dict[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]]] = {
     read_campaign_status: (("a/b",), {}),
     read_audit: ((AuditFilter(), 10), {}),
     read_follow_ups: ((Criteria(campaign="c"), 10), {}),
+    read_overview: ((), {}),
+    review_campaign: (("a/b",), {}),
+    read_user: (("a/b",), {}),
+    read_timeline: (("a/b",), {"limit": 5, "after": "a"}),
     list_campaigns: ((), {"state": "draft", "search": "s", "after": "a", "limit": 5}),
     read_campaign: (("a/b",), {}),
     read_workspace: ((), {}),
-    apply_definitions: ((DEFINITIONS,), {"reason": "why"}),
+    apply_definitions: ((DEFINITIONS,), {"reason": "why", "bases": {"a": 1}}),
     plan_definitions: ((DEFINITIONS,), {"allow_missed": True}),
     backtest_campaign: (("a", "3 days"), {"seconds": 1.0}),
     give_order: (("stop", ["a"]), {}),
