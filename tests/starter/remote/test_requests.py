@@ -45,9 +45,10 @@ from starter.operations.plan import plan_definitions
 from starter.operations.preview_messages import preview_messages
 from starter.operations.preview_subject import Choice
 from starter.operations.provider_events import list_provider_events, match_provider_events
-from starter.operations.repair import send_again, settle
+from starter.operations.resending import send_again
 from starter.operations.results import read_results
 from starter.operations.review import review_campaign
+from starter.operations.settling import settle
 from starter.operations.status import read_campaign_status, read_status
 from starter.operations.user_logs import read_user_log
 from starter.operations.users import find_users, read_user
