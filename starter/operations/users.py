@@ -61,6 +61,12 @@ async def read_user(context: StoreContext, id: str) -> dict[str, Any]:
     return view_user(stored, joins)
 
 
+async def read_ids(context: StoreContext, user_key: str) -> list[str]:
+    """Return all ids of a user, in order; none of an erased one."""
+    async with context.database.read(context.workspace) as tx:
+        return await load_ids(tx, user_key)
+
+
 def view_user(stored: StoredUser, joins: list[UserJoin]) -> dict[str, Any]:
     """Return a user as JSON values; `consent_statements`, `unreachable` and `joins` are left out if they are empty."""
     stated = {channel: _view_statement(one) for channel, one in stored.statements.items() if one.is_explicit}
