@@ -64,6 +64,12 @@ async def read_user(context: StoreContext, id: str) -> dict[str, Any]:
     return view_user(stored, joins, [change for _, change in changes])
 
 
+async def read_ids(context: StoreContext, user_key: str) -> list[str]:
+    """Return all ids of a user, in order; none of an erased one."""
+    async with context.database.read(context.workspace) as tx:
+        return await load_ids(tx, user_key)
+
+
 def view_user(
     stored: StoredUser, joins: Sequence[UserJoin] = (), changes: Sequence[RecordedChange] = ()
 ) -> dict[str, Any]:

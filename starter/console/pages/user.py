@@ -21,7 +21,7 @@ from starter.console.pages.user_timeline import timeline
 from starter.console.paths import at, id_in
 from starter.console.state import Viewer
 from starter.explain.timeline import read_timeline
-from starter.operations.users import find_users, read_user
+from starter.operations.users import read_ids, read_user
 
 _PAGE = 25
 _CHANGES = 20
@@ -43,7 +43,7 @@ async def user(
     """Show one user, by any id or the user key."""
     happened = await read_timeline(viewer.context, id_in(name, id), limit=_PAGE, after=after)
     profile = await read_user(viewer.context, happened["user"])
-    ids = (await find_users(viewer.context, text=happened["user_key"]))["users"][0]["ids"]
+    ids = await read_ids(viewer.context, happened["user_key"])
     with ui.element("div").classes("cc-spread"):
         heading(profile["id"], 2)
         with ui.element("div").classes("cc-row"):
