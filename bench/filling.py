@@ -138,7 +138,7 @@ INSERT INTO follow_ups (workspace, id, campaign, revision, window_id, user_key, 
   due_at, next_at, channels, state, reason, exception_id, exception_at, dispatched_at, decided_at, created_at,
   ended_outside, started_at)
 SELECT '<workspace>', 'f' || substr(CAST(10000000 + n AS TEXT), 2), {_CAMPAIGN}, 1, 1, {_USER}, CAST(n AS TEXT),
-  't' || n, '{{"kind": "interaction", "topic": "click_email", "target": "c1", "target_kind": "campaign"}}'<json>,
+  't' || n, '{{"kind": "interaction", "topic": "click_email", "target": "c1", "target_kind": "campaign", "properties": {{}}}}'<json>,
   <ago(>{_TRIGGERED}<)ago>, <ago(>{_TRIGGERED} - 86400<)ago>, <ago(>{_NEXT}<)ago>, '["email"]'<json>,
   {_STATE}, {_REASON}, CASE WHEN <hash> % 100 BETWEEN 65 AND 79 THEN 'x' || n END,
   CASE WHEN <hash> % 100 BETWEEN 65 AND 79 THEN <ago(>{_ENDED}<)ago> END,
