@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from ast import literal_eval
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +26,7 @@ _PAGES_OF_A_PERSON = 25
 """The console lets a session keep 30 websockets."""
 _TOKEN = re.compile(r'name="token" value="([^"]*)"')
 _QUERY = re.compile(r"query: (\{.*?\}),\n")
+"""What the websocket is asked for with, as a literal of Python."""
 
 
 class Person:
@@ -53,7 +55,7 @@ class Person:
         found = _QUERY.search(html)
         if found is None:
             raise RuntimeError(f"{path}: the page names no websocket")
-        query = {**json.loads(found[1]), "document_id": str(uuid4()), "tab_id": str(uuid4())}
+        query = {**literal_eval(found[1]), "document_id": str(uuid4()), "tab_id": str(uuid4())}
         base = str(self._client.base_url).rstrip("/")
         cookies = "; ".join(f"{name}={value}" for name, value in self._client.cookies.items())
         socket = socketio.AsyncClient(reconnection=False)
