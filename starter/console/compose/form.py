@@ -86,16 +86,17 @@ class Form:
         return True
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
-        """Show each problem at the field of its key, or at the nearest part of the form around it."""
+        """Show each problem at the fields of its key, or at the nearest part of the form around it."""
         self._problems = problems
         if self._root is None:
             return
         places = self._root.all_places()
         shown: dict[int, list[Problem]] = {}
         for problem in problems:
-            around = [n for n, (key, _) in enumerate(places) if key and covers(key, problem.key)]
-            if around:
-                shown.setdefault(max(around, key=lambda n: len(places[n][0])), []).append(problem)
+            around = [key for key, _ in places if key and covers(key, problem.key)]
+            nearest = max(around, key=len, default=None)
+            for number in (n for n, (key, _) in enumerate(places) if key == nearest):
+                shown.setdefault(number, []).append(problem)
         for number, (_, label) in enumerate(places):
             here = shown.get(number, [])
             label.set_text("\n".join(problem.text for problem in here))
@@ -105,7 +106,8 @@ class Form:
         for tab, title, section in self._steps:
             if not tab.is_deleted:
                 labels = {id(label) for _, label in section.all_places()}
-                count = sum(len(shown.get(n, ())) for n, (_, label) in enumerate(places) if id(label) in labels)
+                here = [n for n, (_, label) in enumerate(places) if id(label) in labels]
+                count = len({id(problem) for n in here for problem in shown.get(n, ())})
                 tab.props["label"] = f"{title} ({count})" if count else title
 
     # What fields are made of
@@ -172,13 +174,19 @@ class Form:
         write: Callable[[str], Any] | None = None,
         hint: str = "",
         wide: bool = False,
+        causes: Sequence[Path] = (),
     ) -> ui.element:
-        """Add a choice. `read` returns the option of a value, `write` the value of an option (default: themselves)."""
+        """Add a choice. `read` returns the option of a value, `write` the value of an option (default: themselves).
+
+        Args:
+            causes: values elsewhere that this choice makes wrong; their problems are shown here too.
+        """
         to_option = read or (lambda value: "" if value is None else str(value))
         with _field(label, hint, wide=wide) as caption:
             select = native_select(options, to_option(self.value(path)))
-            self.place(path)
+            faults = [self.place(one) for one in (path, *causes)]
         caption.props["for"] = select.html_id
+        select.props["aria-describedby"] = " ".join(fault.html_id for fault in faults)
 
         def edit(option: str) -> None:
             if option != to_option(self.value(path)) and self.put(path, write(option) if write else option or None):
@@ -195,7 +203,7 @@ class Form:
         """Add a switch for a boolean, which is only written if it is true."""
         with ui.element("div").classes("cf-field"):
             switch = ui.checkbox(label, value=self.value(path) is True).props("dense")
-            self.place(path)
+            switch.props["aria-describedby"] = self.place(path).html_id
 
         def edit() -> None:
             if switch.value != (self.value(path) is True):
@@ -214,8 +222,9 @@ class Form:
                 number = ui.input().props("outlined dense debounce=250 inputmode=numeric")
                 unit = native_select({"": {one: one for one in UNITS}}, "days")
                 unit.props["aria-label"] = f"Unit of: {label}"
-            self.place(path)
+            fault = self.place(path)
         caption.props["for"] = number.html_id
+        number.props["aria-describedby"] = fault.html_id
 
         def refresh() -> None:
             shown = read_duration(self.value(path))

@@ -95,7 +95,10 @@ def _delay(form: Form) -> None:
         kind = _delay_kind(form.value(path))
         form.place(path)
         with ui.element("div").classes("cf-grid"):
-            form.select(path, "The message is sent", _DELAYS, read=_delay_kind, write=_NEW_DELAYS.get)
+            form.select(
+                path, "The message is sent", _DELAYS, read=_delay_kind, write=_NEW_DELAYS.get,
+                causes=[(*_DELIVERY, "exceptions")] if kind == "none" else [],
+            )  # fmt: skip
             if kind == "after":
                 form.duration((*path, "after"), "Time after the trigger", hint="Exact: 1 day is 24 hours")
             if kind == "next":
