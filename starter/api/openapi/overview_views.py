@@ -7,26 +7,23 @@ from typing import Literal
 
 from pydantic import Field
 
-from connector.rules.catalogue.catalogue import Lifecycle
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.reasons import Reason, State
-from starter.api.openapi.views import (
-    ComparedView,
-    CountsView,
-    FollowUpCountView,
-    LiveView,
-    NumbersView,
-    ResponseModel,
-    RetriedView,
-    TemplateFaultView,
-    VariantView,
-)
+from starter.api.openapi.views import ComparedView, CountsView, ResponseModel, ResultsView, VariantView
+
+Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
 
-class OverviewCampaignView(LiveView):
+class OverviewCampaignView(ResponseModel):
     """A campaign or card with its live counts; `waiting` has those that are held and being sent, too."""
 
+    id: str
+    kind: Literal["campaign", "card"]
     name: str | None
+    state: Lifecycle
+    live_revision: int | None
+    newest_revision: int
+    effective_at: datetime | None
     waiting: int
     sent_today: int
 
@@ -135,13 +132,9 @@ class ExceptionsAfterView(ResponseModel):
     p99: float | None = None
 
 
-class ResultsOverTimeView(NumbersView):
+class ResultsOverTimeView(ResultsView):
     """The results of a campaign or card, of all times or within a range, and by day."""
 
-    id: str
-    follow_ups: list[FollowUpCountView]
-    template_faults: list[TemplateFaultView]
-    retried: list[RetriedView]
     since: datetime | None
     until: datetime | None
     zone: str

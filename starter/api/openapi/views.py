@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector.health.checks import CheckName, CheckStatus
-from connector.rules.catalogue.catalogue import Lifecycle
 from connector.rules.model.audit import ActorKind, AuditAction, Outcome
 from connector.rules.model.consent import Consent, ConsentSource
 from connector.rules.model.inbox import InboxKind
@@ -20,6 +19,7 @@ from connector.rules.model.users import User
 from connector.store.engine.outages import Outage
 from starter.api.openapi.model_names import described_by
 from starter.explain.explanation import Decision
+from starter.operations.consent_history import ConsentChangeView
 
 
 class ResponseModel(BaseModel):
@@ -108,6 +108,7 @@ class UserView(User):
     """A user; `unreachable` has, by channel, the address that providers reported as undeliverable."""
 
     consent_statements: dict[str, ConsentStatementView] = Field(default_factory=dict)
+    consent_history: list[ConsentChangeView] = Field(default_factory=list)
     unreachable: dict[str, str] = Field(default_factory=dict)
     joins: list[JoinView] = Field(default_factory=list)
 
@@ -141,20 +142,15 @@ class WindowView(ResponseModel):
     closed_at: datetime | None
 
 
-class LiveView(ResponseModel):
-    """A campaign or card, and which revision is live since when."""
+class EntryView(ResponseModel):
+    """A campaign or card: its newest saved definition, and which revision is live since when."""
 
     id: str
     kind: Literal["campaign", "card"]
-    state: Lifecycle
+    state: Literal["draft", "active", "stopped", "archived"]
     live_revision: int | None
     newest_revision: int
     effective_at: datetime | None
-
-
-class EntryView(LiveView):
-    """A campaign or card: its newest saved definition, and which revision is live since when."""
-
     windows: list[WindowView]
     definition: Annotated[dict[str, Any], described_by("Campaign", "Card")]
 
@@ -325,13 +321,17 @@ class RetriedView(ResponseModel):
     due_for: str
 
 
-class NumbersView(ResponseModel):
-    """Numbers of users: the control group, all receivers, and each variant."""
+class ResultsView(ResponseModel):
+    """The results of a campaign or card."""
 
+    id: str
     confidence: float
     control: CountsView
     receivers: ComparedView
     variants: list[VariantView]
+    follow_ups: list[FollowUpCountView]
+    template_faults: list[TemplateFaultView]
+    retried: list[RetriedView]
 
 
 class ActorView(ResponseModel):
