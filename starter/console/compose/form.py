@@ -16,9 +16,10 @@ from nicegui.elements.mixins.text_element import TextElement
 
 from connector.definitions.yaml_editing import Path
 from connector.rules.model.errors import ConnectorError
-from starter.console.compose.codecs import TEXT, UNITS, Codec, read_duration, write_duration
-from starter.console.compose.composition import Composition, covers, dotted
-from starter.console.compose.sections import Problem, Section
+from starter.console.compose.codecs import TEXT, Codec
+from starter.console.compose.composition import Composition, dotted
+from starter.console.compose.problems import Place, Problem, show_at
+from starter.console.compose.sections import Section
 from starter.console.elements.native_select import Options, native_select, on_option, set_option
 from starter.console.elements.page_words import as_sentence
 
@@ -86,29 +87,15 @@ class Form:
         return True
 
     def show_problems(self, problems: Sequence[Problem]) -> None:
-        """Show each problem at the fields of its key, or at the nearest part of the form around it."""
+        """Show each problem at the fields of its key, or at the nearest part of the form around it, and count them."""
         self._problems = problems
         if self._root is None:
             return
-        places = self._root.all_places()
-        shown: dict[int, list[Problem]] = {}
-        for problem in problems:
-            around = [key for key, _ in places if key and covers(key, problem.key)]
-            nearest = max(around, key=len, default=None)
-            for number in (n for n, (key, _) in enumerate(places) if key == nearest):
-                shown.setdefault(number, []).append(problem)
-        for number, (_, label) in enumerate(places):
-            here = shown.get(number, [])
-            label.set_text("\n".join(problem.text for problem in here))
-            label.set_visibility(bool(here))
-            is_warning = bool(here) and all(problem.is_warning for problem in here)
-            label.classes(**{"add" if is_warning else "remove": "is-warning"})
+        shown = show_at(self._root.all_places(), problems)
         for tab, title, section in self._steps:
             if not tab.is_deleted:
-                labels = {id(label) for _, label in section.all_places()}
-                here = [n for n, (_, label) in enumerate(places) if id(label) in labels]
-                count = len({id(problem) for n in here for problem in shown.get(n, ())})
-                tab.props["label"] = f"{title} ({count})" if count else title
+                found = {problem for place in section.all_places() for problem in shown.get(place, ())}
+                tab.props["label"] = f"{title} ({len(found)})" if found else title
 
     # What fields are made of
 
@@ -116,7 +103,7 @@ class Form:
         """Add the place at which problems of a value, and of what has no field of its own in it, are shown."""
         label = ui.label("").classes("cf-fault").props('aria-live="polite"')
         label.set_visibility(False)
-        self._here.places.append((dotted(path), label))
+        self._here.places.append(Place(dotted(path), label))
         return label
 
     def on_refresh(self, refresh: Callable[[], None]) -> None:
@@ -135,7 +122,7 @@ class Form:
         wide: bool = False,
     ) -> Any:
         """Add a field for a text or another scalar; with `lines`, for a text of several lines."""
-        with _field(label, hint, wide=wide or lines > 0) as caption:
+        with labelled_field(label, hint, wide=wide or lines > 0) as caption:
             kind = ui.textarea if lines else ui.input
             widget: Any = kind(value=self._shown(path, codec) or "")
             widget.props(f"outlined dense debounce=250 hide-bottom-space {props}")
@@ -182,7 +169,7 @@ class Form:
             causes: values elsewhere that this choice makes wrong; their problems are shown here too.
         """
         to_option = read or (lambda value: "" if value is None else str(value))
-        with _field(label, hint, wide=wide) as caption:
+        with labelled_field(label, hint, wide=wide) as caption:
             select = native_select(options, to_option(self.value(path)))
             faults = [self.place(one) for one in (path, *causes)]
         caption.props["for"] = select.html_id
@@ -215,44 +202,6 @@ class Form:
         switch.on_value_change(edit)
         self.on_refresh(refresh)
 
-    def duration(self, path: Path, label: str, *, hint: str = "") -> None:
-        """Add a field for a duration: a number and a unit."""
-        with _field(label, hint) as caption:
-            with ui.element("div").classes("cf-duration"):
-                number = ui.input().props("outlined dense debounce=250 inputmode=numeric")
-                unit = native_select({"": {one: one for one in UNITS}}, "days")
-                unit.props["aria-label"] = f"Unit of: {label}"
-            fault = self.place(path)
-        caption.props["for"] = number.html_id
-        number.props["aria-describedby"] = fault.html_id
-
-        def refresh() -> None:
-            shown = read_duration(self.value(path))
-            number.set_enabled(shown is not None)
-            text, named = shown or ("", "")
-            if number.value != text:
-                number.set_value(text)
-            if named:
-                set_option(unit, named)
-
-        def edit(option: str | None = None) -> None:
-            new = write_duration(number.value or "", option or unit.props["value"])
-            if read_duration(self.value(path)) not in (None, read_duration(new)):
-                self.put(path, new)
-
-        refresh()
-        number.on_value_change(lambda: edit())
-        on_option(unit, edit)
-        self.on_refresh(refresh)
-
-    def clock(self, path: Path, label: str) -> None:
-        """Add a field for a time of the day, which is always written in quotes."""
-        self.text(path, label, props="type=time")
-
-    def instant(self, path: Path, label: str) -> None:
-        """Add a field for an instant with its zone."""
-        self.text(path, label, hint="With its zone, like 2026-04-01T09:00:00+02:00")
-
     @property
     def _here(self) -> Section:
         assert self._section is not None  # noqa: S101 - fields are built within sections
@@ -264,7 +213,7 @@ class Form:
 
 
 @contextmanager
-def _field(label: str, hint: str, *, wide: bool = False) -> Iterator[ui.element]:
+def labelled_field(label: str, hint: str, *, wide: bool = False) -> Iterator[ui.element]:
     """Add a field with its label above and its hint below; yields the label."""
     with ui.element("div").classes("cf-field cf-wide" if wide else "cf-field"):
         caption = TextElement(tag="label", text=label).classes("cf-label")

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from nicegui import ui
 
-
-@dataclass(frozen=True)
-class Problem:
-    """A fault, refusal or warning at a dotted key of the definition that the form shows."""
-
-    key: str
-    text: str
-    is_warning: bool = False
+from starter.console.compose.problems import Place
 
 
 class Section:
@@ -29,7 +21,7 @@ class Section:
     def __init__(self, within: Within, shape: Callable[[], Hashable], build: Callable[[], None], classes: str) -> None:
         self._within, self._shape, self._build = within, shape, build
         self.refreshers: list[Callable[[], None]] = []
-        self.places: list[tuple[str, ui.label]] = []
+        self.places: list[Place] = []
         self.children: list[Section] = []
         self.element = ui.element("div").classes(classes)
         self._built = shape()
@@ -48,8 +40,8 @@ class Section:
         for child in self.children:
             child.refresh()
 
-    def all_places(self) -> list[tuple[str, ui.label]]:
-        """Return the keys at which problems can be shown, with the labels that show them."""
+    def all_places(self) -> list[Place]:
+        """Return the places at which problems can be shown."""
         return [*self.places, *(place for child in self.children for place in child.all_places())]
 
     def _fill(self) -> None:

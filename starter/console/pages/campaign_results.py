@@ -17,7 +17,7 @@ from starter.console.elements.charts import DayChart
 from starter.console.elements.empty import empty_state
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.live import watch
-from starter.console.elements.numbers import as_percent, duration_of, share_of
+from starter.console.elements.numbers import as_points, duration_of, share_of
 from starter.console.elements.table import Column, table
 from starter.console.elements.text import heading, link, text
 from starter.console.paths import at
@@ -204,8 +204,8 @@ def _uplift(letter: str, row: Mapping[str, Any]) -> str:
     uplift = row.get("uplift", {}).get(letter)
     if uplift is None:
         return "–"
-    low, high = as_percent(uplift["low"], signed=True), as_percent(uplift["high"], signed=True)
-    return f"{as_percent(uplift['difference'], signed=True)} ({low} to {high}): {_VERDICTS[uplift['verdict']]}"
+    difference, low, high = (as_points(uplift[name]) for name in ("difference", "low", "high"))
+    return f"{difference} ({low} to {high}): {_VERDICTS[uplift['verdict']]}"
 
 
 def _series(found: Mapping[str, Any]) -> dict[str, list[int]]:

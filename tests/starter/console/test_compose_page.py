@@ -39,10 +39,10 @@ EDITOR = ".cm-content"
 FORM_MISTAKES = [
     ("2 Trigger", "Campaign", "welcom", "did you mean welcome"),
     ("3 Delay", "Time after the trigger", "soon", "is not a duration"),
-    ("3 Delay", "Until", "2027-01-01", "needs a time zone"),
     ("3 Delay", "The message is sent", "none", "without a delay"),
+    ("3 Delay", "Until", "2027-01-01", "needs a time zone"),
 ]
-"""The step, the field, what is put in there, and what is said at the field: a wrong id, times, a missing delay."""
+"""The step, the field, what is put in there, and what is said at the field: a wrong id and time, a missing delay."""
 CATALOGUE = """\
 campaign: welcome
 name: Welcome mail
