@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -98,8 +99,7 @@ def _audience(form: Form, targets: Targets) -> None:
             _AUDIENCE, "It is for", _JOINS, read=join,
             write=lambda option: with_parts(option, parts_of(form.value(_AUDIENCE)) or [new_leaf("attribute")]),
         )  # fmt: skip
-        for number in range(len(parts_of(audience))):
-            _part(form, targets, number)
+        form.each(len(parts_of(audience)), partial(_part, form, targets))
         if join(audience) != "everyone":
             with ui.element("div").classes("cc-row"):
                 for kind, words in KINDS.items():
@@ -182,8 +182,7 @@ def _conversions(form: Form, targets: Targets) -> None:
 
     def build() -> None:
         form.place(path)
-        for number in range(len(conversions())):
-            _conversion(form, targets, number)
+        form.each(len(conversions()), partial(_conversion, form, targets))
         if len(conversions()) < 4:
             ui.button("Add a conversion", icon="add", on_click=add).props("outline no-caps").classes("cf-add")
 

@@ -7,7 +7,7 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,14 +19,14 @@ from connector.rules.model.errors import ConnectorError
 from starter.console.compose.codecs import TEXT, Codec
 from starter.console.compose.composition import Composition, dotted
 from starter.console.compose.problems import Place, Problem, show_at
-from starter.console.compose.sections import Section
+from starter.console.compose.sections import Section, SectionTree
 from starter.console.elements.native_select import Options, native_select, on_option, set_option
 from starter.console.elements.page_words import as_sentence
 
 ONLY_IN_YAML = "This is written in a way that the form cannot show. It is kept: change it in the YAML."
 
 
-class Form:
+class Form(SectionTree):
     """The fields of one page.
 
     Args:
@@ -34,30 +34,10 @@ class Form:
     """
 
     def __init__(self, composition: Composition, edited: Callable[[], None]) -> None:
+        super().__init__()
         self.composition, self._edited = composition, edited
-        self._root: Section | None = None
-        self._section: Section | None = None
         self._problems: Sequence[Problem] = ()
         self._steps: list[tuple[ui.tab, str, Section]] = []
-
-    @contextmanager
-    def within(self, section: Section) -> Iterator[None]:
-        """Add what is built in the block to this section."""
-        outer, self._section = self._section, section
-        try:
-            yield
-        finally:
-            self._section = outer
-
-    def section(self, shape: Callable[[], Hashable], build: Callable[[], None], classes: str = "cc-column") -> Section:
-        """Build a section here. `shape` says by what it is built: another shape builds it again."""
-        outer = self._section
-        section = Section(self.within, shape, build, classes)
-        if outer is None:
-            self._root = section
-        else:
-            outer.children.append(section)
-        return section
 
     def step(self, tab: ui.tab, title: str, build: Callable[[], None]) -> None:
         """Build what is behind a tab, whose label then counts the problems in it."""
@@ -66,9 +46,8 @@ class Form:
 
     def refresh(self) -> None:
         """Show the values of the composition in every field, and the problems that are known."""
-        if self._root is not None:
-            self._root.refresh()
-            self.show_problems(self._problems)
+        self.refresh_sections()
+        self.show_problems(self._problems)
 
     def value(self, path: Path) -> Any:
         """Return a value of the definition."""
@@ -89,9 +68,7 @@ class Form:
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """Show each problem at the fields of its key, or at the nearest part of the form around it, and count them."""
         self._problems = problems
-        if self._root is None:
-            return
-        shown = show_at(self._root.all_places(), problems)
+        shown = show_at(self.all_places(), problems)
         for tab, title, section in self._steps:
             if not tab.is_deleted:
                 found = {problem for place in section.all_places() for problem in shown.get(place, ())}
@@ -99,16 +76,20 @@ class Form:
 
     # What fields are made of
 
-    def place(self, path: Path) -> ui.label:
-        """Add the place at which problems of a value, and of what has no field of its own in it, are shown."""
+    def place(self, path: Path, *, is_cause: bool = False) -> ui.label:
+        """Add the place at which problems of a value, and of what has no field of its own in it, are shown.
+
+        Args:
+            is_cause: it is an additional place, at another value that makes this one wrong.
+        """
         label = ui.label("").classes("cf-fault").props('aria-live="polite"')
         label.set_visibility(False)
-        self._here.places.append(Place(dotted(path), label))
+        self.here.places.append(Place(dotted(path), label, is_cause))
         return label
 
     def on_refresh(self, refresh: Callable[[], None]) -> None:
         """Call this whenever the values may have changed."""
-        self._here.refreshers.append(refresh)
+        self.here.refreshers.append(refresh)
 
     def text(
         self,
@@ -171,7 +152,7 @@ class Form:
         to_option = read or (lambda value: "" if value is None else str(value))
         with labelled_field(label, hint, wide=wide) as caption:
             select = native_select(options, to_option(self.value(path)))
-            faults = [self.place(one) for one in (path, *causes)]
+            faults = [self.place(path), *(self.place(one, is_cause=True) for one in causes)]
         caption.props["for"] = select.html_id
         select.props["aria-describedby"] = " ".join(fault.html_id for fault in faults)
 
@@ -201,11 +182,6 @@ class Form:
 
         switch.on_value_change(edit)
         self.on_refresh(refresh)
-
-    @property
-    def _here(self) -> Section:
-        assert self._section is not None  # noqa: S101 - fields are built within sections
-        return self._section
 
     def _shown(self, path: Path, codec: Codec) -> str | None:
         value = self.value(path)

@@ -156,6 +156,7 @@ class ComposePage:
         written = self.composition.text
         self._documents.refresh()
         self._form.refresh()
+        await self._form.finish()
         checked = await check_text(self._viewer.context, written)
         if written != self.composition.text or self._root.is_deleted:
             return  # somebody went on; the next round shows it

@@ -175,7 +175,7 @@ async def test_what_is_written_in_yaml_is_in_the_form_and_stays(desk: Desk, page
     await expect(page.get_by_role("button", name="Save draft")).to_be_disabled()
     assert await name.input_value() == "Ours"
     await name.fill("Theirs")
-    await expect(page.get_by_text("correct it first", exact=False)).to_be_visible()
+    await expect(page.get_by_text("cannot follow line 2", exact=False)).to_be_visible()
     await expect(name).to_have_value("Ours")
     await write_yaml(page, written)
     await expect(page.get_by_role("button", name="Save draft")).to_be_enabled()
@@ -200,6 +200,9 @@ async def test_each_typical_mistake_is_explained_where_it_is_made(desk: Desk, pa
         await expect(shown).to_have_count(1)
         marked = page.locator(f"{EDITOR} > .cm-line:nth-child({mistake.line})")
         await expect(marked).to_have_class(re.compile("is-fault|is-warning"))
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    await expect(listed.first).to_be_focused()  # Tab alone indents: Escape lets people out of the editor
     await write_yaml(page, G.removeprefix(WELCOME) + "  exceptions: [{event: make_purchase}]\n" + M)
     await expect(listed).to_have_count(0)
     for step, label, value, words in FORM_MISTAKES:

@@ -21,7 +21,8 @@ from starter.console.compose.codecs import (
     read_duration,
     write_duration,
 )
-from starter.console.compose.composition import MAX_VALUES, Composition, NotInStep, covers, dotted
+from starter.console.compose.composition import MAX_VALUES, Composition, NotInStep, dotted
+from starter.console.compose.problems import keys_around
 from starter.console.compose.starts import STARTS
 
 EXAMPLE = Path("examples/abandoned-cart.yaml").read_text()
@@ -93,10 +94,7 @@ def test_a_new_composition_is_yaml_that_the_form_shows(kind: str) -> None:
 def test_paths_are_dotted_as_faults_name_them() -> None:
     """The fault of an alias is at its field, and one of a key without a field at what is around it."""
     assert dotted(("delivery", "trigger", 0, "alias")) == "delivery.trigger[0].alias"
-    assert covers("delivery.trigger", "delivery.trigger[0].alias")
-    assert covers("delivery", "delivery.delay")
-    assert not covers("delivery.trigger", "delivery.triggers")
-    assert not covers("delivery.trigger[1]", "delivery.trigger[10]")
+    assert list(keys_around("a.b[10].c")) == ["a.b[10].c", "a.b[10]", "a.b", "a"]
 
 
 @pytest.mark.parametrize(
