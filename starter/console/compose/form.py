@@ -115,10 +115,9 @@ class Form(SectionTree):
         widget.props["aria-describedby"] = fault.html_id
 
         def edit() -> None:
-            text = widget.value or ""
-            if _same(text, self._shown(path, codec)):
-                return
-            self.put(path, codec.write(text))
+            text, shown = widget.value or "", self._shown(path, codec)
+            if shown is not None and not _same(text, shown):
+                self.put(path, codec.write(text))
 
         def refresh() -> None:
             shown = self._shown(path, codec)

@@ -25,14 +25,17 @@ def duration_field(form: Form, path: Path, label: str, *, hint: str = "") -> Non
         shown = read_duration(form.value(path))
         number.set_enabled(shown is not None)
         text, named = shown or ("", "")
-        if number.value != text:
-            number.set_value(text)
         if named:
             set_option(unit, named)
+        if number.value != text:
+            number.set_value(text)
 
     def edit(option: str | None = None) -> None:
+        shown = read_duration(form.value(path))
+        if shown is None or (option is None and (number.value or "") == shown[0]):
+            return  # it is only shown now, perhaps without a unit
         new = write_duration(number.value or "", option or unit.props["value"])
-        if read_duration(form.value(path)) not in (None, read_duration(new)):
+        if shown != read_duration(new):
             form.put(path, new)
 
     refresh()

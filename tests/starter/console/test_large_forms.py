@@ -12,11 +12,11 @@ from nicegui.client import Client
 from nicegui.page import page
 
 from starter.console.compose.composition import MAX_VALUES, Composition
-from starter.console.compose.conditions import Targets
 from starter.console.compose.form import Form
 from starter.console.compose.problems import Problem
 from starter.console.compose.sections import MAX_ITEMS
 from starter.console.compose.steps import build_form
+from tests.support.compose_targets import NO_TARGETS
 
 _MAX_ELEMENTS_AT_ONCE = 1_500
 """Elements of a page that are built without a pause: they take some 0.2 seconds on a slow machine."""
@@ -33,13 +33,9 @@ LARGE = {
 }  # fmt: skip
 
 
-async def _nothing(_: object) -> None:
-    return None
-
-
 def _build(form: Form) -> None:
     with ui.element("div"):
-        build_form(form, Targets(search=_nothing, read=_nothing), lambda path, channel: None, lambda: None)  # type: ignore[arg-type]
+        build_form(form, NO_TARGETS, lambda path, channel: None, lambda: None)
 
 
 @pytest.mark.parametrize("text", LARGE.values(), ids=LARGE)
