@@ -16,8 +16,8 @@ from connector.rules.model.errors import ConnectorError
 from starter.commands.calls import run_act, run_operation
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.operations.marked_sends import send_test
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 from starter.terminal import print_json, print_lines, print_note, print_result
 
 _SIGNS = {"passes": "✓", "held": "…"}
@@ -47,6 +47,9 @@ def preview(
         str | None, typer.Option(help="The item that triggers, as JSON; by default the user's newest that fits.")
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="The live revision, not the newest saved one.")] = False,
+    revision: Annotated[
+        int | None, typer.Option(min=1, help="This revision, one that was published, not the newest saved one.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the email's HTML to this file.")] = None,
     open_html: Annotated[bool, typer.Option("--open", help="Open the email's HTML in a browser.")] = False,
     send_to: Annotated[
@@ -85,6 +88,7 @@ def preview(
         variant,
         _read_object("--trigger", trigger),
         live,
+        revision,
     )
     if send_to is not None:
         return _show_sent(run_act(data, send_test, choice, send_to, reason=reason), as_json)

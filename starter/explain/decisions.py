@@ -108,6 +108,7 @@ class ExplanationBuilder:
         return DeliveryView(
             channel=message.channel,
             resend=resend_number(message.id),
+            revision=self._revision(message),
             state=message.state.value,
             reason=message.reason.value if message.reason else None,
             words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],
@@ -117,6 +118,13 @@ class ExplanationBuilder:
             decided_at=format_instant(message.decided_at),
             looked_at=_evidence(_with_message(context, message)) if message.reason else [],
         )
+
+    def _revision(self, message: DeliveryRecord) -> int | None:
+        """Return the revision that was live when a message was claimed."""
+        if message.claimed_at is None:
+            return None
+        revision = self._catalogue.entries[message.campaign].revision_at(message.claimed_at)
+        return None if revision is None else revision.number
 
     def _refusal_or_note(self, decided: DecisionRow) -> Decision:
         logged = self._record.items.get(decided.interaction_id)

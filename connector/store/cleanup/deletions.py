@@ -24,6 +24,7 @@ from connector.store.tables import (
     inbox,
     inbox_marks,
     interactions,
+    message_texts,
     receipts,
     unmatched_reports,
 )
@@ -112,6 +113,7 @@ def plan_deletions(horizons: Horizons, *, with_daily: bool) -> list[Deletion]:
             _delete_messages,
             (inbox_marks, _OF_MESSAGE),
         ),
+        Deletion("message_texts", message_texts, "expires_at", horizons.now, expired.past_texts),
         Deletion("unmatched_reports", unmatched_reports, "received_at", horizons.log, expired.past_unmatched),
         Deletion("heeded_reports", heeded_reports, "received_at", horizons.log, expired.past_applied),
         Deletion("receipts", receipts, None, horizons.sent, expired.of_archived),

@@ -13,8 +13,8 @@ from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.options import PreviewOptions, SendTestOptions
 from starter.operations.marked_sends import send_test
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))
@@ -46,5 +46,13 @@ async def send_test_message(id: str, body: Description, context: ContextHere, ac
 
 def _choice(id: str, given: PreviewOptions) -> Choice:
     return Choice(
-        id, given.definition, given.user, given.profile, given.channel, given.variant, given.trigger, given.live
+        campaign=id,
+        definition=given.definition,
+        user=given.user,
+        profile=given.profile,
+        channel=given.channel,
+        variant=given.variant,
+        trigger=given.trigger,
+        live=given.live,
+        revision=given.revision,
     )
