@@ -1,4 +1,4 @@
-"""The image's health check: exit code 0 if this container's API or worker answers `/healthz`, else 1."""
+"""The image's health check: exit code 0 if this container's API, worker or console answers `/healthz`, else 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import http.client
 import os
 import sys
 
-PORTS = ("CONNECTOR_API_PORT", "CONNECTOR_WORKER_PORT")
+PORTS = ("CONNECTOR_API_PORT", "CONNECTOR_WORKER_PORT", "CONNECTOR_CONSOLE_PORT")
 
 
 def is_alive(port: int) -> bool:

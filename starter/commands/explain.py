@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.rules.model.errors import ConnectorError
 from starter.commands.calls import open_calls, run_operation
+from starter.commands.files import write_file
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import run
 from starter.explain.explain import explain_decisions
@@ -20,10 +20,6 @@ from starter.operations.user_logs import read_user_log
 from starter.terminal import print_json, print_note, print_result
 
 _ALWAYS = "36000 days"
-
-
-class NotDrawn(ConnectorError):
-    """The picture could not be written."""
 
 
 def explain(
@@ -77,11 +73,7 @@ def _draw(data: Path | None, user: str, campaign: str | None, file: Path) -> Non
             log = await calls.read(read_user_log, explanation["user"], _ALWAYS)
             return draw_explanation(explanation, log)
 
-    drawn = run(work())
-    try:
-        file.write_text(drawn, encoding="utf-8")
-    except OSError as error:
-        raise NotDrawn(f"{file}: cannot be written: {error.strerror}") from None
+    write_file(file, run(work()))
     print_note(f"the timeline of {user} is in {file}")
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from connector.definitions import read_definitions
-from connector.rules.model.errors import ConnectorError
 from starter.commands.calls import run_operation
+from starter.commands.files import write_file
 from starter.commands.options import DataOption, JsonOption
 from starter.operations.graph import MAX_DEPTH, MAX_NODES, graph_of_files, read_graph
 from starter.operations.graph_picture import draw_graph_picture
@@ -17,10 +17,6 @@ from starter.operations.mermaid import draw_mermaid
 from starter.terminal import print_json, print_lines, print_note
 
 Format = Literal["mermaid", "svg"]
-
-
-class NotWritten(ConnectorError):
-    """A file could not be written."""
 
 
 def graph(
@@ -58,19 +54,13 @@ def graph(
     drawn = draw_graph_picture(view) if chosen == "svg" else draw_mermaid(view)
     if view["has_more"]:
         print_note(f"{len(view['nodes'])} are drawn, and more are left out: --limit, or --around ID")
-    return print_lines(drawn.rstrip("\n")) if out is None else write_file(out, drawn)
+    if out is None:
+        return print_lines(drawn.rstrip("\n"))
+    write_file(out, drawn)
+    return print_note(f"{out} is written")
 
 
 def _read(paths: list[Path] | None, around: str | None, depth: int, limit: int, data: Path | None) -> dict[str, Any]:
     if paths:
         return graph_of_files(read_definitions(*paths).all, around=around, depth=depth, limit=limit)
     return run_operation(data, read_graph, around=around, depth=depth, limit=limit)
-
-
-def write_file(file: Path, text: str) -> None:
-    """Write a text file. Raises NotWritten."""
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise NotWritten(f"{file}: cannot be written: {error.strerror}") from None
-    print_note(f"{file} is written")

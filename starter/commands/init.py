@@ -11,16 +11,12 @@ from typing import Annotated
 import typer
 
 from connector.json_schema import SCHEMA_FILE, schema_text
-from connector.rules.model.errors import ConnectorError
+from starter.commands.files import NotWritten, write_file
 from starter.commands.options import JsonOption
 from starter.terminal import print_json, print_note, print_result
 
 _TIMELINE = "timeline-example.jsonl"
 _ORIGINAL = "abandoned-cart"
-
-
-class NotWritten(ConnectorError):
-    """The files exist already, or cannot be written."""
 
 
 def init(
@@ -64,10 +60,10 @@ def _read_examples() -> Iterator[tuple[str, str]]:
 def _write(folder: Path, contents: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in contents.items():
-            (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         raise NotWritten(f"{folder}: cannot be written: {error.strerror}") from None
+    for name, text in contents.items():
+        write_file(folder / name, text)
 
 
 def _print_next_steps(folder: Path) -> None:

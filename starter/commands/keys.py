@@ -8,7 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.rules.model.api_keys import MAX_KEY_RATE, KeyState, Scope, find_name_fault, parse_key
+from connector.rules.model.api_keys import (
+    MAX_KEY_RATE,
+    KeyState,
+    Scope,
+    find_lifetime_fault,
+    find_name_fault,
+    parse_key,
+)
 from connector.rules.model.values import format_duration
 from starter.commands.calls import run_act, run_operation
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason, parse_duration_option
@@ -155,8 +162,8 @@ def _check_rate(rate: float | None) -> None:
 
 def _parse_lifetime(text: str) -> timedelta:
     lifetime = parse_duration_option("--expires", text)
-    if not lifetime:
-        raise typer.BadParameter('--expires: a key is valid for some time at least; write something like "90 days"')
+    if fault := find_lifetime_fault(lifetime):
+        raise typer.BadParameter(f"--expires: {fault}")
     return lifetime
 
 

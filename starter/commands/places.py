@@ -29,9 +29,6 @@ OFFLINE = {
 }
 """Commands that need neither the database nor the API, and do the same with CONNECTOR_API_URL as without."""
 
-NOT_YET: dict[str, str] = {}
-"""Commands that work on the store only."""
-
 _HELP = {"-h", "--help"}
 
 
@@ -53,6 +50,6 @@ def check_place(command: str, words: Sequence[str]) -> None:
     Raises:
         NotOverHttp: it does not, because CONNECTOR_API_URL is set; says why.
     """
-    why = REFUSED.get(command) or NOT_YET.get(command)
+    why = REFUSED.get(command)
     if why is not None and is_remote() and not _HELP & set(words):
         raise NotOverHttp(f"`connector {command}` does not call {URL_VARIABLE}: {why}; unset it to run this here")

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from connector.definitions.reading import read_utf8_file
-from connector.rules.model.errors import ConnectorError
 from starter.commands.calls import run_act, run_operation
+from starter.commands.files import NotWritten, write_file
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.operations.marked_sends import send_test
 from starter.operations.preview_choice import Choice
@@ -22,10 +22,6 @@ from starter.terminal import print_json, print_lines, print_note, print_result
 
 _SIGNS = {"passes": "✓", "held": "…"}
 _UNITS = {"GSM-7": "septets", "UCS-2": "units"}
-
-
-class NotWritten(ConnectorError):
-    """The HTML could not be written."""
 
 
 def preview(
@@ -135,10 +131,7 @@ def _write_html(shown: Mapping[str, Any], file: Path | None, open_html: bool) ->
             written.write(email["html"])
         file = Path(written.name)
     else:
-        try:
-            file.write_text(email["html"], encoding="utf-8")
-        except OSError as error:
-            raise NotWritten(f"{file}: cannot be written: {error.strerror}") from None
+        write_file(file, email["html"])
     print_note(f"the email's HTML is in {file}")
     if open_html and not webbrowser.open(file.resolve().as_uri()):
         print_note("no browser could be opened")

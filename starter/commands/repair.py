@@ -21,7 +21,8 @@ from starter.commands.filter_options import (
 )
 from starter.commands.options import DataOption, JsonOption, check_reason
 from starter.operations.bulk import BulkAction
-from starter.operations.repair import send_again, settle
+from starter.operations.resending import send_again
+from starter.operations.settling import settle
 from starter.terminal import print_json, print_result
 
 ChannelOption = Annotated[

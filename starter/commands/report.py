@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from starter.commands.calls import open_calls
-from starter.commands.graph import write_file
+from starter.commands.files import write_file
 from starter.commands.options import DataOption, JsonOption, parse_time_option
 from starter.commands.store_session import run
 from starter.operations.graph import read_graph
 from starter.operations.report_page import write_report
 from starter.operations.results import read_results
-from starter.terminal import print_json
+from starter.terminal import print_json, print_note
 
 
 def report(
@@ -45,5 +45,6 @@ def report(
 
     results, graph = run(load())
     write_file(html, write_report(results, graph))
+    print_note(f"{html} is written")
     if as_json:
         print_json(results)

@@ -17,21 +17,17 @@ from rich.console import Console
 from rich.progress import wrap_file
 
 from connector.definitions import read_definitions
-from connector.rules.model.errors import ConnectorError
 from connector.rules.model.values import format_instant
 from connector.simulation.like import play_like
 from connector.simulation.pictures import NotDrawable, draw
 from connector.simulation.sharing import play_timeline
 from connector.simulation.timeline import Timeline, TimelineStep
+from starter.commands.files import write_file
 from starter.commands.options import DataOption, JsonOption, parse_time_option
 from starter.explain.texts import describe_content
 from starter.terminal import format_table, print_lines, print_result, print_warnings
 
 _MAX_DRAWN_LINES = 1000
-
-
-class NotDrawn(ConnectorError):
-    """The picture could not be written."""
 
 
 def simulate(
@@ -112,15 +108,11 @@ def simulate(
 
 
 def _draw(picture: Path, steps: Sequence[TimelineStep], outcomes: Iterator[str], until: datetime | None) -> None:
-    """Draw what was played. Raises NotDrawable, and NotDrawn if the file cannot be written."""
+    """Draw what was played. Raises NotDrawable, and NotWritten if the file cannot be written."""
     if len(steps) > _MAX_DRAWN_LINES:
         raise NotDrawable(f"a picture shows at most {_MAX_DRAWN_LINES} lines of a timeline; this one has {len(steps)}")
     played = (step for step in steps if until is None or step.at <= until)
-    drawn = draw(played, [json.loads(outcome) for outcome in outcomes])
-    try:
-        picture.write_text(drawn, encoding="utf-8")
-    except OSError as error:
-        raise NotDrawn(f"{picture}: cannot be written: {error.strerror}") from None
+    write_file(picture, draw(played, [json.loads(outcome) for outcome in outcomes]))
 
 
 @contextmanager

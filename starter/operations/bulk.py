@@ -33,7 +33,7 @@ from connector.store.follow_ups.follow_ups import (
 from connector.store.follow_ups.selection import OPEN, OVERDUE, select_page
 from starter.operations.cursors import read_cursor, write_cursor
 from starter.operations.follow_ups import Criteria, check_criteria, describe_unknown_campaign, resolve_criteria
-from starter.operations.repair import preview_resend, resend
+from starter.operations.resending import preview_resend, resend
 
 MAX_ACTED_ON = 500
 """The most follow-ups of one page."""

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from connector.settings.inventory import list_settings
 from connector.settings.temporal_names import list_temporal_variables
 from starter.api.routes.operation import router as operation_routes
 from starter.cli import load_command
+from starter.console.addresses import check_public
+from starter.console.gate import PUBLIC_PATHS
 from tests.support.deployment import (
     DEPLOY,
     IMAGE,
@@ -29,6 +32,7 @@ from tests.support.deployment import (
     compose,
     dockerfile,
     image_environment,
+    image_extras,
     kubernetes_secret_keys,
     manifests,
     processes,
@@ -50,10 +54,11 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
     return [one for one in manifests() if one["kind"] == kind]
 
 
-def test_every_way_starts_the_three_processes() -> None:
-    """Set-up, worker and API in each."""
-    found = {(one.place.partition("/")[0], one.command) for one in PROCESSES}
-    assert found == {(way, name) for way in ("compose", "kubernetes", "systemd") for name in ("setup", "worker", "api")}
+def test_every_way_starts_every_process() -> None:
+    """Set-up, worker, API and console, each once in each way."""
+    ways, names = ("compose", "kubernetes", "systemd"), ("setup", "worker", "api", "console")
+    found = sorted((one.place.partition("/")[0], one.command) for one in PROCESSES)
+    assert found == sorted((way, name) for way in ways for name in names)
 
 
 @each_process
@@ -79,7 +84,10 @@ def test_settings_are_accepted(process: Process, tmp_path: Path, monkeypatch: py
     settings = read_settings()
     assert settings.database_url is not None
     assert settings.erasure_secret is not None
-    assert bool(settings.api_keys) == (process.command == "api")
+    assert bool(settings.api_keys) == (process.command in ("api", "console"))
+    if process.command == "console":
+        assert settings.console.public_url is not None
+        check_public(settings.console.host, settings.console.public_url)
     temporal = {name for name in process.environment if name.startswith("TEMPORAL_")}
     assert {name for name, _ in list_temporal_variables(dict(process.environment), "***")} == temporal
 
@@ -103,11 +111,12 @@ def test_time_to_stop(process: Process) -> None:
 def test_ports_and_probes() -> None:
     """The ports are those that the image listens on; every probed path is a route of that process."""
     environment = image_environment()
-    ports = {"api": int(environment["CONNECTOR_API_PORT"]), "worker": int(environment["CONNECTOR_WORKER_PORT"])}
+    ports = {name: int(environment[f"CONNECTOR_{name.upper()}_PORT"]) for name in ("api", "console", "worker")}
     assert sorted(map(int, dict(dockerfile())["EXPOSE"].split())) == sorted(ports.values())
     routes = {
         "worker": {route.path for route in create_probe_app(None, None).routes},  # type: ignore[arg-type, attr-defined]
         "api": {route.path for route in operation_routes.routes},  # type: ignore[attr-defined]
+        "console": PUBLIC_PATHS,
     }
     for process in [one for one in containers if one.place.startswith("kubernetes/") and one.command != "setup"]:
         container = process.facts["container"]
@@ -116,15 +125,16 @@ def test_ports_and_probes() -> None:
         probes = [container[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")]
         assert {probe["port"] for probe in probes} == {port["name"]}
         assert {probe["path"] for probe in probes} <= routes[process.command]
-        assert probes[2]["path"] == "/readyz"
+        assert probes[2]["path"] == ("/healthz" if process.command == "console" else "/readyz")
     annotations = next(one for one in manifests() if one["metadata"]["name"] == "connector-worker")
     scraped = annotations["spec"]["template"]["metadata"]["annotations"]
     assert int(scraped["prometheus.io/port"]) == ports["worker"]
     assert scraped["prometheus.io/path"] in routes["worker"]
-    (published,) = compose()["services"]["api"]["ports"]
-    assert int(published.rpartition(":")[2]) == ports["api"]
-    (service,) = of_kind("Service")
-    assert service["spec"]["ports"][0]["targetPort"] == "http"
+    for name in ("api", "console"):
+        (published,) = compose()["services"][name]["ports"]
+        assert int(published.rpartition(":")[2]) == ports[name]
+    services = {one["metadata"]["name"]: one["spec"]["ports"][0]["targetPort"] for one in of_kind("Service")}
+    assert services == {"connector-api": "http", "connector-console": "http"}
 
 
 @pytest.mark.parametrize("process", containers, ids=lambda one: one.place)
@@ -183,6 +193,16 @@ def test_the_image_has_every_package() -> None:
     assert all((ROOT / name).exists() for name in kept)
 
 
+def test_the_image_has_the_console() -> None:
+    """The extra that the console needs is installed unless another build says otherwise, and so are those of README."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
+    assert re.findall(r"\w+", image_extras()) == ["console"]
+    named = re.findall(r"EXTRAS=\[([\w,]+)\]", (DEPLOY / "README.md").read_text() + (DEPLOY / "Dockerfile").read_text())
+    assert all("console" in one.split(",") and set(one.split(",")) <= extras for one in named)
+    units = re.findall(r"pip install -c constraints.txt '\.\[(\w+)\]'", (DEPLOY / "README.md").read_text())
+    assert units == ["console"]
+
+
 def test_images_have_versions() -> None:
     """Every image names a version; ours is that of this program everywhere."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -221,10 +241,38 @@ def test_selectors_choose_their_pods() -> None:
     for one in [*of_kind("Service"), *of_kind("PodDisruptionBudget")]:
         selector = one["spec"]["selector"]
         assert selector.get("matchLabels", selector) == labels[one["metadata"]["name"]]
-    assert {one["metadata"]["name"] for one in of_kind("PodDisruptionBudget")} == labels.keys()
+    several = labels.keys() - {"connector-console"}
+    assert {one["metadata"]["name"] for one in of_kind("PodDisruptionBudget")} == several
+    assert {one["metadata"]["name"] for one in of_kind("HorizontalPodAutoscaler")} == several
     for one in of_kind("HorizontalPodAutoscaler"):
         assert one["spec"]["scaleTargetRef"]["name"] == one["metadata"]["name"] in labels
         assert one["spec"]["minReplicas"] >= 2
+
+
+def test_there_is_one_console() -> None:
+    """Sessions live in its memory, so there is one, and no second one beside it while it is replaced."""
+    console = next(one["spec"] for one in of_kind("Deployment") if one["metadata"]["name"] == "connector-console")
+    assert (console["replicas"], console["strategy"]) == (1, {"type": "Recreate"})
+    assert "deploy" not in compose()["services"]["console"]
+
+
+def _policies_of(component: str, direction: str) -> Iterator[dict[str, Any]]:
+    """The rules in one direction of every network policy that selects the pods of this process."""
+    for policy in of_kind("NetworkPolicy"):
+        selector = policy["spec"]["podSelector"]
+        labels = set(selector.get("matchLabels", {}).values())
+        chosen = labels.union(*(one["values"] for one in selector.get("matchExpressions", ())))
+        if not chosen or component in chosen:
+            yield from policy["spec"].get(direction, ())
+
+
+@pytest.mark.parametrize("command", ["setup", "worker", "api", "console"])
+def test_network_policies(command: str) -> None:
+    """What sends, test messages too, reaches providers and mail servers; each is reached on its own port only."""
+    egress = {port["port"] for rule in _policies_of(command, "egress") for port in rule["ports"]}
+    assert egress == {53, 5432, 7233, 4318} | (set() if command == "setup" else {443, 465, 587})
+    ingress = [port["port"] for rule in _policies_of(command, "ingress") for port in rule["ports"]]
+    assert ingress == {"setup": [], "worker": ["probes"]}.get(command, ["http"])
 
 
 def test_the_metric_of_the_autoscaler_exists() -> None:

@@ -49,6 +49,12 @@ def image_environment() -> dict[str, str]:
     return dict(part.split("=", 1) for part in shlex.split(last))
 
 
+def image_extras() -> str:
+    """The extras that the image has unless another build says otherwise, such as `[console]`."""
+    (extras,) = {rest for name, rest in dockerfile() if name == "ARG" and rest.startswith("EXTRAS=")}
+    return shlex.split(extras)[0].removeprefix("EXTRAS=")
+
+
 def manifests() -> list[dict[str, Any]]:
     """The resources of deploy/kubernetes as they are written, without kustomize."""
     files = yaml.safe_load((DEPLOY / "kubernetes/kustomization.yaml").read_text())["resources"]

@@ -4,8 +4,8 @@
 replaced by temporary ones, and its base by the Python that runs this, or by another one that the unprivileged user may
 execute (`make image ARGS=/usr/bin/python3`); `pip uninstall`, which concerns the base, is left out.
 
-Then set-up, worker and API run with the image's variables, on SQLite and an embedded Temporal, until their probes
-answer and the health check of the image says so, and stop on SIGTERM.
+Then set-up, worker, API and console run with the image's variables, on SQLite and an embedded Temporal, until their
+probes answer and the health check of the image says so, and stop on SIGTERM.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from connector.app.preflight import find_free_port
 from tests.support.api import KEY_VARIABLE
-from tests.support.deployment import dockerfile, image_environment
+from tests.support.deployment import dockerfile, image_environment, image_extras
 from tests.support.repository import ROOT
 
 _UNPRIVILEGED = 65532
@@ -37,13 +37,14 @@ class ImageCheck:
     def __init__(self, root: Path, python: str) -> None:
         self._root, self._python = root, python
         self._temporal = f"127.0.0.1:{find_free_port(0, option='')}"
-        ports = {name: str(find_free_port(0, option="")) for name in ("CONNECTOR_API_PORT", "CONNECTOR_WORKER_PORT")}
+        ports = {f"CONNECTOR_{name}_PORT": str(find_free_port(0, option="")) for name in ("API", "CONSOLE", "WORKER")}
         passed_on = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "LANG"))}
         self.environment = {
             **passed_on,
             **{name: self._replace(value) for name, value in image_environment().items()},
             **ports,
             "CONNECTOR_API_KEYS": KEY_VARIABLE,
+            "CONNECTOR_CONSOLE_PUBLIC_URL": "https://console.shop.example",
             "TEMPORAL_ADDRESS": self._temporal,
             "HOME": str(root),
             "USER": "connector",  # Temporal's development server asks for it
@@ -68,7 +69,8 @@ class ImageCheck:
                 self._copy(rest, folder)
             elif name == "RUN" and stage == 1:
                 self._own()
-                script = self._replace(rest.replace('".${EXTRAS}"', ".")).replace("python -m", f"{self._python} -m")
+                script = self._replace(rest).replace("${EXTRAS}", image_extras())
+                script = script.replace("python -m", f"{self._python} -m")
                 self.run("sh", "-euc", script, cwd=folder)
 
     def _copy(self, rest: str, folder: Path) -> None:
@@ -102,22 +104,22 @@ class ImageCheck:
             raise SystemExit(f"{shlex.join(words)}: exit code {code}")
 
     def serve(self) -> None:
-        """Run set-up, and then worker and API until both are ready; stop them."""
+        """Run set-up, and then worker, API and console until they are ready; stop them."""
         temporal = self.start("temporal", "server", "start-dev", "--headless", "--port", self._temporal.split(":")[1])
         try:
             (self._root / "data").mkdir()
             self._own()
             _wait_for(lambda: self.start("connector", "setup").wait() == 0, "set-up")
-            services = [self.start("connector", name) for name in ("worker", "api")]
-            for name in ("CONNECTOR_WORKER_PORT", "CONNECTOR_API_PORT"):
-                url = f"http://127.0.0.1:{self.environment[name]}/readyz"
+            services = [self.start("connector", name) for name in ("worker", "api", "console")]
+            for name, path in (("WORKER", "readyz"), ("API", "readyz"), ("CONSOLE", "healthz")):
+                url = f"http://127.0.0.1:{self.environment[f'CONNECTOR_{name}_PORT']}/{path}"
                 _wait_for(lambda url=url: _answers(url), url)  # type: ignore[misc]
             self.run("python", str(self._root / "app/healthcheck.py"))
             for service in services:
                 service.terminate()
             codes = [service.wait(_STOP_SECONDS) for service in services]
-            print("worker and API stopped with", codes)
-            assert codes == [0, 0]
+            print("worker, API and console stopped with", codes)
+            assert codes == [0, 0, 0]
         finally:
             temporal.terminate()
             temporal.wait()

@@ -27,7 +27,8 @@ from connector.store.users.descriptions import save_user
 from connector.wire import SendOutcome, SendRequest
 from starter.operations.bulk import BulkAction, act_on_page
 from starter.operations.follow_ups import Criteria
-from starter.operations.repair import ResendResult, Settled, resend, resolve
+from starter.operations.resending import ResendResult, resend
+from starter.operations.settling import Settled, resolve
 from tests.support.actors import OPERATOR
 from tests.support.builders import ORIGINAL, at, push
 from tests.support.fake_channel import FakeChannel, Killed

@@ -11,7 +11,7 @@ from connector.app.context import AppContext, build_context
 from connector.store.tables import deliveries, follow_ups, receipts
 from starter.operations.bulk import BulkAction, act_on_page
 from starter.operations.follow_ups import Criteria
-from starter.operations.repair import resend
+from starter.operations.resending import resend
 from tests.support.actors import OPERATOR
 from tests.support.builders import ORIGINAL, now
 from tests.support.workspace import LATER, Workspace, settings_for

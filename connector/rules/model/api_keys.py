@@ -99,6 +99,11 @@ def find_name_fault(name: str) -> str | None:
     return f"write 1 to {MAX_NAME_CHARACTERS} printable characters"
 
 
+def find_lifetime_fault(lifetime: timedelta) -> str | None:
+    """Return why a key cannot be valid for so long; None if it can."""
+    return None if lifetime else 'a key is valid for some time at least; write something like "90 days"'
+
+
 def parse_key(text: str) -> PresentedKey | None:
     """Parse a key; None if the text does not have exactly the form of a key."""
     match = _FORM.fullmatch(text)

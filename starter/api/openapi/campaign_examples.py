@@ -5,40 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from starter.api.openapi import campaign_views as views
-from starter.api.openapi.example import Example
+from starter.api.openapi.example import AT, COUNTS, LIVE, WINDOWS, Example, receipt_of
 from starter.api.openapi.views import ReceiptView
 
-_AT = "2026-03-02T12:00:00Z"
-_STATE = {
-    "id": "cart-reminder",
-    "kind": "campaign",
-    "state": "active",
-    "live_revision": 1,
-    "newest_revision": 1,
-    "effective_at": _AT,
-    "windows": [{"opened_at": _AT, "closed_at": None}],
-    "follow_ups": [{"state": "sent", "reason": None, "count": 40}],
-}
+_STATE = {**LIVE, "windows": WINDOWS, "follow_ups": [{"state": "sent", "reason": None, "count": 40}]}
 _SPRING = "campaign: spring-sale\ndelivery: {type: external}\n"
 _FAULT = "'exteral' is not known; did you mean external?"
 _GREETING = {
     "delivery": {"type": "action_based", "trigger": [{"event": "start_session"}]},
     "messages": {"push": {"title": "Hello", "body": "Nice to see you"}},
 }
-_COUNTS = {"enrolled": 0, "sent": 40, "opened": 21, "opened_by_people": 18, "clicked": 7, "converted": {}}
 
 CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
     "campaigns-order": Example(
         body={"verb": "publish", "ids": ["abandoned-cart", "cart-reminder"], "reason": "the spring sale"},
-        answer={
-            "order_id": "a8453037909240d59102b85b70371b5b",
-            "verb": "publish",
-            "changed": ["cart-reminder", "abandoned-cart"],
-            "unchanged": [],
-            "effective_at": _AT,
-            "version": 3,
-            "warnings": [],
-        },
+        answer=receipt_of("publish", "cart-reminder", "abandoned-cart"),
         view=ReceiptView,
     ),
     "campaigns-list_campaigns": Example(
@@ -50,7 +31,7 @@ CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
         {"id": "cart-reminder"},
         body={"since": "30 days"},
         answer={
-            **{"campaign": "cart-reminder", "revision": 1, "since": "2026-01-31T12:00:00Z", "until": _AT},
+            **{"campaign": "cart-reminder", "revision": 1, "since": "2026-01-31T12:00:00Z", "until": AT},
             **{"users": 100, "triggered": 120, "sent": 80, "excepted": {"make_purchase": 30}, "dropped": {}},
             **{"control": 0, "waiting": 10, "refused": {}},
             "seconds_until_exception": {"count": 0},
@@ -98,16 +79,16 @@ CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
         body={
             "definitions": [{"campaign": "greeting", **_GREETING}],
             "timeline": [
-                {"at": _AT, "user": {"id": "u-17", "push_tokens": ["phone-1"]}},
-                {"at": _AT, "publish": "greeting"},
-                {"at": _AT, "interaction": {"id": "evt-1", "user": "u-17", "type": "start_session"}},
+                {"at": AT, "user": {"id": "u-17", "push_tokens": ["phone-1"]}},
+                {"at": AT, "publish": "greeting"},
+                {"at": AT, "interaction": {"id": "evt-1", "user": "u-17", "type": "start_session"}},
             ],
         },
         answer={
             "outcomes": [
                 {
-                    **{"campaign": "greeting", "user": "u-17", "trigger": "evt-1", "key": None, "triggered_at": _AT},
-                    **{"due_at": _AT, "state": "sent", "reason": None, "decided_at": _AT, "channels": ["push"]},
+                    **{"campaign": "greeting", "user": "u-17", "trigger": "evt-1", "key": None, "triggered_at": AT},
+                    **{"due_at": AT, "state": "sent", "reason": None, "decided_at": AT, "channels": ["push"]},
                 }
             ],
             "warnings": [],
@@ -143,8 +124,8 @@ CAMPAIGN_EXAMPLES: Mapping[str, Example] = {
             "retried": [],
             "results": {
                 "confidence": 0.95,
-                "control": {**_COUNTS, "sent": 0},
-                "receivers": {**_COUNTS, "uplift": {}},
+                "control": {**COUNTS, "sent": 0},
+                "receivers": {**COUNTS, "uplift": {}},
                 "variants": [],
             },
         },

@@ -5,30 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from connector.rules.catalogue.catalogue import Lifecycle
 from starter.api.openapi.views import (
-    ComparedView,
-    CountsView,
     EntryView,
     FollowUpCountView,
     LaunchForecastView,
+    LiveView,
+    NumbersView,
     ResponseModel,
     ResumePreviewView,
     RetriedView,
     TemplateFaultView,
-    VariantView,
     WindowView,
 )
 
 
-class CampaignStateView(ResponseModel):
+class CampaignStateView(LiveView):
     """A campaign or card: which revision is live since when, and its follow-ups by state and reason."""
 
-    id: str
-    kind: Literal["campaign", "card"]
-    state: Literal["draft", "active", "stopped", "archived"]
-    live_revision: int | None
-    newest_revision: int
-    effective_at: datetime | None
     windows: list[WindowView]
     follow_ups: list[FollowUpCountView]
 
@@ -53,15 +47,6 @@ class StatusView(ResponseModel):
     version: int
     campaigns: list[CampaignStateView]
     retried: list[RetriedView]
-
-
-class NumbersView(ResponseModel):
-    """Numbers of users: the control group, all receivers, and each variant."""
-
-    confidence: float
-    control: CountsView
-    receivers: ComparedView
-    variants: list[VariantView]
 
 
 class CampaignStatusView(CampaignStateView):
@@ -108,7 +93,7 @@ class ElsewhereView(ResponseModel):
     """A campaign or card of the store that the definitions do not name."""
 
     id: str
-    state: Literal["draft", "active", "stopped", "archived"]
+    state: Lifecycle
 
 
 class WaitsView(ResponseModel):

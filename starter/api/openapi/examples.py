@@ -9,14 +9,11 @@ from pydantic import BaseModel
 
 from starter.api.openapi import campaign_views, operator_views, overview_views, preview_views, views
 from starter.api.openapi.campaign_examples import CAMPAIGN_EXAMPLES
-from starter.api.openapi.example import Example
+from starter.api.openapi.example import AT, COUNTS, FOLLOW_UP, LIVE, SEND_AT, WINDOWS, Example, receipt_of
 from starter.api.openapi.operator_examples import OPERATOR_EXAMPLES
 from starter.api.openapi.overview_examples import OVERVIEW_EXAMPLES
 from starter.api.openapi.segment_examples import SEGMENT_BATCH, SEGMENT_CALLS
 
-_AT = "2026-03-02T12:00:00Z"
-_SEND_AT = "2026-03-03T12:00:00Z"
-_FOLLOW_UP = "9d6ba237df2924d1c36d4f7db3"
 _MESSAGE = "5c687d183c77fdced441437921fd3cc1"
 _TRACKED = "bw1XAJ02ojffKSTRw20-N9uz2R0k8Uu0cPq3m2"
 _SENDGRID = [
@@ -41,7 +38,7 @@ _ADA = {
     "consent": {"email": "subscribed"},
 }
 _CONSENT_CHANGE = {
-    **{"channel": "email", "old": None, "new": "subscribed", "changed_at": _AT, "stated_at": None},
+    **{"channel": "email", "old": None, "new": "subscribed", "changed_at": AT, "stated_at": None},
     **{"source": "operator", "changed_by": "key-1", "provider": None, "event": None},
     "words": "email: nothing stated → subscribed, by an operator (key-1)",
 }
@@ -61,26 +58,26 @@ _INTERACTION: dict[str, Any] = {
     "campaign": "abandoned-cart",
     "card": None,
     "properties": {},
-    "happened_at": _AT,
-    "arrived_at": _AT,
+    "happened_at": AT,
+    "arrived_at": AT,
 }
-_WORKFLOW = f"follow-up/default/cart-reminder/0b6c1e7f/{_FOLLOW_UP}"
+_WORKFLOW = f"follow-up/default/cart-reminder/0b6c1e7f/{FOLLOW_UP}"
 _LISTED: dict[str, Any] = {
-    "id": _FOLLOW_UP,
+    "id": FOLLOW_UP,
     "workflow_id": _WORKFLOW,
     "campaign": "cart-reminder",
     "user": "u-17",
     "user_key": "0b6c1e7f",
     "trigger": "evt-1",
     "key": None,
-    "triggered_at": _AT,
-    "due_at": _SEND_AT,
-    "next_at": _SEND_AT,
+    "triggered_at": AT,
+    "due_at": SEND_AT,
+    "next_at": SEND_AT,
     "state": "waiting",
     "reason": None,
     "decided_at": None,
     "channels": [],
-    "waits": f"waits until {_SEND_AT}",
+    "waits": f"waits until {SEND_AT}",
 }
 _DECISION: dict[str, Any] = {
     "interaction": _INTERACTION,
@@ -89,21 +86,20 @@ _DECISION: dict[str, Any] = {
     "words": "waits",
     "looked_at": [],
     "key": None,
-    "follow_up": _FOLLOW_UP,
+    "follow_up": FOLLOW_UP,
     "workflow_id": _WORKFLOW,
     "revision": 1,
-    "due_at": _SEND_AT,
-    "next_at": _SEND_AT,
+    "due_at": SEND_AT,
+    "next_at": SEND_AT,
     "decided_at": None,
     "messages": [],
 }
-_EXPLANATION = {"campaign": "cart-reminder", "state": "active", "first_published_at": _AT, "chapters": [_DECISION]}
-_COUNTS = {"enrolled": 0, "sent": 40, "opened": 21, "opened_by_people": 18, "clicked": 7, "converted": {}}
+_EXPLANATION = {"campaign": "cart-reminder", "state": "active", "first_published_at": AT, "chapters": [_DECISION]}
 
 
 _STOPPED = {
     "seq": 11,
-    "at": _AT,
+    "at": AT,
     "actor": {"kind": "key", "id": "3f1c0a9e5b7d", "name": "deploy"},
     "origin": "10.0.0.7",
     "action": "stop",
@@ -119,7 +115,7 @@ _PREVIEW: dict[str, Any] = {
     "campaign": "cart-reminder",
     "revision": 1,
     "state": "draft",
-    "as_of": _AT,
+    "as_of": AT,
     "user": {"id": None, "is_invented": True},
     "trigger": {
         "id": "preview",
@@ -129,7 +125,7 @@ _PREVIEW: dict[str, Any] = {
         "properties": {},
         "is_sample": True,
     },
-    "due_at": _SEND_AT,
+    "due_at": SEND_AT,
     "variant": None,
     "control": False,
     "checks": [
@@ -148,15 +144,15 @@ _PREVIEW: dict[str, Any] = {
             "outcome": "sent",
             "reason": None,
             "until": None,
-            "words": f"would be sent at {_SEND_AT}",
+            "words": f"would be sent at {SEND_AT}",
             "content": {"title": "Still thinking it over?", "body": "15% off until Sunday", "buttons": [], "pages": []},
             "form": {
                 "request": {
                     "message": {
                         "notification": {"title": "Still thinking it over?", "body": "15% off until Sunday"},
-                        "data": {"delivery": f"{_FOLLOW_UP}.push", "campaign": "cart-reminder"},
-                        "android": {"notification": {"tag": f"{_FOLLOW_UP}.push"}},
-                        "apns": {"headers": {"apns-collapse-id": f"{_FOLLOW_UP}.push"}},
+                        "data": {"delivery": f"{FOLLOW_UP}.push", "campaign": "cart-reminder"},
+                        "android": {"notification": {"tag": f"{FOLLOW_UP}.push"}},
+                        "apns": {"headers": {"apns-collapse-id": f"{FOLLOW_UP}.push"}},
                         "token": "…",
                     }
                 },
@@ -173,16 +169,7 @@ _PREVIEW: dict[str, Any] = {
 
 
 def _order_example(verb: str, **more: Any) -> Example:
-    receipt = {
-        "order_id": "a8453037909240d59102b85b70371b5b",
-        "verb": verb,
-        "changed": ["cart-reminder"],
-        "unchanged": [],
-        "effective_at": _AT,
-        "version": 3,
-        "warnings": [],
-    }
-    return Example(_REMINDER, answer=receipt, view=views.ReceiptView, **more)
+    return Example(_REMINDER, answer=receipt_of(verb, "cart-reminder"), view=views.ReceiptView, **more)
 
 
 EXAMPLES: Mapping[str, Example] = {
@@ -228,13 +215,8 @@ EXAMPLES: Mapping[str, Example] = {
     "campaigns-read_campaign": Example(
         _REMINDER,
         answer={
-            "id": "cart-reminder",
-            "kind": "campaign",
-            "state": "active",
-            "live_revision": 1,
-            "newest_revision": 1,
-            "effective_at": _AT,
-            "windows": [{"opened_at": _AT, "closed_at": None}],
+            **LIVE,
+            "windows": WINDOWS,
             "definition": {"campaign": "cart-reminder", **_DEFINITION},
         },
         view=views.EntryView,
@@ -258,7 +240,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "user": "u-17",
                     "type": "receive_push",
                     "campaign": "abandoned-cart",
-                    "occurred_at": _AT,
+                    "occurred_at": AT,
                 },
                 {
                     "id": "evt-2",
@@ -295,30 +277,30 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     **OPERATOR_EXAMPLES,
     "follow-ups-read_follow_up": Example(
-        {"id": _FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION, "texts": []}, view=views.ExplainedFollowUpView
+        {"id": FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION, "texts": []}, view=views.ExplainedFollowUpView
     ),
     "users-read_timeline": Example(
         {"id": "u-17", "since": "3650 days"},
         answer={
             "user": _ADA,
             "since": "2016-03-04T12:00:00Z",
-            "as_of": _AT,
+            "as_of": AT,
             "before": [],
             "interactions": [
                 {
-                    "at": _AT,
+                    "at": AT,
                     "interaction": {
                         "id": "evt-1",
                         "user": "u-17",
                         "type": "receive_push",
                         "campaign": "abandoned-cart",
-                        "occurred_at": _AT,
+                        "occurred_at": AT,
                         "properties": {},
                     },
                 }
             ],
-            "sends": [{"campaign": "cart-reminder", "channel": "push", "follow_up": _FOLLOW_UP, "at": _SEND_AT}],
-            "receipts": [{"campaign": "cart-reminder", "key": "", "at": _SEND_AT}],
+            "sends": [{"campaign": "cart-reminder", "channel": "push", "follow_up": FOLLOW_UP, "at": SEND_AT}],
+            "receipts": [{"campaign": "cart-reminder", "key": "", "at": SEND_AT}],
             "is_cut": False,
         },
         view=preview_views.TimelineView,
@@ -328,11 +310,11 @@ EXAMPLES: Mapping[str, Example] = {
         answer={
             "user": "u-17",
             "user_key": "0b6c1e7f",
-            "as_of": _AT,
+            "as_of": AT,
             "entries": [
                 {
                     "id": "interaction evt-1",
-                    "at": _AT,
+                    "at": AT,
                     "kind": "interaction",
                     "interaction": _INTERACTION,
                     "decisions": [{"campaign": "cart-reminder", "decision": _DECISION}],
@@ -348,7 +330,7 @@ EXAMPLES: Mapping[str, Example] = {
         answer={
             "user": "u-17",
             "user_key": "0b6c1e7f",
-            "as_of": _AT,
+            "as_of": AT,
             "is_cut": False,
             "unreachable": [],
             "campaigns": [_EXPLANATION],
@@ -358,13 +340,8 @@ EXAMPLES: Mapping[str, Example] = {
     "campaigns-review_campaign": Example(
         _REMINDER,
         answer={
-            "id": "cart-reminder",
-            "kind": "campaign",
-            "state": "active",
-            "live_revision": 1,
-            "newest_revision": 1,
-            "effective_at": _AT,
-            "windows": [{"opened_at": _AT, "closed_at": None}],
+            **LIVE,
+            "windows": WINDOWS,
             "definition": {"campaign": "cart-reminder", **_DEFINITION},
             **{"name": None, "draft": None, "publish": None, "resume": None},
             "open": [{"campaign": "cart-reminder", "revision": 1, "users": 1, "waiting": 1, "held": 0}],
@@ -376,8 +353,8 @@ EXAMPLES: Mapping[str, Example] = {
         answer={
             "id": "cart-reminder",
             "confidence": 0.95,
-            "control": dict.fromkeys(_COUNTS, 0) | {"converted": {}},
-            "receivers": {**_COUNTS, "uplift": {}},
+            "control": dict.fromkeys(COUNTS, 0) | {"converted": {}},
+            "receivers": {**COUNTS, "uplift": {}},
             "variants": [],
             "follow_ups": [{"state": "waiting", "reason": None, "count": 1}],
             "template_faults": [],
@@ -385,7 +362,7 @@ EXAMPLES: Mapping[str, Example] = {
             "since": None,
             "until": None,
             "zone": "UTC",
-            "as_of": _SEND_AT,
+            "as_of": SEND_AT,
             "funnel": {
                 **{"triggered": 1, "waiting": 1, "sent": 0, "opened": 0},
                 **{"opened_by_people": 0, "clicked": 0, "converted": {}},
@@ -401,13 +378,13 @@ EXAMPLES: Mapping[str, Example] = {
         body={},
         answer={
             "token": f"inbox-v1.7ff1206e18d74b36aeb1209d7a1ec706.{'A' * 43}.1795830354.{'A' * 43}",
-            "expires_at": _SEND_AT,
+            "expires_at": SEND_AT,
         },
     ),
     "inbox-mint_user_token": Example(
         {"id": "u-17"},
         body={},
-        answer={"token": f"user-v1.dS0xNw.1795830354.{'A' * 43}", "expires_at": _SEND_AT},
+        answer={"token": f"user-v1.dS0xNw.1795830354.{'A' * 43}", "expires_at": SEND_AT},
     ),
     "inbox-read_inbox": Example(
         {"id": "u-17", "kind": "in_app_message", "limit": 10},
@@ -420,7 +397,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "card": None,
                     "content": {"title": "Hi", "body": "15% off", "buttons": [{"id": "ok", "label": "OK"}]},
                     "priority": 1,
-                    "created_at": _AT,
+                    "created_at": AT,
                     "expires_at": "2026-04-01T12:00:00Z",
                     "viewed": False,
                 }
@@ -438,10 +415,10 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "inbox-dismiss": Example({"message": _MESSAGE}, body={}, answer={"status": "accepted", "interaction": None}),
     "pushes-open_push": Example(
-        {"delivery": f"{_FOLLOW_UP}.push"}, body={}, answer={"status": "accepted", "interaction": "open_push"}
+        {"delivery": f"{FOLLOW_UP}.push"}, body={}, answer={"status": "accepted", "interaction": "open_push"}
     ),
     "pushes-click": Example(
-        {"delivery": f"{_FOLLOW_UP}.push"},
+        {"delivery": f"{FOLLOW_UP}.push"},
         body={"button": "snooze"},
         answer={"status": "accepted", "interaction": "click_push_button"},
     ),

@@ -39,7 +39,6 @@ METHOD_NAMES: Mapping[str, str] = {
     "campaigns-stop": "stop_campaign",
     "campaigns-resume": "resume_campaign",
     "campaigns-archive": "archive_campaign",
-    "campaigns-preview_resume": "preview_resume",
     "campaigns-read_results": "read_campaign_results",
     "campaigns-order": "place_order",
     "campaigns-backtest": "backtest_campaign",

@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from starter.api.openapi import operator_views as views
-from starter.api.openapi.example import Example
+from starter.api.openapi.example import AT, FOLLOW_UP, SEND_AT, Example
 
-_AT = "2026-03-02T12:00:00Z"
-_SEND_AT = "2026-03-03T12:00:00Z"
-_FOLLOW_UP = "9d6ba237df2924d1c36d4f7db3"
 _KEY = {
     "id": "3f1c0a9e5b7d",
     "name": "shop",
     "scopes": ["ingest"],
     "rate": 50.0,
     "state": "expires",
-    "created_at": _AT,
+    "created_at": AT,
     "expires_at": "2026-05-31T12:00:00Z",
     "revoked_at": None,
 }
@@ -25,14 +22,14 @@ _KEY = {
 
 def _act_example(verb: str, says: str, **more: Any) -> Example:
     body = {"note": "the shop is down", **more}
-    operated = {"state": "waiting", "reason": None, "next_at": _SEND_AT}
-    answer = {"id": _FOLLOW_UP, "update": verb, "says": says, **operated}
-    return Example({"id": _FOLLOW_UP}, body=body, answer=answer, view=views.OperatedView)
+    operated = {"state": "waiting", "reason": None, "next_at": SEND_AT}
+    answer = {"id": FOLLOW_UP, "update": verb, "says": says, **operated}
+    return Example({"id": FOLLOW_UP}, body=body, answer=answer, view=views.OperatedView)
 
 
 def _bulk_example(**more: Any) -> Example:
     page = {
-        "done": [_FOLLOW_UP],
+        "done": [FOLLOW_UP],
         **{"unchanged": [], "refused": [], "left_out": []},
         **{"dry_run": True, "has_more": False, "next": None},
     }
@@ -42,16 +39,16 @@ def _bulk_example(**more: Any) -> Example:
 
 OPERATOR_EXAMPLES: Mapping[str, Example] = {
     "follow-ups-resolve_message": Example(
-        {"id": _FOLLOW_UP},
+        {"id": FOLLOW_UP},
         body={"sent": False, "channel": "push", "note": "the provider has no such message"},
-        answer={"id": _FOLLOW_UP, "channel": "push", "changed": True, "state": "failed", "reason": "send_failed"},
+        answer={"id": FOLLOW_UP, "channel": "push", "changed": True, "state": "failed", "reason": "send_failed"},
         view=views.SettledView,
     ),
     "follow-ups-resend_messages": Example(
-        {"id": _FOLLOW_UP},
+        {"id": FOLLOW_UP},
         body={"note": "the account works again"},
         answer={
-            "id": _FOLLOW_UP,
+            "id": FOLLOW_UP,
             "outcome": "resent",
             "channels": ["push"],
             "left_out": {"email": "no_consent"},
@@ -61,12 +58,12 @@ OPERATOR_EXAMPLES: Mapping[str, Example] = {
         view=views.ResentView,
     ),
     "follow-ups-send_one_now": _act_example("send_now", "the rules of its due time decide now"),
-    "follow-ups-postpone_one": _act_example("postpone", f"it waits until {_SEND_AT}", until=_SEND_AT),
+    "follow-ups-postpone_one": _act_example("postpone", f"it waits until {SEND_AT}", until=SEND_AT),
     "follow-ups-cancel_one": Example(
-        {"id": _FOLLOW_UP},
+        {"id": FOLLOW_UP},
         body={"note": "wrong price"},
         answer={
-            "id": _FOLLOW_UP,
+            "id": FOLLOW_UP,
             "update": "cancel",
             "says": "it was cancelled",
             "state": "dropped",
@@ -108,8 +105,8 @@ OPERATOR_EXAMPLES: Mapping[str, Example] = {
                     "provider": "sendgrid",
                     "id": "ZGVsaXZlcmVk",
                     "kind": "opened",
-                    "at": _AT,
-                    "received_at": _AT,
+                    "at": AT,
+                    "received_at": AT,
                     "reason": "no_campaign",
                     "campaign": None,
                     "delivery": None,
@@ -143,7 +140,7 @@ OPERATOR_EXAMPLES: Mapping[str, Example] = {
     "keys-revoke_key": Example(
         {"id": "3f1c0a9e5b7d"},
         body={"reason": "it was in a log"},
-        answer={"id": "3f1c0a9e5b7d", "name": "shop", "revoked_at": _AT},
+        answer={"id": "3f1c0a9e5b7d", "name": "shop", "revoked_at": AT},
         view=views.RevokedKeyView,
     ),
     "cleanup-clean_up": Example(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from starter.api.openapi import overview_views
-from starter.api.openapi.example import Example
-
-_AT = "2026-03-02T12:00:00Z"
+from starter.api.openapi.example import AT, LIVE, Example
 
 OVERVIEW_EXAMPLES: Mapping[str, Example] = {
     "overview-read_overview": Example(
@@ -18,17 +16,7 @@ OVERVIEW_EXAMPLES: Mapping[str, Example] = {
             "since": "2026-03-02T00:00:00Z",
             "states": {"draft": 0, "active": 1, "stopped": 0, "archived": 0},
             "campaigns": [
-                {
-                    "id": "cart-reminder",
-                    "kind": "campaign",
-                    "name": None,
-                    "state": "active",
-                    "live_revision": 1,
-                    "newest_revision": 1,
-                    "effective_at": _AT,
-                    "waiting": 1,
-                    "sent_today": 0,
-                }
+                {**LIVE, "name": None, "waiting": 1, "sent_today": 0},
             ],
             "has_more": False,
             "next": None,
@@ -47,7 +35,7 @@ OVERVIEW_EXAMPLES: Mapping[str, Example] = {
                     "state": "active",
                     "kind": "action_based",
                     "has_draft": False,
-                    "live_since": _AT,
+                    "live_since": AT,
                     "starts_on": [],
                     "cancelled_by": ["make_purchase"],
                     "delay": "after 1 day",

@@ -7,23 +7,26 @@ from typing import Literal
 
 from pydantic import Field
 
+from connector.rules.catalogue.catalogue import Lifecycle
 from connector.rules.model.interactions import InteractionType
 from connector.rules.model.reasons import Reason, State
-from starter.api.openapi.views import ComparedView, CountsView, ResponseModel, ResultsView, VariantView
+from starter.api.openapi.views import (
+    ComparedView,
+    CountsView,
+    FollowUpCountView,
+    LiveView,
+    NumbersView,
+    ResponseModel,
+    RetriedView,
+    TemplateFaultView,
+    VariantView,
+)
 
-Lifecycle = Literal["draft", "active", "stopped", "archived"]
 
-
-class OverviewCampaignView(ResponseModel):
+class OverviewCampaignView(LiveView):
     """A campaign or card with its live counts; `waiting` has those that are held and being sent, too."""
 
-    id: str
-    kind: Literal["campaign", "card"]
     name: str | None
-    state: Lifecycle
-    live_revision: int | None
-    newest_revision: int
-    effective_at: datetime | None
     waiting: int
     sent_today: int
 
@@ -132,9 +135,13 @@ class ExceptionsAfterView(ResponseModel):
     p99: float | None = None
 
 
-class ResultsOverTimeView(ResultsView):
+class ResultsOverTimeView(NumbersView):
     """The results of a campaign or card, of all times or within a range, and by day."""
 
+    id: str
+    follow_ups: list[FollowUpCountView]
+    template_faults: list[TemplateFaultView]
+    retried: list[RetriedView]
     since: datetime | None
     until: datetime | None
     zone: str

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from connector.rules.catalogue.catalogue import Lifecycle
 from starter.api.openapi.views import ResponseModel
 from starter.explain.explanation import Evidence
 
@@ -100,7 +101,7 @@ class PreviewView(ResponseModel):
 
     campaign: str
     revision: int | None
-    state: Literal["draft", "active", "stopped", "archived"] | None = Field(description="The campaign's real state.")
+    state: Lifecycle | None = Field(description="The campaign's real state.")
     as_of: datetime
     user: PreviewedUserView
     trigger: PreviewedTriggerView | None

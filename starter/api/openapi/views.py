@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connector.health.checks import CheckName, CheckStatus
+from connector.rules.catalogue.catalogue import Lifecycle
 from connector.rules.model.audit import ActorKind, AuditAction, Outcome
 from connector.rules.model.consent import Consent, ConsentSource
 from connector.rules.model.inbox import InboxKind
@@ -143,15 +144,20 @@ class WindowView(ResponseModel):
     closed_at: datetime | None
 
 
-class EntryView(ResponseModel):
-    """A campaign or card: its newest saved definition, and which revision is live since when."""
+class LiveView(ResponseModel):
+    """A campaign or card, and which revision is live since when."""
 
     id: str
     kind: Literal["campaign", "card"]
-    state: Literal["draft", "active", "stopped", "archived"]
+    state: Lifecycle
     live_revision: int | None
     newest_revision: int
     effective_at: datetime | None
+
+
+class EntryView(LiveView):
+    """A campaign or card: its newest saved definition, and which revision is live since when."""
+
     windows: list[WindowView]
     definition: Annotated[dict[str, Any], described_by("Campaign", "Card")]
 
@@ -326,17 +332,13 @@ class RetriedView(ResponseModel):
     due_for: str
 
 
-class ResultsView(ResponseModel):
-    """The results of a campaign or card."""
+class NumbersView(ResponseModel):
+    """Numbers of users: the control group, all receivers, and each variant."""
 
-    id: str
     confidence: float
     control: CountsView
     receivers: ComparedView
     variants: list[VariantView]
-    follow_ups: list[FollowUpCountView]
-    template_faults: list[TemplateFaultView]
-    retried: list[RetriedView]
 
 
 class ActorView(ResponseModel):

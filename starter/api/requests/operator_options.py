@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from connector.rules.model.api_keys import MAX_KEY_RATE, Scope, find_name_fault
+from connector.rules.model.api_keys import MAX_KEY_RATE, Scope, find_lifetime_fault, find_name_fault
 from connector.rules.model.reasons import Reason
 from connector.rules.model.values import ChannelName, Duration, Text
 from connector.rules.provider_events.events import PROVIDERS
@@ -25,8 +25,8 @@ def _check_key_name(name: str) -> str:
 
 
 def _check_lifetime(lifetime: timedelta) -> timedelta:
-    if not lifetime:
-        raise ValueError('a key is valid for some time at least; write something like "90 days"')
+    if fault := find_lifetime_fault(lifetime):
+        raise ValueError(fault)
     return lifetime
 
 

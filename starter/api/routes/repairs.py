@@ -27,7 +27,8 @@ from starter.api.routes.follow_ups import FollowUpId
 from starter.operations.acts import cancel, postpone, send_now
 from starter.operations.bulk import BulkAction, act_on_follow_ups
 from starter.operations.follow_ups import Criteria
-from starter.operations.repair import send_again, settle
+from starter.operations.resending import send_again
+from starter.operations.settling import settle
 
 router = APIRouter(prefix="/v1/follow-ups", tags=["follow-ups"], dependencies=[Depends(needs(Scope.MANAGE))])
 _BULK = describe_body("BulkOptions")

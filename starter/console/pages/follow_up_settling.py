@@ -9,7 +9,7 @@ from starter.console.elements.dialogs import buttons, dialog, reason_field, reas
 from starter.console.elements.errors import attempt
 from starter.console.elements.text import text
 from starter.console.state import Viewer
-from starter.operations.repair import settle
+from starter.operations.settling import settle
 
 
 def settle_button(viewer: Viewer, id: str, channel: str) -> None:

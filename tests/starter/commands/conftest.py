@@ -13,11 +13,11 @@ import pytest
 
 from connector.app.configuration import read_settings
 from connector.app.logs import configure_logs
-from starter.commands.places import NOT_YET, OFFLINE, REFUSED
+from starter.commands.places import OFFLINE, REFUSED
 from tests.support.api import KEY, Connector
 from tests.support.served_api import serving_api
 
-_LOCAL = {*REFUSED, *OFFLINE, *NOT_YET}
+_LOCAL = {*REFUSED, *OFFLINE}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

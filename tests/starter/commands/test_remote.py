@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from starter.commands.places import NOT_YET, REFUSED
+from starter.commands.places import REFUSED
 from tests.support.api import NOWHERE, Connector
 
 pytestmark = pytest.mark.store_only("it sets the address itself")
 
 
-@pytest.mark.parametrize("command", [*REFUSED, *NOT_YET])
+@pytest.mark.parametrize("command", [*REFUSED])
 def test_commands_that_call_no_api(connector: Connector, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """They say why instead of working on the wrong database; their help can be read."""
     monkeypatch.setenv("CONNECTOR_API_URL", f"http://{NOWHERE}")

@@ -19,8 +19,9 @@ from connector.store.tables import audit, deliveries, follow_ups, interactions
 from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
 from starter.explain.explain import explain_user
 from starter.explain.explanation import render_text
-from starter.operations import repair
-from starter.operations.repair import preview_resend, resend, resend_one, resolve
+from starter.operations import resending
+from starter.operations.resending import preview_resend, resend, resend_one
+from starter.operations.settling import resolve
 from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, ORIGINAL, PUSHED, buy, follow_on, now, push
 from tests.support.fake_channel import FakeChannel
@@ -182,7 +183,7 @@ async def test_follow_up_that_the_cleanup_deletes_meanwhile(desk: RepairDesk, mo
             await tx.execute(delete(table))
         return await save_resends(tx, resent)
 
-    monkeypatch.setattr(repair, "save_resends", save_too_late)
+    monkeypatch.setattr(resending, "save_resends", save_too_late)
     with pytest.raises(FollowUpUnknown):
         await _resend_one(desk)
     assert (await desk.messages(), await desk.stored(audit)) == ([], [])

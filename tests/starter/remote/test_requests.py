@@ -21,7 +21,7 @@ from connector.store.audit import AuditFilter
 from starter.api.access.scopes import Keys
 from starter.api.app import create_app
 from starter.cli import COMMANDS, _import_command
-from starter.commands.places import NOT_YET, OFFLINE, REFUSED
+from starter.commands.places import OFFLINE, REFUSED
 from starter.explain.explain import explain_decisions
 from starter.explain.follow_up import explain_follow_up
 from starter.explain.timeline import read_timeline
@@ -45,9 +45,10 @@ from starter.operations.plan import plan_definitions
 from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
 from starter.operations.provider_events import list_provider_events, match_provider_events
-from starter.operations.repair import send_again, settle
+from starter.operations.resending import send_again
 from starter.operations.results import read_results
 from starter.operations.review import review_campaign
+from starter.operations.settling import settle
 from starter.operations.status import read_campaign_status, read_status
 from starter.operations.user_logs import read_user_log
 from starter.operations.users import find_users, read_user
@@ -154,7 +155,7 @@ def _matches(template: str, path: str) -> bool:
 def test_every_command_has_a_place() -> None:
     """Each is over HTTP, refused there or offline, for one stated reason; those over HTTP call operations."""
     names = [name for summaries in COMMANDS.values() for name in summaries]
-    local = [*REFUSED, *OFFLINE, *NOT_YET]
+    local = [*REFUSED, *OFFLINE]
     assert len(local) == len(set(local))
     assert set(local) <= set(names)
     for name in set(names) - set(local):
