@@ -19,7 +19,7 @@ from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.model.reasons import NOTED, Reason
 from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
-from connector.rules.sending.deliveries import DeliveryRecord, newest_by_channel, resend_number
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, newest_by_channel, resend_number
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.user_log import LoggedHistory
 from connector.store.reporting.history import DecisionRow, OperatorNote, UserRecord
@@ -120,10 +120,11 @@ class ExplanationBuilder:
         )
 
     def _revision(self, message: DeliveryRecord) -> int | None:
-        """Return the revision that was live when a message was claimed."""
-        if message.claimed_at is None:
+        """Return the revision that was live when a message was rendered: when it was claimed, or when it failed."""
+        at = message.decided_at if message.state is DeliveryState.FAILED else message.claimed_at
+        if at is None:
             return None
-        revision = self._catalogue.entries[message.campaign].revision_at(message.claimed_at)
+        revision = self._catalogue.entries[message.campaign].revision_at(at)
         return None if revision is None else revision.number
 
     def _refusal_or_note(self, decided: DecisionRow) -> Decision:

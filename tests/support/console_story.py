@@ -54,7 +54,8 @@ class ConsoleStory:
         """Publish campaigns, and let users trigger, cancel and get them, and operators act."""
         spice, installation = self._spice, self._desk.installation
         await installation.publish(*self._definitions())
-        profile = {"first_name": f"Ada {spice}", "attributes": {f"tier {spice}": f"gold {spice}"}}
+        attributes, consent = {f"tier {spice}": f"gold {spice}"}, {"sms": "unsubscribed"}
+        profile = {"first_name": f"Ada {spice}", "attributes": attributes, "consent": consent}
         await self._desk.describe(self.user, email="ada@shop.test", phone="+49170123", **profile)
         for other in OTHERS:
             await self._desk.describe(other)

@@ -61,8 +61,8 @@ def _preview_button(viewer: Viewer, campaign: str, user: str, message: Mapping[s
         text(_WHY.get(message["state"], NOT_SENT), "cc-muted")
         label = "What it would say now" if revision is None else f"What revision {revision} says now"
         button = ui.button(label, icon="visibility", on_click=show).props("flat dense")
-        by = "live revision" if revision is None else f"revision {revision}"
-        button.props["aria-label"] = f"What the {by} of {campaign} says now by {channel.replace('_', ' ')}"
+        by = "the live revision" if revision is None else f"revision {revision}"
+        button.props["aria-label"] = f"What {by} of {campaign} says now by {channel.replace('_', ' ')}"
 
 
 def _dialog(campaign: str, user: str, found: Mapping[str, Any]) -> None:

@@ -6,8 +6,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from connector.store.tables import Instant
 
-revision = "0023"
-down_revision = "0022"
+revision = "0024"
+down_revision = "0023"
 
 _JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
