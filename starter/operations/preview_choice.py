@@ -1,4 +1,4 @@
-"""What a preview is asked for: the definition, the revision, the content and the profile that a caller chooses.
+"""What a preview is asked for: the campaign, the user, the variant, and what an edited definition or profile says.
 
 ConnectorError
 ├── CampaignUnknown   no campaign or card has that id
@@ -16,16 +16,17 @@ from pydantic import ValidationError
 
 from connector.definitions import parse_mapping, parse_yaml
 from connector.definitions.faults import describe_faults
-from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
-from connector.rules.catalogue.supposing import suppose_live
+from connector.ingest.parsing import parse_item, with_time
+from connector.rules.catalogue.catalogue import Entry, Revision
+from connector.rules.explaining.samples import newest_match, sample_item
 from connector.rules.model.campaigns import AnyDefinition, Campaign
-from connector.rules.model.errors import DefinitionError
+from connector.rules.model.errors import DefinitionError, Fault, InvalidItem
+from connector.rules.model.interactions import Item
 from connector.rules.model.messages import Messages
 from connector.rules.model.nearest import nearest
 from connector.rules.model.users import User
-from connector.rules.publishing.drafting import draft
-from connector.rules.publishing.orders import suggest_id
 from connector.rules.targeting.assignment import Assignment, content_for
+from connector.store.reporting.history import UserRecord
 from starter.operations.errors import NotAllowedNow, NotKnown
 
 
@@ -76,37 +77,6 @@ def read_definition(choice: Choice, *, with_links: bool) -> Sequence[AnyDefiniti
     return (parse_mapping(given if "campaign" in given else {"campaign": choice.campaign, **given}),)
 
 
-def suppose_chosen(
-    saved: Catalogue, definitions: Sequence[AnyDefinition], choice: Choice, now: datetime
-) -> tuple[Catalogue, Revision]:
-    """Return the catalogue in which the campaign is live, and the previewed revision."""
-    catalogue = draft(saved, definitions).catalogue if definitions else saved
-    entry = catalogue.entries.get(choice.campaign)
-    if definitions and choice.campaign not in {getattr(one, "id", None) for one in definitions}:
-        raise CampaignUnknown(f"the definition is not about {choice.campaign}")
-    if entry is None:
-        raise CampaignUnknown(f"{choice.campaign} is not known; {suggest_id(catalogue, choice.campaign)}")
-    revision = _revision_of(entry, choice)
-    if not isinstance(revision.definition, Campaign) or revision.definition.delivery.type == "external":
-        raise NothingToPreview(f"{choice.campaign} sends no message itself: it is a card, or another system sends it")
-    return suppose_live(catalogue, choice.campaign, revision, now), revision
-
-
-def _revision_of(entry: Entry, choice: Choice) -> Revision:
-    if choice.revision is not None:
-        found = next((one for one in entry.revisions if one.number == choice.revision), None)
-        if found is None:
-            published = ", ".join(str(one.number) for one in entry.published[-10:]) or "none"
-            raise NothingToPreview(
-                f"{choice.campaign} has no revision {choice.revision} that was published; published were {published}"
-            )
-        return found
-    revision = entry.live if choice.live else entry.newest
-    if revision is None:
-        raise NothingToPreview(f"{choice.campaign} is not live; leave out live to preview the newest saved revision")
-    return revision
-
-
 def with_profile(user: User, profile: Mapping[str, Any] | None) -> User:
     """Return the user with fields of a profile in the place of theirs. Raises DefinitionError."""
     if not profile:
@@ -122,7 +92,23 @@ def with_profile(user: User, profile: Mapping[str, Any] | None) -> User:
         raise DefinitionError([replace(fault, key=f"profile.{fault.key}") for fault in faults]) from None
 
 
-def choose_content(campaign: Campaign, assignment: Assignment, user_id: str, choice: Choice) -> Messages:
+def revision_of(entry: Entry, choice: Choice) -> Revision:
+    """Return the revision that is asked for. Raises NothingToPreview."""
+    if choice.revision is not None:
+        found = next((one for one in entry.revisions if one.number == choice.revision), None)
+        if found is None:
+            published = ", ".join(str(one.number) for one in entry.published[-10:]) or "none"
+            raise NothingToPreview(
+                f"{choice.campaign} has no revision {choice.revision} that was published; published were {published}"
+            )
+        return found
+    revision = entry.live if choice.live else entry.newest
+    if revision is None:
+        raise NothingToPreview(f"{choice.campaign} is not live; leave out live to preview the newest saved revision")
+    return revision
+
+
+def content_of(campaign: Campaign, assignment: Assignment, user_id: str, choice: Choice) -> Messages:
     """Return the content of the asked variant, else of the user's. Raises NothingToPreview."""
     variants = {one.name: one.messages for one in campaign.variants or ()}
     if choice.variant is not None and choice.variant not in variants:
@@ -137,3 +123,16 @@ def choose_content(campaign: Campaign, assignment: Assignment, user_id: str, cho
         )
     assert content is not None  # noqa: S101 - a campaign that sends has contents
     return content
+
+
+def trigger_of(choice: Choice, campaign: Campaign, user: User, record: UserRecord, now: datetime) -> tuple[Item, bool]:
+    """Return the item that triggers now, and whether it was invented. Raises DefinitionError."""
+    if choice.trigger is not None:
+        try:
+            return parse_item(with_time({**choice.trigger, "user": user.id}, now)), False
+        except InvalidItem as fault:
+            raise DefinitionError([Fault("trigger", str(fault))]) from None
+    follow_on = campaign.follow_on
+    assert follow_on is not None  # noqa: S101 - only follow-ons have a trigger
+    found = newest_match(follow_on, record.items.values())
+    return (found, False) if found is not None else (sample_item(follow_on.trigger[0], user.id, now), True)

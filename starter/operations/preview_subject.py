@@ -11,18 +11,18 @@ from datetime import datetime
 from functools import partial
 
 from connector.app.store_context import StoreContext
-from connector.ingest.parsing import parse_item, with_time
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
+from connector.rules.catalogue.supposing import suppose_live
 from connector.rules.explaining.context import DecisionContext
 from connector.rules.explaining.forecast import RuleCheck, forecast_launch, forecast_trigger
-from connector.rules.explaining.samples import newest_match, sample_item
-from connector.rules.model.campaigns import Campaign
-from connector.rules.model.errors import DefinitionError, Fault, InvalidItem
+from connector.rules.model.campaigns import AnyDefinition, Campaign
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.messages import Messages
 from connector.rules.model.reasons import State
 from connector.rules.model.users import User
+from connector.rules.publishing.drafting import draft
+from connector.rules.publishing.orders import suggest_id
 from connector.rules.sending.decisions import Recipient, assignment_of
 from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import BeginFollowUp
@@ -37,10 +37,13 @@ from connector.store.reporting.history import UserRecord, load_user_record
 from connector.store.users.users import StoredUser, find_user
 from connector.templating.threads import run_in_thread
 from starter.operations.preview_choice import (
+    CampaignUnknown,
     Choice,
-    choose_content,
+    NothingToPreview,
+    content_of,
     read_definition,
-    suppose_chosen,
+    revision_of,
+    trigger_of,
     with_profile,
 )
 from starter.operations.users import UserUnknown
@@ -100,7 +103,7 @@ async def load_subject(context: StoreContext, choice: Choice) -> Subject:
     saved = await context.cache.at_least(context.database)
     async with context.database.read(context.workspace) as tx:
         now = await database_now(tx)
-        catalogue, revision = await run_in_thread(partial(suppose_chosen, saved, definitions, choice, now))
+        catalogue, revision = await run_in_thread(partial(_suppose, saved, definitions, choice, now))
         stored, record = await _load_user(tx, choice)
         user = with_profile(stored.user, choice.profile)
         entry = catalogue.entries[choice.campaign]
@@ -122,13 +125,13 @@ def _build(
 ) -> Subject:
     entry = catalogue.entries[choice.campaign]
     campaign, assignment = newest_live(entry), assignment_of(entry, recipient)
-    content = choose_content(campaign, assignment, recipient.user.id, choice)
+    content = content_of(campaign, assignment, recipient.user.id, choice)
     if campaign.follow_on is None:
         is_sample, follow_up = False, _launch(entry, catalogue, stored, recipient, now)
         explained = _context(entry, catalogue, recipient, record, follow_up.trigger, "")
         checks = forecast_launch(follow_up, campaign, recipient, explained)
     else:
-        item, is_sample = _trigger_item(choice, campaign, recipient.user, record, now)
+        item, is_sample = trigger_of(choice, campaign, recipient.user, record, now)
         facts = _trigger_facts(entry, catalogue, stored, record, recipient, item, now)
         key = compute_key(facts.logged.item, entry, now)
         follow_up = begin_follow_up(facts, key, 0)
@@ -152,6 +155,22 @@ def _build(
     )
 
 
+def _suppose(
+    saved: Catalogue, definitions: Sequence[AnyDefinition], choice: Choice, now: datetime
+) -> tuple[Catalogue, Revision]:
+    """Return the catalogue in which the campaign is live, and the previewed revision."""
+    catalogue = draft(saved, definitions).catalogue if definitions else saved
+    entry = catalogue.entries.get(choice.campaign)
+    if definitions and choice.campaign not in {getattr(one, "id", None) for one in definitions}:
+        raise CampaignUnknown(f"the definition is not about {choice.campaign}")
+    if entry is None:
+        raise CampaignUnknown(f"{choice.campaign} is not known; {suggest_id(catalogue, choice.campaign)}")
+    revision = revision_of(entry, choice)
+    if not isinstance(revision.definition, Campaign) or revision.definition.delivery.type == "external":
+        raise NothingToPreview(f"{choice.campaign} sends no message itself: it is a card, or another system sends it")
+    return suppose_live(catalogue, choice.campaign, revision, now), revision
+
+
 async def _load_user(tx: Transaction, choice: Choice) -> tuple[StoredUser, UserRecord]:
     if choice.user is None:
         return StoredUser(User(id=_INVENTED), _INVENTED, None, {}), _NO_RECORD
@@ -170,21 +189,6 @@ async def _load_recipient(
         tx, catalogue, {stored.user_key: entry}, now, needs_history=lambda one: needs_history(newest_live(one).audience)
     )
     return loaded[stored.user_key]
-
-
-def _trigger_item(
-    choice: Choice, campaign: Campaign, user: User, record: UserRecord, now: datetime
-) -> tuple[Item, bool]:
-    """Return the item that triggers now, and whether it was invented. Raises DefinitionError."""
-    if choice.trigger is not None:
-        try:
-            return parse_item(with_time({**choice.trigger, "user": user.id}, now)), False
-        except InvalidItem as fault:
-            raise DefinitionError([Fault("trigger", str(fault))]) from None
-    follow_on = campaign.follow_on
-    assert follow_on is not None  # noqa: S101 - only follow-ons have a trigger
-    found = newest_match(follow_on, record.items.values())
-    return (found, False) if found is not None else (sample_item(follow_on.trigger[0], user.id, now), True)
 
 
 def _trigger_facts(

@@ -288,7 +288,7 @@ async def test_texts_of_requests_are_worked_on_beside_the_loop(
     context, threads = build_context(Settings(), sqlite_database), dict[str, str]()
     for module, name in (
         ("preview_choice", "parse_yaml"),
-        ("preview_choice", "draft"),
+        ("preview_subject", "draft"),
         ("preview", "applying_warnings"),
         ("preview", "check_publish"),
         ("plan", "measure_texts"),
