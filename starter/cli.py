@@ -59,7 +59,7 @@ COMMANDS = {
         "send-now": "Evaluate and send follow-ups now, not at their due time: one, or all that match.",
         "postpone": "Move the time that follow-ups wait for, even if they are held: of one, or of all that match.",
         "cancel": "End follow-ups, as `dropped: cancelled_by_operator`, or as `sent` if a channel went out already.",
-        "resolve": "Settle a message whose result is unknown (`send_unknown`): it was sent, or it was not.",
+        "resolve": "Settle messages whose result is unknown (`send_unknown`): of one follow-up, or of all that match.",
         "resend": "Send messages again that failed (`send_failed`): of one follow-up, or of all that match.",
     },
     "Users": {

@@ -13,7 +13,8 @@ import typer
 
 from starter.commands.calls import open_calls
 from starter.commands.store_session import run
-from starter.operations.bulk import BulkAction, act_on_follow_ups
+from starter.operations.bulk import act_on_follow_ups
+from starter.operations.bulk_actions import BulkAction
 from starter.terminal import print_json, print_note, print_result
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and change nothing.")]
@@ -25,12 +26,14 @@ _DONE = {
     "send_now": "sent now, if the rules of their due time allow it",
     "postpone": "postponed",
     "resend": "sent again",
+    "resolve": "settled",
 }
 _UNCHANGED = {
     "cancel": "cancelled before",
     "send_now": "due already",
     "postpone": "waiting at least that long already",
     "resend": "being sent again already",
+    "resolve": "known to be so before",
 }
 
 
