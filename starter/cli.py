@@ -18,8 +18,8 @@ from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.printable import escape_line
-from starter.commands.places import check_place
-from starter.terminal import log_notes, print_defect, print_error, print_result
+from starter.commands.places import URL_VARIABLE, check_place, is_remote
+from starter.terminal import log_notes, print_defect, print_error, print_note, print_result
 
 COMMANDS = {
     "Get started": {
@@ -220,6 +220,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return 1
     except Exception:
         print_defect()
+        if is_remote():
+            print_note(f"this happens too if {URL_VARIABLE} names an API of another version, or not the connector's")
         return 1
     return ended if isinstance(ended, int) else 0
 

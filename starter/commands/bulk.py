@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from starter.commands.calls import open_calls
+from starter.commands.calls import next_page, open_calls
 from starter.commands.store_session import run
 from starter.operations.bulk import act_on_follow_ups
 from starter.operations.bulk_actions import BulkAction
@@ -87,7 +87,7 @@ async def _act(data: Path | None, action: BulkAction, *, dry_run: bool) -> BulkS
         while True:
             page = await calls.act(act_on_follow_ups, action, after=after, dry_run=dry_run)
             summary.add(page)
-            after = page["next"]
+            after = next_page(page, after)
             if after is None:
                 return summary
             print_note(f"{summary.total} follow-ups so far; if this is interrupted, the same command continues it")
