@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,19 +38,53 @@ if "TMPDIR" not in os.environ and SHARED_MEMORY.is_dir() and shutil.disk_usage(S
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", choices=("parallel", "serial"), help="only tests that are not, or are, marked serial")
+    parser.addoption("--serial-list", type=Path, help="a file with the serial tests, which the parallel part writes")
+    parser.addoption("--parity-stories", type=int, help="how many stories of each theme tests/parity plays")
     parser.addoption("--load", choices=("small", "full"), default="small", help="the load of tests/security")
 
 
+@pytest.hookimpl(trylast=True)  # after conftest.py files in subfolders, which mark tests, and after -k
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Select the part that was asked for; a workflow that ends with unfinished handlers fails its test."""
     if "temporalio.workflow" in sys.modules:  # in pyproject.toml the filters would import it for every test of a rule
         for name in UNFINISHED_HANDLERS:
             config.addinivalue_line("filterwarnings", f"error::temporalio.workflow.{name}")
     if part := config.getoption("part"):
-        left_out = [item for item in items if (part == "serial") != bool(item.get_closest_marker("serial"))]
-        items[:] = [item for item in items if item not in set(left_out)]
-        config.hook.pytest_deselected(items=left_out)
+        of_part: dict[str, list[pytest.Item]] = {"parallel": [], "serial": []}
+        for item in items:
+            of_part["serial" if item.get_closest_marker("serial") else "parallel"].append(item)
+        items[:] = of_part.pop(part)
+        config.hook.pytest_deselected(items=[*chain.from_iterable(of_part.values())])
+        if config.getoption("serial_list"):
+            _compare_serial(config, items if part == "serial" else of_part["serial"])
     items.sort(key=_timeout, reverse=True)  # tests of minutes first, so that no process waits for another at the end
+
+
+def _compare_serial(config: pytest.Config, serial: list[pytest.Item]) -> None:
+    """Write the serial tests down in the parallel part; in the serial part fail if one of them is missing."""
+    path, ids = config.getoption("serial_list"), sorted(item.nodeid for item in serial)
+    if config.getoption("part") == "serial":
+        if missing := set(_read_serial(config) or ()) - set(ids):
+            raise pytest.UsageError(f"serial tests that were not collected again: {', '.join(sorted(missing))}")
+    elif os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+        path.write_text(json.dumps(ids))
+
+
+def _read_serial(config: pytest.Config) -> list[str] | None:
+    """Return the ids of the serial tests, None if they are not known."""
+    path = config.getoption("serial_list")
+    if config.getoption("part") != "serial" or path is None or not path.exists():
+        return None
+    ids: list[str] = json.loads(path.read_text())
+    return ids
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import some hundred files for the serial part, in which the parallel part found no serial test."""
+    if not collection_path.name.startswith("test_") or (ids := _read_serial(config)) is None:
+        return None
+    files = {id.partition("::")[0] for id in ids}
+    return collection_path.relative_to(config.rootpath).as_posix() not in files or None
 
 
 def _timeout(item: pytest.Item) -> float:

@@ -22,6 +22,8 @@ from tests.support.repository import ROOT
 PROCESSES = max(3, min(8, os.cpu_count() or 1))
 """Even with two cores three processes are faster: many tests wait for another process most of the time."""
 PARTS = {"parallel": ("-n", str(PROCESSES), "--dist", "worksteal"), "serial": ()}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Python keeps what it compiles: some hundred processes would compile the same modules, and each process the tests."""
 OK, NOTHING_COLLECTED = 0, 5
 MOST_TO_REPEAT = 3
 FAILED_ONES = ("--last-failed", "--last-failed-no-failures=none")
@@ -29,7 +31,7 @@ FAILED_ONES = ("--last-failed", "--last-failed-no-failures=none")
 
 def run_part(part: str, arguments: list[str], folder: Path) -> tuple[int, Counter[str]]:
     """Run one part; return pytest's exit code, and how many tests there were, by their outcome."""
-    return _run(part, [f"--part={part}", *PARTS[part], *arguments], folder)
+    return _run(part, [f"--part={part}", f"--serial-list={folder / 'serial.json'}", *PARTS[part], *arguments], folder)
 
 
 def repeat_failed(arguments: list[str], folder: Path) -> int:
@@ -42,7 +44,7 @@ def repeat_failed(arguments: list[str], folder: Path) -> int:
 def _run(name: str, options: list[str], folder: Path) -> tuple[int, Counter[str]]:
     report = folder / f"{name}.xml"
     options = [*options, f"--junit-xml={report}", "-o", f"cache_dir={folder / 'cache'}"]
-    code = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT).returncode
+    code = subprocess.run([sys.executable, "-m", "pytest", *options], cwd=ROOT, env=ENVIRONMENT).returncode
     return code, count(report) if report.exists() else Counter()
 
 

@@ -132,13 +132,13 @@ def _parts(node: Any) -> Iterator[Any]:
 
 
 def _scalar_end(text: str, node: yaml.ScalarNode) -> int:
-    end = int(node.end_mark.index)
+    start, end = int(node.start_mark.index), int(node.end_mark.index)
     if node.style not in ("|", ">"):
         return end
-    header = text[node.start_mark.index : text.find("\n", node.start_mark.index)].split("#")[0]
+    header = text[start : text.find("\n", start)].split("#")[0]
     if "+" in header:  # its last line breaks count
         return text.rfind("\n", 0, end) + 1
-    return len(text[:end].rstrip("\n "))
+    return start + len(text[start:end].rstrip("\n "))
 
 
 def removal_span(text: str, layout: Layout, entry: Entry) -> tuple[int, int]:

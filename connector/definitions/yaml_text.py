@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -85,18 +86,21 @@ def join_path(path: str, part: str | int) -> str:
     return f"{path}.{part}" if path else part
 
 
-def read_documents(text: str, file: str) -> Iterator[Document]:
+def read_documents(text: str, file: str, *, max_values: int = sys.maxsize) -> Iterator[Document]:
     """Yield the documents of a YAML text that are not empty.
+
+    Args:
+        max_values: how many values the text has at most, for a caller that must not wait; more of them are a fault.
 
     Raises:
         DefinitionError: the text is not YAML or uses a forbidden feature; documents before the fault were yielded.
     """
     try:
-        events = yaml.parse(text, Loader=_LOADER)
+        events, room = yaml.parse(text, Loader=_LOADER), iter(range(max_values))
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 document = Document(file, _line(event))
-                document.data = _DocumentBuilder(events, document, text).value("", 1)
+                document.data = _DocumentBuilder(events, document, text, room).value("", 1)
                 next(events)  # its end, before which anything may be wrong
                 if document.data is not None or document.faults:
                     yield document
@@ -115,8 +119,8 @@ def _line(event: yaml.Event) -> int:
 class _DocumentBuilder:
     """Builds the data of one document from YAML events."""
 
-    def __init__(self, events: Iterator[yaml.Event], document: Document, text: str) -> None:
-        self._events, self._document, self._text = events, document, text
+    def __init__(self, events: Iterator[yaml.Event], document: Document, text: str, room: Iterator[int]) -> None:
+        self._events, self._document, self._text, self._room = events, document, text, room
 
     def value(self, path: str, depth: int) -> Any:
         """Return the value that the next events describe."""
@@ -125,6 +129,8 @@ class _DocumentBuilder:
     def _value(self, event: yaml.Event, path: str, depth: int) -> Any:
         line = _line(event)
         self._document.lines.setdefault(path, line)
+        if next(self._room, None) is None:
+            raise self._fatal("", "there are too many values to read at once", line)
         if isinstance(event, yaml.AliasEvent):
             raise self._fatal(path, f"aliases (*{event.anchor}) are not supported; repeat the value", line)
         if depth > MAX_DEPTH:

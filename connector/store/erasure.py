@@ -15,6 +15,7 @@ from connector.store.follow_ups.follow_ups import is_launched
 from connector.store.follow_ups.renaming import find_settled, rename_erased
 from connector.store.provider_events.events import erase_events
 from connector.store.tables import (
+    consent_changes,
     decisions,
     deliveries,
     follow_ups,
@@ -53,7 +54,7 @@ EMPTY_DESCRIPTION: dict[str, Any] = {
     "newest_t": None,
 }
 """What replaces the columns of a user's row."""
-_DELETED = (interactions, receipts, inbox, inbox_marks, user_aliases)
+_DELETED = (consent_changes, interactions, receipts, inbox, inbox_marks, user_aliases)
 
 
 async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | None:

@@ -69,6 +69,11 @@ RETENTIONS = (
     ),
     Retention((t.audit,), ALWAYS, "entries can only be appended, also by this program"),
     Retention((t.users, t.user_aliases, t.user_joins), "until the user is erased", "profiles, consent and ids"),
+    Retention(
+        (t.consent_changes,),
+        "until the user is erased",
+        "whoever relies on consent must be able to show it: who stated it, when, and what held before",
+    ),
     Retention((t.dead_addresses,), "until the user is erased", "no message may go to an address that bounced"),
     Retention((t.erased_users, t.erasure_secret), ALWAYS, "late reports must not bring an erased user back"),
     Retention(

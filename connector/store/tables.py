@@ -218,6 +218,24 @@ user_joins = Table(
     Index("user_joins_id", "workspace", "id"),
     comment="Which ids were joined into which users, by whom, and until when.",
 )
+consent_changes = Table(
+    "consent_changes",
+    metadata,
+    Column("workspace", String(255), nullable=False),
+    Column("seq", Serial, primary_key=True),
+    Column("user_key", String(64), nullable=False),
+    Column("channel", String(255), nullable=False),
+    Column("old_state", String(16)),
+    Column("state", String(16), nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("stated_at", Instant),
+    Column("changed_at", Instant, nullable=False),
+    Column("changed_by", Text),
+    Column("provider", String(32)),
+    Column("event", String(32)),
+    Index("consent_changes_of_user", "workspace", "user_key", "seq"),
+    comment="Each change of a user's consent to a channel: old and new state, when, and how it came about.",
+)
 cleanups = Table(
     "cleanups",
     metadata,

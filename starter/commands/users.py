@@ -72,7 +72,7 @@ def find(
 
 @users.command()
 def show(user: UserArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Show a profile with what was stated on consent, the suppressed addresses and the joined ids, as YAML.
+    """Show a profile with consent and its history, the suppressed addresses and the joined ids, as YAML.
 
     Examples:
 
@@ -93,7 +93,7 @@ def history(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what a user did, what was decided about it, and the messages, newest first.
+    """List what a user did, what was decided about it, the messages, and changes of consent, newest first.
 
     `connector explain` shows the same decisions by campaign, and the nearest misses.
 

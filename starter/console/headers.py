@@ -23,6 +23,8 @@ _EVERYWHERE = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+_STORED = frozenset({200, 206, 304})
+"""304 too: its headers replace those that the browser has stored, so `no-store` would throw the file away."""
 PLAIN_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -62,7 +64,7 @@ def with_headers(send: Send, policy: str, *, is_cacheable: bool) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers.update(added)
-            if not is_cacheable or message["status"] >= 300:
+            if not is_cacheable or message["status"] not in _STORED:
                 headers["cache-control"] = "no-store"
         await send(message)
 

@@ -39,7 +39,7 @@ def frame(viewer: Viewer, title: str | None) -> Iterator[None]:
     with ui.element("header").classes("cc-header"), ui.element("div").classes("cc-header-inner"):
         with ui.element("a").props('href="/"').classes("cc-brand"):
             ui.element("img").props('src="/assets/icon.svg" alt="" width="24" height="24"')
-            text("Campaign Connector", "cc-brand-name")
+            text("Campaign Connector")
         with ui.element("nav").props('aria-label="Pages"').classes("cc-nav"):
             for entry in sorted(NAVIGATION):
                 if viewer.may(entry.scope):

@@ -1,11 +1,11 @@
-"""The timeline of one user: what the user did, what was decided about it, and the messages, newest first, by page.
+"""The timeline of one user, newest first, by page: what the user did and what was decided, messages, and consent.
 
 It is made of what `explain` reads, so that both say the same about every decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from connector.store.engine.database import database_now
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.selection import Position
 from connector.store.reporting.history import UserRecord, load_user_record
+from connector.store.users.consent_history import RecordedChange, load_changes
 from connector.store.users.inbox import load_contents
 from connector.store.users.users import StoredUser
 from starter.explain.decisions import ExplanationBuilder, interaction_view
@@ -32,6 +33,7 @@ from starter.explain.explanation import (
     interaction_line,
     message_line,
 )
+from starter.operations.consent_history import ConsentChangeView, view_change
 from starter.operations.cursors import read_cursor, write_cursor
 
 MAX_ENTRIES = 200
@@ -50,18 +52,20 @@ class TimelineEntry(BaseModel):
 
     Args:
         kind: `interaction`: the user did something, and `decisions` has what was decided about it. `message`: a message
-            was sent, failed or was dropped. `outcome`: a follow-up ended without one.
+            was sent, failed or was dropped. `outcome`: a follow-up ended without one. `consent`: the user's consent to
+            a channel changed.
         content: what an inbox message said, as it was rendered. The bodies of other channels are handed to their
             providers and not kept: null.
     """
 
     id: str
     at: str
-    kind: Literal["interaction", "message", "outcome"]
+    kind: Literal["interaction", "message", "outcome", "consent"]
     interaction: InteractionView | None = None
     decisions: list[CampaignDecision] = []
     message: DeliveryView | None = None
     content: dict[str, Any] | None = None
+    consent: ConsentChangeView | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class _Placed:
 async def read_timeline(
     context: StoreContext, user: str, *, limit: int = 50, after: str | None = None
 ) -> dict[str, Any]:
-    """Return a page of a user's timeline, newest first, of the newest 1,000 decisions and 1,000 interactions.
+    """Return a page of the timeline, newest first, of the newest 1,000 decisions, interactions and consent changes.
 
     Args:
         user: any id of the user, or the user key.
@@ -96,9 +100,11 @@ async def read_timeline(
         stored = await load_known_user(tx, user)
         position = None if after is None else read_cursor(after, _list_of(stored))
         record = await load_user_record(tx, stored.user_key)
+        changes = await load_changes(tx, stored.user_key)
     catalogue = await context.cache.at_least(context.database)
     builder = ExplanationBuilder(context.workspace, stored, record, catalogue, as_of)
-    placed = sorted(_entries(builder, record), key=lambda one: one.order, reverse=True)
+    every = (*_entries(builder, record), *_consent(changes))
+    placed = sorted(every, key=lambda one: one.order, reverse=True)
     left = [one for one in placed if position is None or one.order < (position.at, position.id)]
     page = left[:limit]
     async with context.database.read(context.workspace) as tx:
@@ -123,6 +129,8 @@ def render_timeline(shown: dict[str, Any]) -> Iterator[str]:
             for one in entry.decisions:
                 yield f"  {one.campaign}:"
                 yield from (f"    {line}" for line in decision_lines(one.decision))
+        elif entry.consent is not None:
+            yield f"{entry.at}  {entry.consent.words}"
         else:
             campaign = entry.decisions[0].campaign
             decision = entry.decisions[0].decision
@@ -179,6 +187,14 @@ def _ends(one: CampaignDecision) -> Iterator[_Placed]:
             id=f"outcome {decision.follow_up}", at=decision.decided_at, kind="outcome", decisions=[one]
         )
         yield _Placed(datetime.fromisoformat(decision.decided_at), entry)
+
+
+def _consent(changes: Iterable[tuple[int, RecordedChange]]) -> Iterator[_Placed]:
+    """Yield the changes of consent; their numbers have a fixed length, so that those of one instant stay in order."""
+    for number, change in changes:
+        view = ConsentChangeView.model_validate(view_change(change))
+        entry = TimelineEntry(id=f"consent {number:020}", at=view.changed_at, kind="consent", consent=view)
+        yield _Placed(change.changed_at, entry)
 
 
 async def _add_contents(tx: Transaction, user_key: str, entries: Sequence[TimelineEntry]) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from connector.app.store_context import StoreContext
-from connector.rules.catalogue.catalogue import Entry, Lifecycle
+from connector.rules.catalogue.catalogue import Lifecycle
 from connector.store.engine.database import LONG_SECONDS
-from connector.store.follow_ups.tallies import Count, load_counts
+from connector.store.follow_ups.tallies import load_counts
 from starter.operations.entries import find_entry, name_of, view_entry
 from starter.operations.overview import STATES, find_entries
-from starter.operations.results import view_counts
+from starter.operations.results import view_counts_of
 from starter.operations.views import view_entry_with_definition
 
 MAX_PAGE = 1000
@@ -37,11 +36,11 @@ async def list_campaigns(
     page = entries[:limit]
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
         counts = await load_counts(tx, [entry.id for entry in page]) if page else []
-    by_campaign: dict[str, list[Count]] = defaultdict(list)
-    for count in counts:
-        by_campaign[count.campaign].append(count)
+    of_campaigns = view_counts_of([entry.id for entry in page], counts)
     return {
-        "campaigns": [_view(entry, by_campaign[entry.id]) for entry in page],
+        "campaigns": [
+            {**view_entry(entry), "name": name_of(entry), "follow_ups": of_campaigns[entry.id]} for entry in page
+        ],
         "has_more": len(entries) > limit,
         "next": page[-1].id if len(entries) > limit else None,
     }
@@ -50,8 +49,3 @@ async def list_campaigns(
 async def read_campaign(context: StoreContext, campaign: str) -> dict[str, Any]:
     """Return the newest saved definition, and which revision is live since when. Raises NotKnown."""
     return view_entry_with_definition(await find_entry(context, campaign))
-
-
-def _view(entry: Entry, counts: list[Count]) -> dict[str, Any]:
-    ordered = sorted(counts, key=lambda count: (count.state, count.reason or ""))
-    return {**view_entry(entry), "name": name_of(entry), "follow_ups": view_counts(ordered)}

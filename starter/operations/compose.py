@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,9 +15,9 @@ from connector.rules.catalogue.catalogue import Catalogue, Entry
 from connector.rules.catalogue.references import target_parts
 from connector.rules.model.audit import Actor
 from connector.rules.model.campaigns import Card, Publishable, Workspace
-from connector.rules.model.errors import DefinitionError, Fault, OrderRefused, Source
+from connector.rules.model.errors import DefinitionError, Fault, OrderRefused
+from connector.rules.publishing.alone import check_newest
 from connector.rules.publishing.drafting import as_written, draft
-from connector.rules.publishing.lints import refusals, warnings
 from connector.store.engine.database import database_now
 from connector.templating.threads import run_in_thread
 from starter.operations.drafts import apply_definitions
@@ -25,6 +25,8 @@ from starter.operations.entries import find_entry, view_entry
 
 FILE = "YAML"
 """The name of the text in warnings: a page has no file."""
+MAX_CHARACTERS = 1_000_000
+"""The longest text: as long as a file that the console reads. It is checked whenever somebody has typed."""
 
 
 async def open_definition(context: StoreContext, id: str) -> dict[str, Any]:
@@ -57,13 +59,7 @@ async def check_text(context: StoreContext, text: str) -> dict[str, Any]:
     except DefinitionError as error:
         return {"faults": [_view_fault(fault) for fault in error.faults], "refusals": [], "warnings": []}
     catalogue = await context.cache.at_least(context.database)
-    now = await _now(context)
-    try:
-        drafted = draft(catalogue, definitions.all, definitions.sources).catalogue
-    except OrderRefused as error:
-        problems = [{"line": 1, "key": "", "problem": problem, "id": ""} for problem in error.problems]
-        return {"faults": [], "refusals": problems, "warnings": []}
-    return {"faults": [], **await run_in_thread(partial(_lint, definitions, drafted, now))}
+    return {"faults": [], **await run_in_thread(partial(_check, definitions, catalogue, await _now(context)))}
 
 
 async def save_text(
@@ -103,7 +99,10 @@ async def read_target(context: StoreContext, id: str) -> dict[str, Any]:
 
 
 async def _read(context: StoreContext, text: str) -> Definitions:
-    """Return the campaigns and cards of a text. Raises DefinitionError, also for what is no draft."""
+    """Return the campaigns and cards of a text. Raises DefinitionError, also for what is no draft or too long."""
+    if len(text) > MAX_CHARACTERS:
+        problem = f"has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are possible here; write several texts"
+        raise DefinitionError([Fault("", problem, FILE, 1)])
     reading = partial(parse_yaml, text, file=FILE, with_links=not context.settings.link_hosts)
     definitions = await run_in_thread(reading)
     if definitions.workspace is not None:
@@ -119,19 +118,22 @@ async def _now(context: StoreContext) -> datetime:
         return await database_now(tx)
 
 
-def _lint(definitions: Definitions, catalogue: Catalogue, now: datetime) -> dict[str, list[dict[str, Any]]]:
+def _check(definitions: Definitions, catalogue: Catalogue, now: datetime) -> dict[str, list[dict[str, Any]]]:
     """Return the refusals and warnings of all definitions, located in their text."""
-    found: dict[str, list[dict[str, Any]]] = {"refusals": [], "warnings": []}
+    try:
+        drafted = draft(catalogue, definitions.all, definitions.sources).catalogue
+    except OrderRefused as error:
+        return {"refusals": [_view_fault(Fault("", problem, line=1)) for problem in error.problems], "warnings": []}
     publishable: list[Publishable] = [*definitions.cards, *definitions.campaigns]
-    for definition in publishable:
-        source = definitions.sources[definition.id]
-        found["refusals"] += _located(refusals(definition, catalogue, now), source)
-        found["warnings"] += _located(warnings(definition, catalogue, now), source)
-    return found
+    refusals, warnings = check_newest(drafted, [one.id for one in publishable], now)
+    return {"refusals": _located(refusals, definitions), "warnings": _located(warnings, definitions)}
 
 
-def _located(faults: Sequence[Fault], source: Source) -> list[dict[str, Any]]:
-    return [_view_fault(source.locate(fault)) for fault in faults]
+def _located(faults: Sequence[Fault], definitions: Definitions) -> list[dict[str, Any]]:
+    """Return faults at their lines; that of a saved definition, which closes a cycle, at the beginning of the text."""
+    sources = definitions.sources
+    located = (sources[one.id].locate(one) if one.id in sources else replace(one, key="", line=1) for one in faults)
+    return [_view_fault(fault) for fault in located]
 
 
 def _view_fault(fault: Fault) -> dict[str, Any]:

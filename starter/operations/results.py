@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
@@ -21,7 +21,8 @@ from connector.rules.timing.days import day_of, days_between, offsets_of
 from connector.simulation.tally import quantiles
 from connector.store.engine.database import LONG_SECONDS
 from connector.store.engine.transaction import Transaction, database_now
-from connector.store.reporting.counts import Count, count_follow_ups, count_template_faults
+from connector.store.follow_ups.tallies import Count, load_counts
+from connector.store.reporting.counts import count_template_faults
 from connector.store.reporting.results import ResultCounts, count_results
 from connector.store.reporting.retries import count_retried
 from connector.store.reporting.triggered import count_triggered, load_exception_waits
@@ -76,7 +77,7 @@ async def read_results(
         groups = await count_results(tx, id, catalogue.workspace.robots, since=since, until=until, by_day=offsets)
         counts = await count_triggered(tx, id, since, until)
         waits = await load_exception_waits(tx, id, since, until)
-        faults, retried = await count_template_faults(tx, id), await load_retried(tx, id)
+        outcomes = await _load_outcomes(tx, id, counts)
     letters = _conversion_letters(entry, groups)
     results = view_results(add_up(groups), letters)
     return {
@@ -86,9 +87,7 @@ async def read_results(
         "zone": zone,
         "as_of": format_instant(now),
         **results,
-        "follow_ups": view_counts(counts),
-        "template_faults": [{"fault": fault, "count": count} for fault, count in faults],
-        "retried": retried,
+        **outcomes,
         "funnel": view_funnel(counts, results["receivers"]),
         "reasons": view_reasons(counts),
         "exceptions_after": {
@@ -105,12 +104,15 @@ async def load_outcomes(context: StoreContext, entry: Entry) -> dict[str, Any]:
     Also how many messages could not be rendered, by fault (W7), and how many are due and tried again (W6).
     """
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
-        counts, faults = await count_follow_ups(tx, entry.id), await count_template_faults(tx, entry.id)
-        retried = await load_retried(tx, entry.id)
+        return await _load_outcomes(tx, entry.id, await load_counts(tx, [entry.id]))
+
+
+async def _load_outcomes(tx: Transaction, id: str, counts: Sequence[Count]) -> dict[str, Any]:
+    faults = await count_template_faults(tx, id)
     return {
         "follow_ups": view_counts(counts),
         "template_faults": [{"fault": fault, "count": count} for fault, count in faults],
-        "retried": retried,
+        "retried": await load_retried(tx, id),
     }
 
 
@@ -128,6 +130,15 @@ async def load_retried(tx: Transaction, campaign: str | None = None) -> list[dic
         }
         for one in await count_retried(tx, campaign)
     ]
+
+
+def view_counts_of(campaigns: Collection[str], counts: Iterable[Count]) -> dict[str, list[dict[str, Any]]]:
+    """Return the counts of each of these campaigns as JSON values, by its id, in the same order on every database."""
+    by_campaign: dict[str, list[Count]] = {id: [] for id in campaigns}
+    for count in sorted(counts, key=lambda count: (count.state, count.reason or "")):
+        if count.campaign in by_campaign:
+            by_campaign[count.campaign].append(count)
+    return {id: view_counts(found) for id, found in by_campaign.items()}
 
 
 def view_counts(counts: Iterable[Count]) -> list[dict[str, Any]]:
@@ -220,7 +231,7 @@ def add_up(groups: Iterable[ResultCounts]) -> list[ResultCounts]:
 
 def _conversion_letters(entry: Entry, counts: Sequence[ResultCounts]) -> list[str]:
     """Return the letters of the conversions that the newest revision defines, and of those counted earlier."""
-    newest = entry.live or (entry.published[-1] if entry.published else entry.newest)
+    newest = entry.published[-1] if entry.published else entry.newest
     counted = {letter for group in counts for letter in group.converted}
     return [
         letter

@@ -53,7 +53,7 @@ async def review_campaign(context: StoreContext, id: str) -> dict[str, Any]:
 def _view_draft(entry: Entry) -> dict[str, Any] | None:
     if entry.newest.effective_at is not None:
         return None
-    before = entry.live or (entry.published[-1] if entry.published else None)
+    before = entry.published[-1] if entry.published else None
     written = {} if before is None else as_written(before.definition)
     changed = differences(written, as_written(entry.newest.definition))
     return {"revision": entry.newest.number, "differences": [asdict(one) for one in changed]}

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 from connector.app.store_context import StoreContext
 from connector.store.engine.database import LONG_SECONDS
-from connector.store.reporting.counts import Count, count_follow_ups
+from connector.store.follow_ups.tallies import load_counts
 from starter.operations.entries import find_entry, view_entry
-from starter.operations.results import load_outcomes, load_results, load_retried, view_counts
+from starter.operations.results import load_outcomes, load_results, load_retried, view_counts_of
 
 
 async def read_status(context: StoreContext) -> dict[str, Any]:
     """Return every campaign and card with its follow-ups by state and reason, and the messages that are tried again."""
     catalogue = await context.cache.at_least(context.database)
     async with context.database.read(context.workspace, seconds=LONG_SECONDS) as tx:
-        counts, retried = await count_follow_ups(tx), await load_retried(tx)
-    by_campaign: dict[str, list[Count]] = defaultdict(list)
-    for count in counts:
-        by_campaign[count.campaign].append(count)
-    views = [
-        {**view_entry(catalogue.entries[id]), "follow_ups": view_counts(by_campaign[id])}
-        for id in sorted(catalogue.entries)
-    ]
+        counts, retried = await load_counts(tx), await load_retried(tx)
+    of_campaigns = view_counts_of(catalogue.entries, counts)
+    views = [{**view_entry(catalogue.entries[id]), "follow_ups": of_campaigns[id]} for id in sorted(catalogue.entries)]
     return {"version": catalogue.version, "campaigns": views, "retried": retried}
 
 

@@ -1,8 +1,8 @@
-"""Find users by an id or an address, and show one: profile, consent, suppressed addresses and joined ids."""
+"""Find users by an id or an address, and show one: profile, consent and its history, suppressions and joined ids."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -12,9 +12,11 @@ from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.values import MAX_TEXT_CHARACTERS, format_instant, storage_problem
 from connector.store.engine.transaction import Transaction
 from connector.store.provider_events.attribution import find_holders
+from connector.store.users.consent_history import RecordedChange, load_changes
 from connector.store.users.joins import UserJoin, load_joins
 from connector.store.users.marks import find_erased_ids
 from connector.store.users.users import StoredUser, find_key, find_user, find_user_keys, load_ids, load_users
+from starter.operations.consent_history import view_change
 from starter.operations.errors import NotKnown
 
 MAX_FOUND = 50
@@ -52,21 +54,35 @@ async def find_users(context: StoreContext, *, text: str) -> dict[str, Any]:
 
 
 async def read_user(context: StoreContext, id: str) -> dict[str, Any]:
-    """Return a profile with what was stated on consent, the suppressed addresses and the joins. Raises UserUnknown."""
+    """Return a profile with consent and its history, the suppressed addresses and the joins. Raises UserUnknown."""
     async with context.database.read(context.workspace) as tx:
         stored = await find_user(tx, id)
         joins = [] if stored is None else await load_joins(tx, stored.user_key)
+        changes = [] if stored is None else await load_changes(tx, stored.user_key)
     if stored is None:
         raise UserUnknown(f"the user {id} is not known")
-    return view_user(stored, joins)
+    return view_user(stored, joins, [change for _, change in changes])
 
 
-def view_user(stored: StoredUser, joins: list[UserJoin]) -> dict[str, Any]:
-    """Return a user as JSON values; `consent_statements`, `unreachable` and `joins` are left out if they are empty."""
+async def read_ids(context: StoreContext, user_key: str) -> list[str]:
+    """Return all ids of a user, in order; none of an erased one."""
+    async with context.database.read(context.workspace) as tx:
+        return await load_ids(tx, user_key)
+
+
+def view_user(
+    stored: StoredUser, joins: Sequence[UserJoin] = (), changes: Sequence[RecordedChange] = ()
+) -> dict[str, Any]:
+    """Return a user as JSON values; keys beside the profile are left out if they are empty.
+
+    Args:
+        changes: the history of consent, newest first.
+    """
     stated = {channel: _view_statement(one) for channel, one in stored.statements.items() if one.is_explicit}
     return {
         **stored.user.model_dump(mode="json"),
         **({"consent_statements": stated} if stated else {}),
+        **({"consent_history": [view_change(change) for change in changes]} if changes else {}),
         **({"unreachable": dict(stored.unreachable)} if stored.unreachable else {}),
         **({"joins": [_view_join(join) for join in joins]} if joins else {}),
     }

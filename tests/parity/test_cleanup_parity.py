@@ -83,7 +83,7 @@ def _later(instant: str, by: timedelta) -> str:
 @pytest.mark.parametrize("theme", THEMES)
 def test_stories_of_months(sqlite_url: str, theme: str, request: pytest.FixtureRequest) -> None:
     """Repeated cleanups, no cleanup and a simulation lead to the same outcomes."""
-    number_of_stories = request.config.getoption("parity_stories", default=STORIES)
+    number_of_stories = request.config.getoption("parity_stories") or STORIES
     differences, rows_deleted = play_all(sqlite_url, theme, number_of_stories)
     assert not differences, "\n".join(differences)
     assert rows_deleted > 0, "the stories reach beyond the retention"

@@ -21,7 +21,7 @@ from tests.parity.story import Story, read_story
 
 CASES = Path(__file__).parents[2] / "examples" / "behaviour"
 STORIES = 30
-"""Of each theme and on each database; `--parity-stories N` plays more."""
+"""Of each theme; `--parity-stories N` plays more. PostgreSQL plays every second one: the rules are the same code."""
 
 FOLDERS = sorted(folder for folder in CASES.iterdir() if folder.is_dir())
 
@@ -68,9 +68,10 @@ def test_worked_cases(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_drawn_stories(stage: Stage, theme: str, request: pytest.FixtureRequest) -> None:
+def test_drawn_stories(stage: Stage, theme: str, database_url: str, request: pytest.FixtureRequest) -> None:
     """So do stories that are drawn: late, repeated, held, capped, on several channels, stopped and resumed."""
-    for number in range(request.config.getoption("parity_stories", default=STORIES)):
+    stories = request.config.getoption("parity_stories") or STORIES
+    for number in range(0, stories, 2 if database_url.startswith("postgresql") else 1):
         story = draw_story(theme, number)
         found = stage.differences(story)
         assert not found, "\n".join([f"story {number} of {theme}:", *found, "", str(story)])

@@ -44,6 +44,14 @@ OPT_OUTS = {
     "users": ("sms", "service"),
 }
 """Every way to opt out: the channel, and the source that is recorded."""
+IN_WORDS = {
+    "link": "by the user, with a link to unsubscribe",
+    "one click": "by the user, with a link to unsubscribe",
+    "mailgun unsubscribed": "reported by mailgun (unsubscribed)",
+    "mailgun complained": "reported by mailgun (complained)",
+    "twilio": "reported by twilio (unsubscribed)",
+}
+"""How the history of consent says it; all others are a service's."""
 
 
 @dataclass
@@ -174,6 +182,11 @@ async def test_an_opt_out_survives(shop: Shop) -> None:
             assert await shop.statement(user, channel) == stated, (way, word)
         stored = await shop.call("GET", f"/v1/users/{user}", key="read")
         assert stored["consent"] == {channel: "unsubscribed"}
+        history = [(one["old"], one["new"], one["words"]) for one in stored["consent_history"]]
+        said = f"{channel}: subscribed → unsubscribed, {IN_WORDS.get(way, 'by a service')}"
+        first = f"{channel}: nothing stated → subscribed, by a profile"
+        assert history == [("subscribed", "unsubscribed", said), (None, "subscribed", first)], way
+        assert [one["stated_at"] for one in stored["consent_history"]] == [stated["at"], None], way
 
 
 @pytest.mark.parametrize("key", ["ingest", "ingest+manage"])
@@ -193,6 +206,10 @@ async def test_subscribing_again_needs_a_time(shop: Shop, key: str) -> None:
         await shop.call("PUT", f"/v1/users/{user}", profile(user, consent={channel: "unsubscribed"}))
         stored = await shop.call("GET", f"/v1/users/{user}", key="read")
         assert stored["consent"] == {channel: "unsubscribed"}, "a bare opt-out always applies"
+        sources = ["profile", source, OPT_OUTS[way][1]]
+        assert [one["source"] for one in stored["consent_history"]] == sources, "newest first"
+        by_operator = [one["changed_by"] is not None for one in stored["consent_history"]]
+        assert by_operator == [False, source == "operator", False]
     database = Database.open(shop.url)
     try:
         async with database.read(W) as tx:

@@ -15,7 +15,13 @@ from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, follow_on, push
 from tests.support.installation import Installation
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
-ADA = User(id="ada@example.com", email="ada@example.com", first_name="Ada", attributes={"secret": "s3cret"})
+ADA = User(
+    id="ada@example.com",
+    email="ada@example.com",
+    first_name="Ada",
+    attributes={"secret": "s3cret"},
+    consent={"push": "subscribed"},
+)
 
 
 async def _everything(database: Database) -> str:
@@ -35,7 +41,7 @@ async def test_erased_user_leaves_nothing_and_does_not_come_back(installation: I
         assert not await erase_user(tx, ADA.id, NOW)
     assert [(state, why) for _, state, why in await installation.outcomes()] == [("dropped", "erased")]
     left = await _everything(installation.database)
-    assert not [word for word in ("ada@", "Ada", "s3cret") if word in left]
+    assert not [word for word in ("ada@", "Ada", "s3cret", "subscribed") if word in left]
     [late] = await installation.ingest(push("e2", 1, user=ADA.id))
     assert (late.status, late.fault) == ("invalid", "erased: the user was erased")
     async with installation.database.write("default") as tx:
@@ -78,6 +84,6 @@ def test_every_table_about_users_is_known() -> None:
     about_users = {name for name, table in metadata.tables.items() if "user_key" in table.c}
     assert about_users == {
         "users", "user_aliases", "user_joins", "interactions", "follow_ups", "deliveries", "receipts", "assignments",
-        "decisions", "inbox", "inbox_marks", "dead_addresses",
+        "decisions", "inbox", "inbox_marks", "dead_addresses", "consent_changes",
     }  # fmt: skip
     assert {column.name for column in users.c} - {"workspace", "user_key", "created_at"} == EMPTY_DESCRIPTION.keys()

@@ -29,6 +29,7 @@ from connector.store.tables import (
     user_aliases,
     users,
 )
+from connector.store.users.consent_history import load_changes
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.linking import Linked, link_ids
 from connector.store.users.users import find_user, find_user_keys, load_users, resolve_and_lock
@@ -110,7 +111,8 @@ BOTH = User(
 async def test_who_was_only_described_becomes_part_of_the_other(installation: Installation, acted: str | None) -> None:
     """Either of the two: its ids and its description go to the other; if both differ, the new id's wins.
 
-    Of consent, the statement that holds, as if the new id's had come after the old one's.
+    Of consent, the statement that holds, as if the new id's had come after the old one's. Its history has both, and
+    what the join changed.
     """
     database = installation.database
     await link(database, ("old", "old2"), ("new", "new2"))
@@ -129,6 +131,10 @@ async def test_who_was_only_described_becomes_part_of_the_other(installation: In
     assert await described(database, "new") == BOTH
     async with database.read(W) as tx:
         (row,) = (await tx.execute(select(users))).all()
+        history = [change for _, change in await load_changes(tx, row.user_key)]
+    changed = ("sms", None, "subscribed") if acted == "old" else ("email", "subscribed", "unsubscribed")
+    assert [(one.channel, one.old_state, one.state, one.source) for one in history[:1]] == [(*changed, "join")]
+    assert [one.source for one in history[1:]] == ["profile"] * 3, "of both, because each was stated"
     assert row.newest_t == NOW
     assert row.said_by == {"email": "service", "sms": "profile"}
     assert row.said_at == {"email": NOW.isoformat()}

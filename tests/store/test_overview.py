@@ -5,7 +5,8 @@ import pytest
 from connector.names import follow_up_id
 from connector.store.engine.database import Database
 from connector.store.follow_ups.selection import FollowUpFilter
-from connector.store.reporting.counts import Count, count_follow_ups
+from connector.store.follow_ups.tallies import Count, load_counts
+from connector.store.reporting import happenings
 from connector.store.reporting.overview import list_follow_ups
 from connector.store.users.users import find_user
 from starter.operations.views import view_follow_up
@@ -69,6 +70,16 @@ async def test_counts_by_campaign_state_and_reason(follow_ups: Database) -> None
         Count("f", "waiting", None, 1),
     ]
     async with follow_ups.read(W) as tx:
-        assert await count_follow_ups(tx) == expected
-        assert await count_follow_ups(tx, "f") == expected
-        assert await count_follow_ups(tx, "o") == []
+        assert await load_counts(tx) == expected
+        assert await load_counts(tx, ["f"]) == expected
+        assert await load_counts(tx, ["o"]) == []
+
+
+async def test_of_too_many_standings_those_that_ended_are_loaded_first(
+    follow_ups: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The story of `connector dev` then tells each end, whatever still waits."""
+    async with follow_ups.read(W) as tx:
+        ids = [one.id for one in (await list_follow_ups(tx)).listings if one.id is not None]
+        monkeypatch.setattr(happenings, "MAX_FOLLOW_UPS", 1)
+        assert [one.state for one in await happenings.load_standings(tx, [], BASE, ids)] == ["excepted"]

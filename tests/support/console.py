@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, ConsoleMessage, Page, Route, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from connector.app.preflight import find_free_port
 from tests.support.browser import find_chromium
@@ -24,7 +24,13 @@ _SECONDS = 60.0
 _LEFT = "WebSocket is closed before the connection is established"
 """What Chromium says about a page that is left before its websocket is connected."""
 _SERIOUS = frozenset({"serious", "critical"})
-_OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
+_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # nothing leaves this machine
+)
 
 
 class ConsoleProcess:
@@ -98,19 +104,32 @@ async def running_browser() -> AsyncIterator[Browser]:
             await browser.close()
 
 
-@asynccontextmanager
-async def open_page(
-    browser: Browser,
-    console: ConsoleProcess,
-    *,
-    key: str | None = None,
-    width: int = WIDE,
-    dark: bool = False,
-    allowed: Sequence[str] = (),
-) -> AsyncIterator[Page]:
-    """Open a window of its own, signed in with `key`, and check at its end that nothing went wrong in it.
+class Window:
+    """A window of Chromium, whose pages share cookies and a cache, with what went wrong in them."""
 
-    A request to another origin fails the test, and so does an error in the browser's console.
+    def __init__(self, context: BrowserContext, problems: list[str]) -> None:
+        self._context, self._problems = context, problems
+
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[Page]:
+        """Open a page with a storage of its own, and check at its end that nothing went wrong in it."""
+        page = await self._context.new_page()
+        try:
+            yield page
+            assert self._problems == [], self._problems
+        finally:
+            self._problems.clear()
+            with suppress(Exception):
+                await page.close()
+
+
+@asynccontextmanager
+async def open_window(
+    browser: Browser, console: ConsoleProcess, *, width: int = WIDE, dark: bool = False, allowed: Sequence[str] = ()
+) -> AsyncIterator[Window]:
+    """Open a window of its own, in which a request to another origin is a problem, and so is an error in a page.
+
+    Requests are watched and not routed, because a browser whose requests are routed caches nothing.
 
     Args:
         allowed: parts of errors that the test causes on purpose.
@@ -125,29 +144,40 @@ async def open_page(
     context.set_default_timeout(_SECONDS * 1000)
     problems: list[str] = []
 
-    async def pass_on(route: Route) -> None:
-        if route.request.url.startswith((console.url + "/", "data:", "blob:")):
-            await route.continue_()
-        else:
-            problems.append(f"request to {route.request.url}")
-            await route.abort()
+    def check(request: Request) -> None:
+        if not request.url.startswith((console.url + "/", "data:", "blob:")):
+            problems.append(f"request to {request.url}")
 
     def note(message: ConsoleMessage) -> None:
         if message.type == "error" and not any(part in message.text for part in (_LEFT, *allowed)):
             problems.append(f"console: {message.text}")
 
-    await context.route("**/*", pass_on)
-    page = await context.new_page()
-    page.on("console", note)
-    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+    context.on("request", check)
+    context.on("console", note)
+    context.on("weberror", lambda found: problems.append(f"script: {found.error}"))
     try:
-        if key is not None:
-            await sign_in(page, console, key)
-        yield page
-        assert problems == [], problems
+        yield Window(context, problems)
     finally:
         with suppress(Exception):
             await context.close()
+
+
+@asynccontextmanager
+async def open_page(
+    browser: Browser,
+    console: ConsoleProcess,
+    *,
+    key: str | None = None,
+    width: int = WIDE,
+    dark: bool = False,
+    allowed: Sequence[str] = (),
+) -> AsyncIterator[Page]:
+    """Open a page in a window of its own, signed in with `key`; see `open_window`."""
+    started = open_window(browser, console, width=width, dark=dark, allowed=allowed)
+    async with started as window, window.page() as page:
+        if key is not None:
+            await sign_in(page, console, key)
+        yield page
 
 
 async def sign_in(page: Page, console: ConsoleProcess, key: str) -> None:

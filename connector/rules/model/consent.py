@@ -87,6 +87,30 @@ def merge_statements(current: ConsentStatements, new: ConsentStatements) -> dict
     return {**current, **chosen}
 
 
+@dataclass(frozen=True)
+class ConsentChange:
+    """A channel whose state of consent changed.
+
+    Args:
+        old: the state before; None: nothing was stated.
+        new: the statement that holds from then on.
+    """
+
+    channel: str
+    old: Consent | None
+    new: ConsentStatement
+
+
+def find_changes(before: ConsentStatements, after: ConsentStatements) -> list[ConsentChange]:
+    """Return the channels whose state differs, sorted; a statement that repeats the state changes nothing."""
+    held = {channel: one.state for channel, one in before.items()}
+    return [
+        ConsentChange(channel, held.get(channel), new)
+        for channel, new in sorted(after.items())
+        if held.get(channel) != new.state
+    ]
+
+
 def read_statements(consent: Mapping[Any, Any], now: datetime, source: ConsentSource) -> dict[str, ConsentStatement]:
     """Return the statements of a well-formed `consent` of the wire (`plain_consent` checks it).
 

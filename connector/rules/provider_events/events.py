@@ -21,6 +21,9 @@ UNTIMED = frozenset({"twilio"})
 """Providers that sign neither when an event happened nor when they called: only the events' ids distinguish an old
 call from a new one."""
 
+ANSWER = "answer"
+"""In place of a provider's name: it answered so when it was given a message."""
+
 DELIVERY, CAMPAIGN, USER = "delivery", "campaign", "user"
 """Custom arguments (providers also call them tags, metadata or variables) that match an event to a message: our
 delivery's id, or the campaign's and user's ids of a message that another system sent."""
@@ -94,7 +97,7 @@ class ProviderEvent:
 def answer_event(channel: str, recipient: str, meaning: AddressMeaning, at: datetime) -> ProviderEvent:
     """Return a provider's answer about an address as the event of a later report; the event's id is not used."""
     return ProviderEvent(
-        provider="answer",
+        provider=ANSWER,
         id="",
         happened=EventKind.FAILED,
         at=at,

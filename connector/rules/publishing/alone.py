@@ -1,5 +1,7 @@
-"""Check definitions by themselves, as if nothing else had been saved: without a store, what only a store knows is not
-checked."""
+"""Check definitions before anything is looked up in a store: by themselves, or as the newest ones of a catalogue.
+
+What only a store knows is not checked.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +31,19 @@ def check_alone(definitions: Sequence[AnyDefinition], now: datetime) -> tuple[li
     entries = [Entry(one.id, "draft", (Revision(1, one),)) for one in named]
     catalogue = Catalogue().with_entries(entries, version=1, workspace=settings[0] if settings else None)
     problems = [replace(fault, id="") for one in settings for fault in settings_problems(one)]
-    problems += [fault for one in named for fault in refusals(one, catalogue, now)]
-    problems += cycle_problems(catalogue, {entry.id: entry.newest for entry in entries})
-    return problems, [fault for one in named for fault in warnings(one, catalogue, now)]
+    refused, surprises = check_newest(catalogue, [entry.id for entry in entries], now)
+    return [*problems, *refused], surprises
+
+
+def check_newest(catalogue: Catalogue, ids: Sequence[str], now: datetime) -> tuple[list[Fault], list[Fault]]:
+    """Return why `publish` would refuse the newest revisions of campaigns and cards (P3, P6, P7), and surprises (P8).
+
+    The problem of a cycle may be that of another campaign, which is live.
+
+    Args:
+        now: UTC; an `end` may have passed.
+    """
+    newest = {id: catalogue.entries[id].newest for id in ids}
+    problems = [fault for one in newest.values() for fault in refusals(one.definition, catalogue, now)]
+    surprises = [fault for one in newest.values() for fault in warnings(one.definition, catalogue, now)]
+    return [*problems, *cycle_problems(catalogue, newest)], surprises

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from connector.rules.model.addresses import canonical_address
+from connector.rules.model.consent import ConsentStatements
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.rules.provider_events.attribution import Unmatched
 from connector.rules.provider_events.consent import EventWithEffect, apply_consent, latest_statements
@@ -31,6 +32,7 @@ from connector.store.engine.bulk import in_set, insert_into
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import Instant, heeded_reports, unmatched_reports, users
 from connector.store.users.consent import CONSENT_COLUMNS, save_consent, statements_of
+from connector.store.users.consent_history import ChangeOrigin, RecordedChange, changes_of, record_changes
 from connector.store.users.suppressions import save_address_statements
 
 _EVENT: TypeAdapter[ProviderEvent] = TypeAdapter(ProviderEvent)
@@ -70,7 +72,7 @@ async def mark_applied(tx: Transaction, keys: Collection[EventKey], now: datetim
 
 
 async def apply_statements(tx: Transaction, events: Mapping[str, Sequence[EventWithEffect]], now: datetime) -> None:
-    """Save what events state about consent, in two statements of SQL, and about addresses, in one.
+    """Save what events state about consent, in two statements of SQL or three, and about addresses, in one.
 
     Args:
         events: by user key, of users whose rows are locked.
@@ -81,8 +83,16 @@ async def apply_statements(tx: Transaction, events: Mapping[str, Sequence[EventW
     columns = (table.user_key, *CONSENT_COLUMNS)
     found = await tx.execute(select(*columns).where(tx.in_workspace(users), in_set(tx, table.user_key, events)))
     held = {row["user_key"]: statements_of(row) for row in found.mappings()}
-    changed = {key: apply_consent(of_user, events[key], now) for key, of_user in sorted(held.items())}
+    changed, history = dict[str, ConsentStatements](), list[RecordedChange]()
+    for key, before in sorted(held.items()):
+        changed[key] = before
+        for event, effect in events[key]:
+            after = apply_consent(changed[key], [(event, effect)], now)
+            origin = ChangeOrigin(provider=event.provider, event=event.happened.value)
+            history += changes_of(key, changed[key], after, now, origin)
+            changed[key] = after
     await save_consent(tx, changed)
+    await record_changes(tx, history)
     statements = latest_statements((one for of_user in events.values() for one in of_user), now)
     holders = {event.recipient: key for key, of_user in events.items() for event, _ in of_user if event.recipient}
     await save_address_statements(tx, statements, holders)

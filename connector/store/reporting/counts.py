@@ -1,4 +1,4 @@
-"""Counts of follow-ups and refusals by state, for operators."""
+"""Counts of follow-ups and messages that no trigger of the database keeps, for operators."""
 
 from __future__ import annotations
 
@@ -10,18 +10,10 @@ from sqlalchemy import case, func, literal, select
 from connector.rules.model.reasons import Reason, State
 from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
-from connector.store.follow_ups.tallies import Count, load_counts
 from connector.store.tables import deliveries, follow_ups
-
-__all__ = ["Count", "WaitCounts", "count_follow_ups", "count_template_faults", "count_unknown_results", "count_waits"]
 
 _MAX_EXAMINED = 1000
 """Enough to name a problem, and bounded for probes that are called every few seconds."""
-
-
-async def count_follow_ups(tx: Transaction, campaign: str | None = None) -> list[Count]:
-    """Count follow-ups, refusals and noted late exceptions by campaign, state and reason."""
-    return await load_counts(tx, None if campaign is None else [campaign])
 
 
 async def count_unknown_results(tx: Transaction) -> int:

@@ -83,15 +83,19 @@ async def load_open_ids(tx: Transaction) -> list[str]:
 async def load_standings(
     tx: Transaction, user_keys: Collection[str], since: datetime, ids: Collection[str]
 ) -> list[Snapshot]:
-    """Load the follow-ups with these ids, and those of these users that began or ended since an instant."""
+    """Load the follow-ups with these ids, and those of these users that began or ended since an instant.
+
+    Of more than `MAX_FOLLOW_UPS` ids, those that have ended come first, and then those that fall due first.
+    """
     table = follow_ups.c
     changed = or_(table.created_at >= since - OVERLAP, table.decided_at >= since - OVERLAP)
     of_users = and_(in_set(tx, table.user_key, user_keys), changed)
     rows: dict[str, RowMapping] = {}
     for wanted, is_needed in ((of_users, bool(user_keys)), (in_set(tx, table.id, ids), bool(ids))):
         if is_needed:
-            statement = select(follow_ups).where(tx.in_workspace(follow_ups), wanted).limit(MAX_FOLLOW_UPS)
-            rows |= {row["id"]: row for row in (await tx.execute(statement)).mappings()}
+            statement = select(follow_ups).where(tx.in_workspace(follow_ups), wanted)
+            first = statement.order_by(table.decided_at.is_(None), table.next_at, table.id).limit(MAX_FOLLOW_UPS)
+            rows |= {row["id"]: row for row in (await tx.execute(first)).mappings()}
     sent = await _load_sent(tx, [id for id, row in rows.items() if row["state"] == "sent"])
     found = [_snapshot(row, sent.get(id, ())) for id, row in rows.items()]
     return sorted(found, key=lambda one: (one.decided_at or one.next_at, one.id))

@@ -41,6 +41,7 @@ from connector.rules.targeting.matching import PRIMARY_CONVERSION, Robots
 from connector.rules.timing.days import Offset
 from connector.store.engine.transaction import Transaction
 from connector.store.reporting.reached import has_reached
+from connector.store.reporting.triggered import in_range
 from connector.store.tables import Instant, assignments, follow_ups, interactions
 
 T = InteractionType
@@ -116,7 +117,7 @@ async def count_results(
                 tx.in_workspace(assignments), assignment.campaign == campaign, assignment.user_key == users.c.user_key
             ),
         )
-        .where(*_in_range(users.c.at, since, until))
+        .where(*in_range(users.c.at, since, until))
         .group_by(control, variant, *([day] if by_day else []))
     )
     groups = [_counts(row) for row in await tx.execute(statement)]
@@ -184,11 +185,6 @@ def _day_of(tx: Transaction, at: ColumnElement[Any], offsets: Sequence[Offset]) 
     if tx.dialect == "postgresql":
         return cast(func.floor((func.extract("epoch", at) + ahead) / _DAY_SECONDS), BigInteger)
     return (cast(func.strftime("%s", at), Integer) + ahead) // _DAY_SECONDS
-
-
-def _in_range(at: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
-    bounds = [] if since is None else [at >= literal(since, Instant())]
-    return bounds if until is None else [*bounds, at < literal(until, Instant())]
 
 
 def _is_robot(tx: Transaction, properties: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, func, literal, select
 
 from connector.rules.model.reasons import NOTED, State
 from connector.store.engine.transaction import Transaction
@@ -30,13 +31,13 @@ async def count_triggered(
     begun = (
         select(rows.state, rows.reason, func.count())
         .where(tx.in_workspace(follow_ups), rows.campaign == campaign, rows.state.in_(_STORED))
-        .where(*_in_range(rows.triggered_at, since, until))
+        .where(*in_range(rows.triggered_at, since, until))
         .group_by(rows.state, rows.reason)
     )
     refused = (
         select(late.state, late.reason, func.count())
         .where(tx.in_workspace(decisions), late.campaign == campaign, late.state.in_((State.REFUSED.value, NOTED)))
-        .where(*_in_range(late.t, since, until))
+        .where(*in_range(late.t, since, until))
         .group_by(late.state, late.reason)
     )
     found = [row for statement in (begun, refused) for row in await tx.execute(statement)]
@@ -55,13 +56,14 @@ async def load_exception_waits(
     statement = (
         select(table.triggered_at, table.exception_at)
         .where(tx.in_workspace(follow_ups), table.campaign == campaign, table.state == State.EXCEPTED.value)
-        .where(*_in_range(table.triggered_at, since, until))
+        .where(*in_range(table.triggered_at, since, until))
         .order_by(table.triggered_at.desc(), table.id.desc())
         .limit(MAX_WAITS)
     )
     return [at - triggered_at for triggered_at, at in await tx.execute(statement) if at is not None]
 
 
-def _in_range(at: Column[datetime], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+def in_range(at: ColumnElement[Any], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Return the conditions that an instant is in [since, until), UTC; None: without a bound."""
     bounds = [] if since is None else [at >= literal(since, Instant())]
     return bounds if until is None else [*bounds, at < literal(until, Instant())]

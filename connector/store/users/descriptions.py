@@ -14,6 +14,7 @@ from connector.rules.model.users import ERASED_FAULT, User, UserMerge, check_att
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import users
 from connector.store.users.consent import CONSENT_COLUMNS, consent_row
+from connector.store.users.consent_history import BY_STATEMENT, ChangeOrigin, RecordedChange, changes_of, record_changes
 from connector.store.users.users import UserErased, load_users, resolve_and_lock
 
 Changes = Mapping[str, Any]
@@ -22,12 +23,19 @@ Changes = Mapping[str, Any]
 _DESCRIBED = sorted((User.model_fields.keys() - {"id"}) | {column.name for column in CONSENT_COLUMNS})
 
 
-async def save_user(tx: Transaction, user: User, now: datetime, stated: ConsentStatements | None = None) -> str:
+async def save_user(
+    tx: Transaction,
+    user: User,
+    now: datetime,
+    stated: ConsentStatements | None = None,
+    origin: ChangeOrigin = BY_STATEMENT,
+) -> str:
     """Replace a user's description, consent excepted, and return the surrogate key; an unknown user is created.
 
     Args:
         stated: what the description states on consent; None: what `user` has, as a profile states it. The statements
             that hold are kept unless these replace them.
+        origin: how changes of consent came about, for the history.
 
     Raises:
         UserErased: the user was erased. DefinitionError: there are too many attributes.
@@ -39,7 +47,9 @@ async def save_user(tx: Transaction, user: User, now: datetime, stated: ConsentS
     values = user.model_dump(mode="json", exclude={"id", "consent"})
     if stated:
         held = (await load_users(tx, [user_key]))[user_key].statements
-        values |= consent_row(merge_statements(held, stated))
+        statements = merge_statements(held, stated)
+        values |= consent_row(statements)
+        await record_changes(tx, changes_of(user_key, held, statements, now, origin))
     await tx.execute(update(users).where(*_row_of(tx, user_key)).values(**values))
     return user_key
 
@@ -51,12 +61,14 @@ async def merge_user(
     now: datetime,
     *,
     source: ConsentSource = ConsentSource.SERVICE,
+    origin: ChangeOrigin = BY_STATEMENT,
     anonymous: Collection[str] = (),
 ) -> str:
     """Merge changes into a user's description: attributes by key, consent by statement, all other fields as a whole.
 
     Args:
         source: of statements on consent that have a time.
+        origin: how changes of consent came about, for the history.
         anonymous: as in `resolve_and_lock`.
 
     Raises:
@@ -69,6 +81,7 @@ async def merge_user(
     merge = UserMerge(stored.user, stored.statements)
     merge.apply(changes, read_statements(changes.get("consent", {}), now, source))
     await tx.execute(update(users).where(*_row_of(tx, user_key)).values(**_values(merge)))
+    await record_changes(tx, changes_of(user_key, stored.statements, merge.statements, now, origin))
     return user_key
 
 
@@ -89,12 +102,15 @@ async def merge_users(
         return faults
     stored = await load_users(tx, set(wanted.values()))
     merges = {user_key: UserMerge(one.user, one.statements) for user_key, one in stored.items()}
+    consent_changes: list[RecordedChange] = []
     for n, user_key in wanted.items():
         stated = read_statements(changes[n].get("consent", {}), now, ConsentSource.SERVICE)
+        held = merges[user_key].statements
         try:
             merges[user_key].apply(changes[n], stated)
         except DefinitionError as error:
             faults[n] = str(error)
+        consent_changes += changes_of(user_key, held, merges[user_key].statements, now)
     rows = [
         {"key": user_key, **{f"new_{name}": value for name, value in _values(merge).items()}}
         for user_key, merge in sorted(merges.items())
@@ -102,6 +118,7 @@ async def merge_users(
     values = {name: bindparam(f"new_{name}", type_=users.c[name].type) for name in _DESCRIBED}
     where = (tx.in_workspace(users), users.c.user_key == bindparam("key"))
     await tx.execute(update(users).where(*where).values(values), rows)
+    await record_changes(tx, consent_changes)
     return faults
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import Exists, Table, bindparam, delete, exists, select, update
 
@@ -12,6 +13,7 @@ from connector.store.engine.bulk import in_set
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import (
     assignments,
+    consent_changes,
     dead_addresses,
     entries,
     metadata,
@@ -21,9 +23,10 @@ from connector.store.tables import (
     users,
 )
 from connector.store.users.consent import consent_row
+from connector.store.users.consent_history import ChangeOrigin, RecordedChange, changes_of, record_changes
 from connector.store.users.users import StoredUser
 
-_OF_KEPT = (user_aliases, user_joins, dead_addresses)
+_OF_KEPT = (user_aliases, user_joins, dead_addresses, consent_changes)
 """The rows that go to the user who is kept; those of any other table are a history."""
 _BY_CAMPAIGN = (receipts, assignments)
 """Indexed by campaign, then by user."""
@@ -44,7 +47,7 @@ class JoinedUsers:
     """
 
     def __init__(self, stored: Mapping[str, StoredUser], bare: Collection[str]) -> None:
-        self._stored, self._bare = dict(stored), bare
+        self._before, self._stored, self._bare = stored, dict(stored), bare
         self._into: dict[str, str] = {}
 
     def current_key(self, key: str) -> str:
@@ -84,6 +87,15 @@ class JoinedUsers:
         """Return the users whom others became part of, with their new descriptions."""
         return {key: self._stored[key] for key in sorted(set(self.replacements().values()))}
 
+    def consent_changes(self, now: datetime) -> list[RecordedChange]:
+        """Return how the consent of the users who are kept changes by the joins, made now (UTC)."""
+        origin = ChangeOrigin(is_join=True)
+        return [
+            change
+            for key, one in self.kept().items()
+            for change in changes_of(key, self._before[key].statements, one.statements, now, origin)
+        ]
+
 
 async def find_bare(tx: Transaction, user_keys: Collection[str]) -> set[str]:
     """Return those of these users, whose rows are locked, who did nothing and received nothing."""
@@ -95,8 +107,8 @@ async def find_bare(tx: Transaction, user_keys: Collection[str]) -> set[str]:
     return set((await tx.execute(statement.where(*(~has_row for has_row in history)))).scalars())
 
 
-async def join_users(tx: Transaction, joined: JoinedUsers) -> None:
-    """Write the joined users, in a fixed number of statements."""
+async def join_users(tx: Transaction, joined: JoinedUsers, now: datetime) -> None:
+    """Write the joined users, in a fixed number of statements, and how their consent changes, made now (UTC)."""
     if not (replaced := joined.replacements()):
         return
     user = users.c
@@ -110,6 +122,7 @@ async def join_users(tx: Transaction, joined: JoinedUsers) -> None:
     await tx.execute(described.values(values), [_row(key, one) for key, one in joined.kept().items()])
     statement = delete(users).where(tx.in_workspace(users), user.user_key == bindparam("deleted"))
     await tx.execute(statement, [{"deleted": key} for key in replaced])
+    await record_changes(tx, joined.consent_changes(now))
 
 
 def _has_row(tx: Transaction, table: Table) -> Exists:

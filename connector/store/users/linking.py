@@ -95,7 +95,7 @@ async def _try_to_link(tx: Transaction, pairs: Sequence[IdPair], joiner: Joiner,
         return None
     await insert_users(tx, attempt.created, now)
     if JoinRefusal.TWO_HISTORIES in outcomes:
-        joined, attempt = await _join(tx, pairs, _LinkAttempt(locked, joiner))
+        joined, attempt = await _join(tx, pairs, _LinkAttempt(locked, joiner), now)
         outcomes = [two if one is JoinRefusal.TWO_HISTORIES else one for one, two in zip(outcomes, joined, strict=True)]
     await _mark_previous(tx, _previous_ids(pairs, outcomes, still_anonymous) - (previous & attempt.added.keys()))
     await _record(
@@ -110,12 +110,14 @@ def _previous_ids(pairs: Sequence[IdPair], outcomes: Sequence[Linked], anonymous
     return {pair.previous for pair in joined if is_replaced(pair, anonymous)}
 
 
-async def _join(tx: Transaction, pairs: Sequence[IdPair], attempt: _LinkAttempt) -> tuple[list[Linked], _LinkAttempt]:
+async def _join(
+    tx: Transaction, pairs: Sequence[IdPair], attempt: _LinkAttempt, now: datetime
+) -> tuple[list[Linked], _LinkAttempt]:
     """Link pairs again, now letting one of two users become part of the other."""
     keys = set(attempt.keys.values())
     attempt.joining = JoinedUsers(await load_users(tx, keys), await find_bare(tx, keys))
     outcomes = [attempt.link(pair) for pair in pairs]
-    await join_users(tx, attempt.joining)
+    await join_users(tx, attempt.joining, now)
     return outcomes, attempt
 
 

@@ -37,6 +37,11 @@ _ADA = {
     "attributes": {"tier": "gold"},
     "consent": {"email": "subscribed"},
 }
+_CONSENT_CHANGE = {
+    **{"channel": "email", "old": None, "new": "subscribed", "changed_at": AT, "stated_at": None},
+    **{"source": "operator", "changed_by": "key-1", "provider": None, "event": None},
+    "words": "email: nothing stated → subscribed, by an operator (key-1)",
+}
 _DEFINITION = {
     "delivery": {
         "type": "action_based",
@@ -224,7 +229,9 @@ EXAMPLES: Mapping[str, Example] = {
     "users-change_user": Example(
         {"id": "u-17"}, body={"attributes": {"tier": "gold"}}, answer=_ADA, view=views.DescribedUserView
     ),
-    "users-read_user": Example({"id": "u-17"}, answer=_ADA, view=views.UserView),
+    "users-read_user": Example(
+        {"id": "u-17"}, answer=_ADA | {"consent_history": [_CONSENT_CHANGE]}, view=views.UserView
+    ),
     "interactions-take_interactions": Example(
         body={
             "interactions": [
@@ -311,7 +318,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "kind": "interaction",
                     "interaction": _INTERACTION,
                     "decisions": [{"campaign": "cart-reminder", "decision": _DECISION}],
-                    **{"message": None, "content": None},
+                    **{"message": None, "content": None, "consent": None},
                 }
             ],
             **{"is_cut": False, "has_more": False, "next": None},

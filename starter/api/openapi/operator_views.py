@@ -184,7 +184,9 @@ class FoundUserView(ResponseModel):
 
 
 class HistoryView(ResponseModel):
-    """A page of what a user did, what was decided, and the messages, newest first; `next` is the `after` of the next.
+    """A page of what a user did, what was decided, the messages, and changes of consent, newest first.
+
+    `next` is the `after` of the next page.
 
     `is_cut`: there are older decisions, which are left out.
     """

@@ -20,6 +20,7 @@ from connector.rules.model.users import User
 from connector.store.engine.outages import Outage
 from starter.api.openapi.model_names import described_by
 from starter.explain.explanation import Decision
+from starter.operations.consent_history import ConsentChangeView
 
 
 class ResponseModel(BaseModel):
@@ -108,6 +109,7 @@ class UserView(User):
     """A user; `unreachable` has, by channel, the address that providers reported as undeliverable."""
 
     consent_statements: dict[str, ConsentStatementView] = Field(default_factory=dict)
+    consent_history: list[ConsentChangeView] = Field(default_factory=list)
     unreachable: dict[str, str] = Field(default_factory=dict)
     joins: list[JoinView] = Field(default_factory=list)
 

@@ -12,6 +12,7 @@ from connector.rules.model.consent import ConsentSource, read_statements
 from connector.rules.model.users import User
 from connector.rules.model.values import MAX_TEXT_CHARACTERS
 from connector.store.engine.database import database_now
+from connector.store.users.consent_history import BY_STATEMENT, ChangeOrigin
 from connector.store.users.descriptions import merge_user, save_user
 from connector.store.users.users import find_user
 from starter.api.access.actors import ActorHere, ReasonHere
@@ -34,7 +35,7 @@ from starter.operations.users import read_user as show_user
 router = APIRouter(prefix="/v1/users", tags=["users"])
 _ingests = needs(Scope.INGEST)
 
-_READ_ONLY = ("consent_statements", "unreachable", "joins", "warnings")
+_READ_ONLY = ("consent_statements", "consent_history", "unreachable", "joins", "warnings")
 """The keys of responses beside the profile."""
 
 UserId = Annotated[
@@ -81,7 +82,7 @@ async def replace_user(
     async with context.database.write(context.workspace) as tx, audited_consent(tx, id, operator):
         now = await database_now(tx)
         stated = read_statements(body.get("consent", {}), now, _source(operator))
-        await save_user(tx, user, now, stated)
+        await save_user(tx, user, now, stated, _origin(operator))
         stored = await find_user(tx, id)
     shown = stored.user if stored is not None and caller.has_scope(Scope.READ) else user
     return shown.model_dump(mode="json") | _warnings_of(body)
@@ -101,7 +102,7 @@ async def change_user(
     validate(User, {**changes, "id": id})
     operator = _operator(caller, actor, body)
     async with context.database.write(context.workspace) as tx, audited_consent(tx, id, operator):
-        await merge_user(tx, id, changes, await database_now(tx), source=_source(operator))
+        await merge_user(tx, id, changes, await database_now(tx), source=_source(operator), origin=_origin(operator))
         stored = await find_user(tx, id)
     if stored is None:
         raise not_found(f"the user {id}")
@@ -116,6 +117,9 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
 
     `consent_statements` has, by channel, when the consent that holds was stated, and by whom: `user` (by a link to
     unsubscribe), `provider`, or a `service` or an `operator` with `effective_at`. A profile's bare state is not listed.
+
+    `consent_history` lists the changes of consent, newest first, at most 1,000: `old` and `new` state, when it changed,
+    when it was stated, and how it came about. It goes until the erasure of the user.
 
     `joins` lists the ids that were joined into this user: who did it and when, by a key's id or a user name of the
     operating system, and when a join was undone. `undone_by` is null if a service used the id as a user's own.
@@ -162,12 +166,12 @@ async def show_history(
     limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES)] = 50,
     after: Cursor = None,
 ) -> dict[str, Any]:
-    """List what a user did, what was decided about it, and the messages, newest first.
+    """List what a user did, what was decided about it, the messages, and changes of consent, newest first.
 
-    An entry is an `interaction` with its `decisions`, a `message`, or the `outcome` of a follow-up without one. The
-    newest 1,000 decisions and 1,000 interactions are listed; `is_cut` is true if there are older decisions. `id` is any
-    id of the user, or the `user_key`. If `has_more` is true, the next page is the same request with `after` set to
-    `next`. 410 if the user was erased.
+    An entry is an `interaction` with its `decisions`, a `message`, the `outcome` of a follow-up without one, or a
+    change of `consent`. The newest 1,000 decisions, interactions and changes are listed; `is_cut` is true if there are
+    older decisions. `id` is any id of the user, or the `user_key`. If `has_more` is true, the next page is the same
+    request with `after` set to `next`. 410 if the user was erased.
     """
     return await read_timeline(context, id, limit=limit, after=after)
 
@@ -191,3 +195,7 @@ def _operator(caller: Caller, actor: Actor, body: dict[str, Any]) -> Actor | Non
 
 def _source(operator: Actor | None) -> ConsentSource:
     return ConsentSource.SERVICE if operator is None else ConsentSource.OPERATOR
+
+
+def _origin(operator: Actor | None) -> ChangeOrigin:
+    return BY_STATEMENT if operator is None else ChangeOrigin(operator=operator.id)

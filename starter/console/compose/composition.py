@@ -13,10 +13,12 @@ from connector.definitions.yaml_text import read_documents
 from connector.rules.model.errors import ConnectorError, DefinitionError, Fault
 
 KINDS = ("campaign", "card", "workspace")
+MAX_VALUES = 10_000
+"""How many values a text has that the form shows: it is read with each change, in a tenth of a second at most."""
 
 
 class NotInStep(ConnectorError):
-    """The text is no YAML at the moment, so the form cannot change it."""
+    """The text is no YAML at the moment, or too large for the form, so the form cannot change it."""
 
 
 class Composition:
@@ -27,7 +29,8 @@ class Composition:
         bases: the newest revisions of its definitions when it was opened, by id.
 
     Attributes:
-        syntax_faults: why the text is no YAML now; the form shows the last text that was.
+        syntax_faults: why the form cannot show the text now: it is no YAML, or too large; the form shows the last text
+            that it could.
         number: the document that the form shows, from 0.
     """
 
@@ -68,10 +71,10 @@ class Composition:
         return self.text != self._saved
 
     def write(self, text: str) -> None:
-        """Replace the whole text. If it is no YAML, the data stays as it was and `syntax_faults` says why."""
+        """Replace the whole text. If the form cannot show it, the data stays as it was and `syntax_faults` says why."""
         self.text = text
         try:
-            read = list(read_documents(text, ""))
+            read = list(read_documents(text, "", max_values=MAX_VALUES))
         except DefinitionError as error:
             self.syntax_faults = error.faults
             return
@@ -92,14 +95,14 @@ class Composition:
         """Set one value, or remove it (None); return whether the text changed.
 
         Raises:
-            NotInStep: the text is no YAML at the moment.
+            NotInStep: the form cannot show the text at the moment.
             NotEditable: the value cannot be changed alone.
         """
         if self.value(path) == value and type(self.value(path)) is type(value):
             return False
         if self.syntax_faults:
             fault = self.syntax_faults[0]
-            raise NotInStep(f"the YAML has a fault in line {fault.line}; correct it first, or undo")
+            raise NotInStep(f"the form cannot follow line {fault.line} of the YAML ({fault.problem}); change it there")
         if value is None:
             changed = remove_value(self.text, path, document=self.number)
         else:

@@ -33,7 +33,7 @@ class Example:
 
     def build(self) -> None:
         """Add the drawing here."""
-        with ui.element("section").classes("cf-card cf-example"):
+        with ui.element("section").classes("cf-card"):
             heading("An example", 3)
             with ui.element("div").classes("cf-example-choice"):
                 text("Somebody does it on")

@@ -100,9 +100,8 @@ class Form:
             here = shown.get(number, [])
             label.set_text("\n".join(problem.text for problem in here))
             label.set_visibility(bool(here))
-            label.classes(remove="is-warning")
-            if here and all(problem.is_warning for problem in here):
-                label.classes(add="is-warning")
+            is_warning = bool(here) and all(problem.is_warning for problem in here)
+            label.classes(**{"add" if is_warning else "remove": "is-warning"})
         for tab, title, section in self._steps:
             if not tab.is_deleted:
                 labels = {id(label) for _, label in section.all_places()}
@@ -192,31 +191,27 @@ class Form:
         self.on_refresh(refresh)
         return select
 
-    def switch(self, path: Path, label: str, *, default: bool = False, hint: str = "") -> None:
-        """Add a switch for a boolean, which is only written if it is not the default."""
+    def switch(self, path: Path, label: str) -> None:
+        """Add a switch for a boolean, which is only written if it is true."""
         with ui.element("div").classes("cf-field"):
             switch = ui.checkbox(label, value=self.value(path) is True).props("dense")
-            if hint:
-                ui.label(hint).classes("cf-hint")
             self.place(path)
 
         def edit() -> None:
-            current = self.value(path)
-            if switch.value != (default if current is None else current is True):
-                self.put(path, None if switch.value == default else switch.value)
+            if switch.value != (self.value(path) is True):
+                self.put(path, switch.value or None)
 
         def refresh() -> None:
-            current = self.value(path)
-            switch.set_value(default if current is None else current is True)
+            switch.set_value(self.value(path) is True)
 
         switch.on_value_change(edit)
         self.on_refresh(refresh)
 
-    def duration(self, path: Path, label: str, *, hint: str = "", placeholder: str = "") -> None:
+    def duration(self, path: Path, label: str, *, hint: str = "") -> None:
         """Add a field for a duration: a number and a unit."""
         with _field(label, hint) as caption:
             with ui.element("div").classes("cf-duration"):
-                number = ui.input(placeholder=placeholder).props("outlined dense debounce=250 inputmode=numeric")
+                number = ui.input().props("outlined dense debounce=250 inputmode=numeric")
                 unit = native_select({"": {one: one for one in UNITS}}, "days")
                 unit.props["aria-label"] = f"Unit of: {label}"
             self.place(path)
@@ -245,9 +240,9 @@ class Form:
         """Add a field for a time of the day, which is always written in quotes."""
         self.text(path, label, props="type=time")
 
-    def instant(self, path: Path, label: str, *, hint: str = "") -> None:
+    def instant(self, path: Path, label: str) -> None:
         """Add a field for an instant with its zone."""
-        self.text(path, label, hint=hint or "With its zone, like 2026-04-01T09:00:00+02:00")
+        self.text(path, label, hint="With its zone, like 2026-04-01T09:00:00+02:00")
 
     @property
     def _here(self) -> Section:

@@ -12,18 +12,18 @@ from connector.definitions.yaml_editing import Path
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.users import User
 from connector.store.engine.outages import StoreUnavailable
-from starter.console.compose.composition import KINDS, Composition
+from starter.console.compose.composition import Composition
 from starter.console.compose.conditions import Targets
+from starter.console.compose.document_choice import DocumentChoice
 from starter.console.compose.examples import Example
 from starter.console.compose.form import Form
-from starter.console.compose.previews import show_preview
+from starter.console.compose.previews import PreviewBox
 from starter.console.compose.rendering import Previews, load_preview_user
 from starter.console.compose.saving import SaveBar
 from starter.console.compose.sections import Problem
 from starter.console.compose.steps import build_form
 from starter.console.compose.unsaved import forget_unsaved, keep_unsaved, read_unsaved
 from starter.console.compose.yaml_pane import YamlPane
-from starter.console.elements.native_select import native_select, on_option
 from starter.console.elements.text import text
 from starter.console.state import Viewer
 from starter.operations.compose import (
@@ -51,7 +51,7 @@ class ComposePage:
     def __init__(self, viewer: Viewer, composition: Composition) -> None:
         self._viewer, self.composition = viewer, composition
         self._form = Form(composition, self._edited_in_form)
-        self._boxes: list[tuple[Path, str, ui.element]] = []
+        self._boxes: list[PreviewBox] = []
         self._user: User | None = None
         self._example = Example()
         self._settling: asyncio.Task[None] | None = None
@@ -67,10 +67,9 @@ class ComposePage:
             self._narrow_switch()
             with ui.element("div").classes("cf-layout"):
                 with ui.element("div").classes("cf-side cf-form-side"):
-                    self._document_choice()
+                    self._documents = DocumentChoice(self.composition, self._show_document)
                     self._preview_choice()
-                    self._form_box = ui.element("div").classes("cc-column")
-                    with self._form_box:
+                    with ui.element("div").classes("cc-column"):
                         self._build_form()
                 with ui.element("div").classes("cf-side cf-yaml-side cc-card"):
                     self._pane = YamlPane(self.composition.text, self._edited_in_yaml)
@@ -110,42 +109,13 @@ class ComposePage:
 
         field.on_value_change(choose)
 
-    def _document_choice(self) -> None:
-        """Let people choose which definition of the text the form shows, if it has several."""
-
-        def entries() -> list[str]:
-            return [self._own_id(data) or f"number {n}" for n, data in enumerate(self.composition.documents, 1)]
-
-        def build() -> None:
-            box.clear()
-            shown = entries()
-            box.set_visibility(len(shown) > 1)
-            with box:
-                options = {str(number): id for number, id in enumerate(shown)}
-                select = native_select({"": options}, str(self.composition.number))
-                select.props["aria-label"] = "The form shows"
-            on_option(select, choose)
-
-        def choose(option: str) -> None:
-            self.composition.number = int(option)
-            self._form.refresh()
-            self._settle()
-
-        box = ui.element("div")
-        self._shown_documents: list[str] = []
-        build()
-
-        def follow() -> None:
-            if entries() != self._shown_documents:
-                self._shown_documents = entries()
-                build()
-
-        self._follow_documents = follow
+    def _show_document(self) -> None:
+        """Show the definition that was chosen."""
+        self._form.refresh()
+        self._settle()
 
     def _add_preview(self, path: Path, channel: str) -> None:
-        box = ui.element("div").classes("cf-preview").props('role="region"')
-        box.props["aria-label"] = f"Preview: {channel.replace('_', ' ')}"
-        self._boxes.append((path, channel, box))
+        self._boxes.append(PreviewBox(path, channel))
 
     # In step
 
@@ -184,7 +154,7 @@ class ComposePage:
     async def _show(self) -> None:
         """Show the composition as it is now in everything on the page."""
         written = self.composition.text
-        self._follow_documents()
+        self._documents.refresh()
         self._form.refresh()
         checked = await check_text(self._viewer.context, written)
         if written != self.composition.text or self._root.is_deleted:
@@ -195,14 +165,14 @@ class ComposePage:
         self._guard()
         settings, now = await read_settings_of_examples(self._viewer.context)
         self._example.show(self.composition.definition, settings, now)
-        self._boxes = [one for one in self._boxes if not one[2].is_deleted]
+        self._boxes = [box for box in self._boxes if not box.is_deleted]
         previews = Previews(self._viewer.context, self.composition, self._user, now, settings.zone)
-        for path, channel, box in self._boxes:
-            preview = await previews.load(path, channel, is_whole=not (checked["faults"] or checked["refusals"]))
+        for box in self._boxes:
+            is_whole = not (checked["faults"] or checked["refusals"])
+            preview = await previews.load(box.path, box.channel, is_whole=is_whole)
             if written != self.composition.text:
                 return
-            if not box.is_deleted:
-                show_preview(box, channel, preview)
+            box.show(preview)
 
     def _problems(self, checked: dict[str, Any]) -> list[Problem]:
         """Return what is wrong with the definition that the form shows."""
@@ -247,11 +217,6 @@ class ComposePage:
         found: list[dict[str, Any]] = (await search_targets(self._viewer.context, words))["targets"]
         known = {one["id"] for one in found}
         return [*found, *(one for one in here if one and one["id"] not in known and words in one["id"])]
-
-    @staticmethod
-    def _own_id(data: Any) -> str:
-        ids = [data[kind] for kind in KINDS if isinstance(data, dict) and isinstance(data.get(kind), str)]
-        return ids[0] if ids else ""
 
     def _own_target(self, data: Any) -> dict[str, Any] | None:
         """Return another definition of this text as a target."""

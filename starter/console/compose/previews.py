@@ -7,23 +7,45 @@ from typing import Any
 
 from nicegui import ui
 
+from connector.definitions.yaml_editing import Path
 from starter.console.elements.rendered import html_frame
 from starter.console.elements.text import text
 
 
-def show_preview(box: ui.element, channel: str, preview: Mapping[str, Any]) -> None:
-    """Show a rendered message, or why there is none, in place of what the box shows."""
-    box.clear()
-    with box:
-        content = preview["content"]
-        if content is None:
-            text(preview["fault"], "cf-preview-fault")
-        else:
-            _SHOW.get(channel, _show_card)(content, preview)
-        if preview.get("words"):
-            text(f"Now: {preview['words']}", "cc-small")
-        if preview.get("missing"):
-            text(f"Nothing known: {', '.join(preview['missing'])}", "cc-muted cc-small")
+class PreviewBox:
+    """The place of one preview, added here.
+
+    Args:
+        path: of the message that it shows.
+    """
+
+    def __init__(self, path: Path, channel: str) -> None:
+        self.path, self.channel = path, channel
+        self._shown: Mapping[str, Any] | None = None
+        self._box = ui.element("div").classes("cf-preview").props('role="region"')
+        self._box.props["aria-label"] = f"Preview: {channel.replace('_', ' ')}"
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its part of the form is gone."""
+        return self._box.is_deleted
+
+    def show(self, preview: Mapping[str, Any]) -> None:
+        """Show a rendered message, or why there is none. What is shown already stays, so that no email flickers."""
+        if self.is_deleted or preview == self._shown:
+            return
+        self._shown = preview
+        self._box.clear()
+        with self._box:
+            content = preview["content"]
+            if content is None:
+                text(preview["fault"], "cf-preview-fault")
+            else:
+                _SHOW.get(self.channel, _show_card)(content, preview)
+            if preview.get("words"):
+                text(f"Now: {preview['words']}", "cc-small")
+            if preview.get("missing"):
+                text(f"Nothing known: {', '.join(preview['missing'])}", "cc-muted cc-small")
 
 
 def _show_email(content: Mapping[str, Any], preview: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from nicegui import ui
 
 from starter.console.compose.audience import audience_step
 from starter.console.compose.codecs import KEPT_TEXT
+from starter.console.compose.composition import MAX_VALUES
 from starter.console.compose.conditions import Targets
 from starter.console.compose.form import Form
 from starter.console.compose.messages import Preview, card_step, messages_step
@@ -39,7 +40,8 @@ def build_form(form: Form, targets: Targets, preview: Preview, draw: Callable[[]
         kind = kind_of(form)
         form.place(("delivery",))
         if not kind:
-            text("The form shows campaigns and cards. What is in the YAML now is neither; it can be changed there.")
+            words = f"The form shows campaigns and cards of up to {MAX_VALUES:,} values."
+            text(f"{words} What is in the YAML now is no such one; it can be changed there.")
             return
         _head(form, kind)
         if kind == "card":

@@ -27,14 +27,13 @@ class Bar:
     tone: str = ""
 
 
-def bars(rows: Sequence[Bar], *, label: str, of: int | None = None) -> None:
-    """Show bars as a list.
+def bars(rows: Sequence[Bar], *, label: str) -> None:
+    """Show bars as a list; that of the largest count is full.
 
     Args:
         label: what they show, for readers of screens.
-        of: the count of a full bar; None: the largest count.
     """
-    full = max([of or 0, *(row.count for row in rows), 1])
+    full = max([*(row.count for row in rows), 1])
     with ui.element("ul").classes("cc-bars") as listed:
         listed.props["aria-label"] = label
         for row in rows:

@@ -19,7 +19,7 @@ def show_page_error(error: ApiError) -> None:
     with ui.element("section").props('role="alert"').classes("cc-error"):
         ui.icon("error_outline").props('aria-hidden="true"')
         with ui.element("div"):
-            text(as_sentence(error.message), "cc-error-message", tag="p")
+            text(as_sentence(error.message), tag="p")
             text(f"{error.code} ({error.status})", "cc-muted", tag="p")
 
 

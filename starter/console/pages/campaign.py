@@ -9,6 +9,7 @@ from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
 from starter.console.elements.chips import chip
+from starter.console.elements.facts import fact, facts, text_fact
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.page import console_page
@@ -55,26 +56,23 @@ def _show_head(viewer: Viewer, review: Mapping[str, Any]) -> None:
 
 
 def _show_facts(review: Mapping[str, Any]) -> None:
-    with ui.element("dl").classes("cc-facts"):
-        text("Live", tag="dt")
-        with ui.element("dd"):
+    with facts():
+        with fact("Live"):
             if review["live_revision"] is None:
                 text("No" if review["state"] != "draft" else "Not yet: it was never published")
             else:
                 text(f"Revision {review['live_revision']}, in effect since ")
                 moment(review["effective_at"])
-        text("Newest revision", tag="dt")
         is_live = review["newest_revision"] == review["live_revision"]
-        text(f"{review['newest_revision']}{', which is live' if is_live else ''}", tag="dd")
-        _show_windows(review["windows"])
-        _show_open(review["open"])
+        text_fact("Newest revision", f"{review['newest_revision']}{', which is live' if is_live else ''}")
+        if review["windows"]:
+            _show_windows(review["windows"])
+        if review["open"]:
+            _show_open(review["open"])
 
 
 def _show_windows(windows: list[Mapping[str, Any]]) -> None:
-    if not windows:
-        return
-    text("Live from – to", tag="dt")
-    with ui.element("dd"):
+    with fact("Live from – to"):
         for window in windows[-5:]:
             with ui.element("div"):
                 moment(window["opened_at"])
@@ -83,10 +81,7 @@ def _show_windows(windows: list[Mapping[str, Any]]) -> None:
 
 
 def _show_open(waits: list[Mapping[str, Any]]) -> None:
-    if not waits:
-        return
-    text("Waiting now", tag="dt")
-    with ui.element("dd"):
+    with fact("Waiting now"):
         for wait in waits:
             text(
                 f"{wait['waiting']:,} waiting and {wait['held']:,} held, of {wait['users']:,} users, on revision "

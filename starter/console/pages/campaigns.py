@@ -43,9 +43,7 @@ async def campaigns(viewer: Viewer, search: str = "", state: str | None = None) 
         search_form("/campaigns", wanted, choice, is_filtered=is_filtered)
         if viewer.may(Scope.MANAGE):
             link("Compose a campaign", "/compose", "cc-button")
-    await paged_table(
-        _columns(), load, label="Campaigns and cards", empty=lambda: _show_empty(is_filtered=bool(wanted or chosen))
-    )
+    await paged_table(_columns(), load, label="Campaigns and cards", empty=lambda: _show_empty(is_filtered=is_filtered))
 
 
 def _columns() -> list[Column]:

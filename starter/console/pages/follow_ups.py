@@ -108,11 +108,10 @@ def _campaign(one: Mapping[str, Any]) -> None:
 
 
 def _user(one: Mapping[str, Any]) -> None:
-    name = one["user"] or one["user_key"]
     if one["user"] is None:
         text("erased", classes="cc-muted")
     else:
-        link(name, user_path(name))
+        link(one["user"], user_path(one["user"]))
     if one["key"] is not None:
         text(str(one["key"]), classes="cc-tag")
 

@@ -8,8 +8,6 @@ from typing import Any
 from nicegui import ui
 
 from connector.rules.model.api_keys import Scope
-from connector.rules.model.audit import AuditAction
-from connector.store.audit import AuditFilter
 from starter.console.elements.chips import chip
 from starter.console.elements.facts import fact, facts, text_fact
 from starter.console.elements.sentences import json_text
@@ -23,10 +21,12 @@ from starter.console.pages.user_timeline import timeline
 from starter.console.paths import at, id_in
 from starter.console.state import Viewer
 from starter.explain.timeline import read_timeline
-from starter.operations.audit import read_audit
-from starter.operations.users import find_users, read_user
+from starter.operations.users import read_ids, read_user
 
 _PAGE = 25
+_CHANGES = 20
+"""How many changes of consent the card shows, the newest ones."""
+NO_CHANGES = "It has not changed since this version keeps its changes; above is what holds."
 _SOURCES = {
     "profile": "by the profile",
     "user": "by the user, with a link to unsubscribe",
@@ -43,7 +43,7 @@ async def user(
     """Show one user, by any id or the user key."""
     happened = await read_timeline(viewer.context, id_in(name, id), limit=_PAGE, after=after)
     profile = await read_user(viewer.context, happened["user"])
-    ids = (await find_users(viewer.context, text=happened["user_key"]))["users"][0]["ids"]
+    ids = await read_ids(viewer.context, happened["user_key"])
     with ui.element("div").classes("cc-spread"):
         heading(profile["id"], 2)
         with ui.element("div").classes("cc-row"):
@@ -52,7 +52,7 @@ async def user(
                 erase_button(viewer, profile["id"])
     with ui.element("div").classes("cc-grid"):
         _profile(profile, happened["user_key"], ids)
-        await _consent(viewer, profile, happened["user_key"])
+        _consent(viewer, profile, happened["user_key"])
     await inbox(viewer, profile["id"])
     await why_not(viewer, profile["id"], campaign)
     timeline(viewer, profile["id"], happened, is_first=after is None)
@@ -88,7 +88,7 @@ def _join(join: Mapping[str, Any]) -> None:
             moment(join["undone_at"])
 
 
-async def _consent(viewer: Viewer, profile: Mapping[str, Any], user_key: str) -> None:
+def _consent(viewer: Viewer, profile: Mapping[str, Any], user_key: str) -> None:
     with ui.element("section").classes("cc-card"):
         heading("Consent", 2)
         if not profile["consent"]:
@@ -101,8 +101,7 @@ async def _consent(viewer: Viewer, profile: Mapping[str, Any], user_key: str) ->
             for channel, address in profile.get("unreachable", {}).items():
                 with fact(f"{channel}, suppressed"):
                     text(f"a provider reported that {address} takes no messages")
-        if viewer.may(Scope.MANAGE):
-            await _consent_history(viewer, user_key)
+        _consent_history(profile, user_key, may_read_audit=viewer.may(Scope.MANAGE))
 
 
 def _statement(stated: Mapping[str, Any] | None) -> None:
@@ -114,19 +113,21 @@ def _statement(stated: Mapping[str, Any] | None) -> None:
         moment(stated["at"])
 
 
-async def _consent_history(viewer: Viewer, user_key: str) -> None:
-    """Show what operators changed. Of other statements the store keeps the newest of each channel, which is above."""
-    wanted = AuditFilter(action=AuditAction.CHANGE_CONSENT, subjects=(user_key,))
-    entries = (await read_audit(viewer.context, wanted, 20))["entries"]
+def _consent_history(profile: Mapping[str, Any], user_key: str, *, may_read_audit: bool) -> None:
+    """Show the newest changes, whoever made them."""
+    changes = profile.get("consent_history", ())
     heading("History", 3)
-    if not entries:
-        words = (
-            "No operator changed it. Statements of users, providers and services are above, the newest of a channel."
-        )
-        text(words, tag="div", classes="cc-muted cc-small")
+    if not changes:
+        text(NO_CHANGES if profile["consent"] else "Nothing has changed.", tag="div", classes="cc-muted cc-small")
     with ui.element("ul").classes("cc-list"):
-        for entry in entries:
+        for change in changes[:_CHANGES]:
             with ui.element("li"):
-                moment(entry["at"])
-                changes = ", ".join(f"{channel} {state}" for channel, state in entry["details"].items())
-                text(f": {changes}, by {entry['actor']['name'] or entry['actor']['id'] or entry['actor']['kind']}")
+                moment(change["changed_at"])
+                text(f": {change['words']}")
+                if change["stated_at"] not in (None, change["changed_at"]):
+                    text(", stated at ", classes="cc-muted")
+                    moment(change["stated_at"])
+    if len(changes) > _CHANGES:
+        text("The timeline below has earlier changes.", tag="div", classes="cc-muted cc-small")
+    if may_read_audit and any(change["changed_by"] for change in changes):
+        link("Operators' changes in the audit trail", at("audit", subject=user_key))

@@ -1,4 +1,4 @@
-"""The timeline of a user: what the user did and what was decided about it, messages, and ends, newest first."""
+"""The timeline of a user: what the user did and what was decided, messages, ends, and consent, newest first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from nicegui import ui
 from starter.console.elements.decisions import decision_line, interaction_line, message_lines
 from starter.console.elements.empty import empty_state
 from starter.console.elements.rendered import rendered_message
+from starter.console.elements.sentences import sentence
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
 from starter.console.pages.message_preview import preview_button
@@ -17,7 +18,7 @@ from starter.console.pages.user_picture import picture_button
 from starter.console.paths import campaign_path, follow_up_path, page_of_user
 from starter.console.state import Viewer
 
-_ICONS = {"interaction": "touch_app", "message": "send", "outcome": "event_busy"}
+_ICONS = {"interaction": "touch_app", "message": "send", "outcome": "event_busy", "consent": "how_to_reg"}
 
 
 def timeline(viewer: Viewer, id: str, happened: Mapping[str, Any], *, is_first: bool) -> None:
@@ -59,6 +60,9 @@ def _entry(viewer: Viewer, id: str, entry: Mapping[str, Any]) -> None:
             interaction_line(entry["interaction"])
             for one in entry["decisions"]:
                 decision_line(one["campaign"], one["decision"])
+            return
+        if entry["kind"] == "consent":
+            sentence(entry["consent"]["words"])
             return
         [one] = entry["decisions"]
         if entry["kind"] == "outcome":

@@ -1,11 +1,10 @@
 // Shows every <time class="cc-time" datetime="…"> in the zone and language of the browser; its title keeps UTC.
 (() => {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const show = (element) => {
     const at = new Date(element.getAttribute("datetime"));
     if (Number.isNaN(at.getTime())) return;
-    const local = (element.classList.contains("exact") ? exact : format).format(at);
+    const local = format.format(at);
     if (element.textContent !== local) element.textContent = local;
   };
   const showAll = (root) => {
@@ -79,7 +78,8 @@
     window.socket.on("connect_error", async () => {
       const isAlive = await fetch("/healthz", { cache: "no-store" }).then(({ ok }) => ok, () => false);
       refused = isAlive ? refused + 1 : 0;
-      if (wasConnected && refused >= MAX_REFUSED) window.location.reload();
+      // once: the composer asks before it is left, and whoever stays is not asked again at each attempt to connect
+      if (wasConnected && refused === MAX_REFUSED) window.location.reload();
     });
   };
   watch();

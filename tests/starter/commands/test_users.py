@@ -79,7 +79,7 @@ async def test_find(connector: Connector, joined: Database) -> None:
 
 
 async def test_show_and_history(connector: Connector, joined: Database) -> None:
-    """A profile as YAML, and what happened as text or JSON; an unknown and an erased user are named."""
+    """A profile as YAML; what happened, consent included, as text or JSON; who is unknown is named."""
 
     async def users(*words: str) -> tuple[int, str, str]:
         return await asyncio.to_thread(connector, "users", *words)
@@ -90,6 +90,15 @@ async def test_show_and_history(connector: Connector, joined: Database) -> None:
     code, out, _ = await users("history", "ann", "--json")
     assert (code, json.loads(out)["user"], json.loads(out)["entries"]) == (0, "ann", [])
     assert "nothing is known of what this user did" in (await users("history", "ann"))[1]
+    async with joined.write(W) as tx:
+        await save_user(tx, User(id="ann", consent={"push": "unsubscribed"}), NOW)
+    [entry] = json.loads((await users("history", "ann", "--json"))[1])["entries"]
+    [change] = json.loads((await users("show", "ann", "--json"))[1])["consent_history"]
+    assert (entry["kind"], entry["consent"]) == ("consent", change)
+    assert (
+        f"{change['changed_at']}  push: nothing stated → unsubscribed, by a profile"
+        in (await users("history", "ann"))[1].splitlines()
+    )
     for command in ("show", "history"):
         code, _, err = await users(command, "bob")
         assert (code, "the user bob is not known" in err) == (1, True)

@@ -19,12 +19,22 @@ from starter.operations.compose import open_definition, save_text
 from starter.operations.drafts import save_definitions
 from tests.support.actors import OPERATOR
 from tests.support.api import NOWHERE
-from tests.support.console import NARROW, ConsoleProcess, find_serious, open_page, open_path, overflows, running_console
+from tests.support.console import (
+    NARROW,
+    ConsoleProcess,
+    Window,
+    find_serious,
+    open_path,
+    open_window,
+    overflows,
+    running_console,
+)
 from tests.support.databases import migrate_database, open_migrated_database
 
 expect.set_options(timeout=60_000)
 pytestmark = pytest.mark.timeout(400)  # the machine may be far slower than the one that this was written on
 
+EDITOR = ".cm-content"
 CATALOGUE = """\
 campaign: welcome
 name: Welcome mail
@@ -72,10 +82,17 @@ async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
             yield Desk(process, context)
 
 
+@pytest.fixture(scope="module")
+async def window(browser: Browser, desk: Desk) -> AsyncIterator[Window]:
+    """A window for all pages, which has the scripts in its cache after the first one."""
+    async with open_window(browser, desk.process) as opened:
+        yield opened
+
+
 @pytest.fixture
-async def page(browser: Browser, desk: Desk) -> AsyncIterator[Page]:
-    """A window of its own, in which leaving is never held up."""
-    async with open_page(browser, desk.process) as opened:
+async def page(window: Window) -> AsyncIterator[Page]:
+    """A page of its own, in which leaving is never held up."""
+    async with window.page() as opened:
         opened.on("dialog", lambda dialog: dialog.accept())
         yield opened
 
@@ -93,15 +110,10 @@ async def write_yaml(page: Page, text: str) -> None:
     await page.keyboard.insert_text(text)
 
 
-def editor(page: Page) -> str:
-    """Return the selector of the editor's text."""
-    return ".cm-content"
-
-
 async def test_a_follow_on_is_composed_without_yaml(desk: Desk, page: Page) -> None:
     """Four steps, each shown in the YAML as it is filled in; suggestions, previews and the example follow."""
     await open_settled(page, desk, "/compose")
-    text = page.locator(editor(page))
+    text = page.locator(EDITOR)
     await page.get_by_label("Id", exact=True).fill("second-look")
     await page.get_by_label("Title").fill("Still thinking?")
     await page.get_by_label("Text", exact=True).fill("{{ user.first_name }}, 15% off")
@@ -160,7 +172,7 @@ async def test_what_is_written_in_yaml_is_in_the_form_and_stays(desk: Desk, page
     await write_yaml(page, written)
     await expect(page.get_by_role("button", name="Save draft")).to_be_enabled()
     await name.fill("New: one")
-    await expect(page.locator(editor(page))).to_contain_text('name: "New: one"  # for Ana')
+    await expect(page.locator(EDITOR)).to_contain_text('name: "New: one"  # for Ana')
     await page.get_by_role("tab", name="4 Audience").click()
     await expect(page.get_by_text("A combination of conditions", exact=False)).to_be_visible()
     await page.get_by_role("button", name="Save draft").click()
@@ -190,7 +202,7 @@ async def test_what_was_not_saved_outlives_a_reload(desk: Desk, page: Page) -> N
     """The tab has it again, says so, and lets it go."""
     await open_settled(page, desk, "/compose?kind=card")
     await page.get_by_label("Title").fill("Spring")
-    await expect(page.locator(editor(page))).to_contain_text("title: Spring")
+    await expect(page.locator(EDITOR)).to_contain_text("title: Spring")
     await page.wait_for_function("window.composeChanged === true")
     asked: list[str] = []
     page.on("dialog", lambda dialog: asked.append(dialog.type))
@@ -214,21 +226,23 @@ async def test_a_text_goes_out_and_comes_in_as_a_file(desk: Desk, page: Page, tm
     await expect(page.get_by_label("Id", exact=True)).to_have_value("one")
     await page.get_by_label("The form shows").select_option("1")
     await page.get_by_label("Title").fill("Tomorrow")
-    await expect(page.locator(editor(page))).to_contain_text("title: Tomorrow")
+    await expect(page.locator(EDITOR)).to_contain_text("title: Tomorrow")
     async with page.expect_download() as download:
         await page.get_by_role("button", name="Take out as a file").click()
     taken = await (await download.value).path()
     assert await asyncio.to_thread(taken.read_text) == text.replace("title: T\n", "title: Tomorrow\n")
 
 
-async def test_the_composer_fits_a_phone_in_the_dark(desk: Desk, browser: Browser) -> None:
+async def test_the_composer_fits_a_phone_in_the_dark(desk: Desk, page: Page) -> None:
     """390 pixels wide, the YAML behind a switch, without serious findings of axe."""
-    async with open_page(browser, desk.process, width=NARROW, dark=True) as page:
-        await open_path(page, desk.process, "/compose/reminder")
-        await expect(page.get_by_role("region", name="Preview: push")).to_contain_text("Ana")
-        assert not await overflows(page)
-        assert await find_serious(page) == []
-        await page.get_by_role("button", name="YAML", exact=True).click()
-        await expect(page.locator(editor(page))).to_be_visible()
-        assert not await overflows(page)
-        assert await find_serious(page) == []
+    await page.set_viewport_size({"width": NARROW, "height": 900})
+    await page.emulate_media(color_scheme="dark")
+    await open_path(page, desk.process, "/compose/reminder")
+    await page.wait_for_function("document.body.classList.contains('body--dark')")
+    await expect(page.get_by_role("region", name="Preview: push")).to_contain_text("Ana")
+    assert not await overflows(page)
+    assert await find_serious(page) == []
+    await page.get_by_role("button", name="YAML", exact=True).click()
+    await expect(page.locator(EDITOR)).to_be_visible()
+    assert not await overflows(page)
+    assert await find_serious(page) == []

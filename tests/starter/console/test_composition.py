@@ -23,7 +23,7 @@ from starter.console.compose.codecs import (
     read_duration,
     write_duration,
 )
-from starter.console.compose.composition import Composition, NotInStep, covers, dotted
+from starter.console.compose.composition import MAX_VALUES, Composition, NotInStep, covers, dotted
 from starter.console.compose.starts import STARTS
 
 EXAMPLE = Path("examples/abandoned-cart.yaml").read_text()
@@ -83,6 +83,19 @@ def test_a_text_that_is_no_yaml_leaves_the_form_as_it_was() -> None:
     assert composition.text == "campaign: a\nname: [b\n"
     composition.write("campaign: a\nname: [b]\n")
     assert composition.definition["name"] == ["b"]
+
+
+def test_a_text_that_is_too_large_is_not_shown_by_the_form() -> None:
+    """It stays as it is, with a reason at the line; as soon as it is smaller, the form shows it."""
+    shown = "campaign: a\nname: b\n"
+    composition = Composition(shown)
+    composition.write(shown + "values:\n" + "- 1\n" * MAX_VALUES)
+    assert "too many values" in composition.syntax_faults[0].problem
+    assert composition.definition == {"campaign": "a", "name": "b"}
+    with pytest.raises(NotInStep, match="too many values"):
+        composition.put(("name",), "c")
+    composition.write(shown + "values:\n" + "- 1\n" * (MAX_VALUES - 10))
+    assert not composition.syntax_faults
 
 
 def test_lines_belong_to_their_document() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from connector.app.context import AppContext
 from connector.rules.model.api_keys import Scope as KeyScope
@@ -20,6 +20,7 @@ from starter.api.access.key_cache import ApiKeyCache
 from starter.api.requests.errors import ApiError
 from starter.console.addresses import Addresses
 from starter.console.gate import Gate
+from starter.console.headers import PLAIN_POLICY, with_headers
 from starter.console.polling import Polling
 from starter.console.sessions import SESSION, Session, Sessions
 from starter.console.sign_in import SignIn
@@ -209,6 +210,24 @@ async def test_sign_in_and_out(door: Door, client: httpx.AsyncClient) -> None:
     assert session.ended.is_set()
     assert len(door.console.sessions) == 0
     assert (await client.get("/campaigns")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("is_cacheable", "status", "kept"),
+    [(True, 200, True), (True, 304, True), (True, 404, False), (True, 303, False), (False, 200, False)],
+)
+async def test_what_browsers_store(is_cacheable: bool, status: int, kept: bool) -> None:
+    """Files, also those that have not changed; never an error, and nothing that depends on the viewer."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    lasting = (b"cache-control", b"public, max-age=3600")
+    answer = with_headers(send, PLAIN_POLICY, is_cacheable=is_cacheable)
+    await answer({"type": "http.response.start", "status": status, "headers": [lasting]})
+    assert (lasting in sent[0]["headers"]) is kept
+    assert ((b"cache-control", b"no-store") in sent[0]["headers"]) is not kept
 
 
 @pytest.mark.parametrize(

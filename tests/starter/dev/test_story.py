@@ -40,7 +40,7 @@ def texts(lines: object) -> list[str]:
     return [line.text for line in lines]  # type: ignore[attr-defined]
 
 
-def test_each_thing_is_told_once() -> None:
+def test_each_thing_is_shown_once() -> None:
     """A wait, its hold and its end; what ended before the beginning and what does not change is left out."""
     story, now = Story(BASE), BASE + timedelta(seconds=1)
     names = {"k": "ann"}

@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from connector.app.context import AppContext
 from connector.rules.model.errors import DefinitionError, DraftConflict, OrderRefused
 from connector.store.audit import AuditFilter
 from starter.operations.audit import read_audit
 from starter.operations.compose import (
+    MAX_CHARACTERS,
     check_text,
     open_definition,
     read_target,
@@ -17,6 +19,7 @@ from starter.operations.compose import (
 )
 from starter.operations.errors import NotKnown
 from tests.support.actors import OPERATOR
+from tests.support.installation import Installation
 
 WELCOME = """\
 campaign: welcome
@@ -110,6 +113,29 @@ async def test_a_text_is_checked_against_the_catalogue(
     found = [*checked["faults"], *checked["refusals"]]
     assert [(one["key"], words in one["problem"]) for one in found] == [(key, True)]
     assert 4 <= found[0]["line"] <= 7
+
+
+async def test_a_cycle_is_shown_while_it_is_written(context: AppContext) -> None:
+    """At its trigger if the text has it; at the beginning of the text if it is that of a live campaign."""
+    nudge = NUDGE.replace("click_email_alias, campaign: welcome, alias: cta", "receive_push, campaign: other")
+    nudge = nudge.replace("delivery:\n", "delivery:\n  eligible_again: always\n")
+    other = nudge.replace("other", "xx").replace("nudge", "other").replace("xx", "nudge")
+    [found] = (await check_text(context, f"{nudge}---\n{other}"))["refusals"]
+    assert (found["id"], found["key"], found["line"]) == ("nudge", "delivery.trigger[0].campaign", 6)
+    assert "is a cycle of follow-ons" in found["problem"]
+    await Installation(context.database).publish({"campaign": "other", "delivery": {"type": "external"}})
+    await Installation(context.database).publish(*yaml.safe_load_all(nudge))
+    [found] = (await check_text(context, other))["refusals"]
+    assert (found["id"], found["key"], found["line"]) == ("nudge", "", 1)
+
+
+async def test_a_text_that_is_too_long_is_not_read(context: AppContext) -> None:
+    """Neither checked nor saved, with a fault that says how long it may be."""
+    text = "#" * (MAX_CHARACTERS + 1)
+    [fault] = (await check_text(context, text))["faults"]
+    assert "at most 1,000,000" in fault["problem"]
+    with pytest.raises(DefinitionError, match="at most 1,000,000"):
+        await save(context, text)
 
 
 async def test_targets_are_found_with_what_conditions_can_name(context: AppContext) -> None:

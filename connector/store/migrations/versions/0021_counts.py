@@ -3,7 +3,7 @@
 The triggers count whatever writes: ingest, sends, replays, operators, erasure and the cleanup, in their own
 transactions and without a statement of theirs. SQLite has one writer at a time, so that a trigger changes the count
 itself. On PostgreSQL transactions that change one row wait for each other, so that each statement adds a row with its
-difference in a slot of its own, and the worker adds those up (`store.reporting.tallies`).
+difference in a slot of its own, and the worker adds those up (`store.follow_ups.tallies`).
 """
 
 import sqlalchemy as sa
