@@ -204,7 +204,7 @@ def test_no_terminal_obeys_it(hostile: HostileApi, answer: str, run: Callable[[s
             assert ("Traceback" in printed) == ("an API of another version" in printed)
 
 
-@pytest.mark.parametrize("answer", ANSWERS.keys() - {"evil texts", "wrong types"})
+@pytest.mark.parametrize("answer", list(ANSWERS)[2:])
 @pytest.mark.usefixtures("logging_restored")
 def test_no_error_does(hostile: HostileApi, answer: str, run: Callable[[str], str]) -> None:
     """Nor an answer that has nothing of what was asked for."""
