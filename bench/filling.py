@@ -133,12 +133,15 @@ _REASON = """CASE WHEN <hash> % 100 < 65 THEN NULL WHEN <hash> % 100 < 80 THEN '
 _TRIGGERED = f"(CASE WHEN <hash> % 100 < 9 THEN (n * 37) % 84000 ELSE 90000 + (n * 7919) % ({_DAYS - 2} * 86400) END)"
 _NEXT = f"(CASE WHEN <hash> % 5000 < 9 THEN (n * 37) % 84000 - 85500 + 86400 ELSE {_TRIGGERED} - 86400 END)"
 _ENDED = f"({_TRIGGERED} - 86400 + n % 50)"
+_TRIGGER = """'{"kind": "interaction", "topic": "click_email", "target": "c1", "target_kind": "campaign",
+  "properties": {}}'"""
 _FOLLOW_UPS = f"""
 INSERT INTO follow_ups (workspace, id, campaign, revision, window_id, user_key, key, trigger_id, trigger, triggered_at,
   due_at, next_at, channels, state, reason, exception_id, exception_at, dispatched_at, decided_at, created_at,
   ended_outside, started_at)
 SELECT '<workspace>', 'f' || substr(CAST(10000000 + n AS TEXT), 2), {_CAMPAIGN}, 1, 1, {_USER}, CAST(n AS TEXT),
-  't' || n, '{{"kind": "interaction", "topic": "click_email", "target": "c1", "target_kind": "campaign"}}'<json>,
+  't' || n,
+  {_TRIGGER}<json>,
   <ago(>{_TRIGGERED}<)ago>, <ago(>{_TRIGGERED} - 86400<)ago>, <ago(>{_NEXT}<)ago>, '["email"]'<json>,
   {_STATE}, {_REASON}, CASE WHEN <hash> % 100 BETWEEN 65 AND 79 THEN 'x' || n END,
   CASE WHEN <hash> % 100 BETWEEN 65 AND 79 THEN <ago(>{_ENDED}<)ago> END,

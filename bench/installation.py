@@ -24,7 +24,7 @@ from starter.dev.temporal_server import server_command, wait_for_server
 
 API_KEY = "the-key-of-the-bench-and-of-no-one-else"
 _START_SECONDS, _START_ATTEMPTS = 60, 5
-_CONNECTOR, _QUIET_WORKER = ("-m", "starter.cli"), ("-m", "bench.quiet_worker")
+CONNECTOR, _QUIET_WORKER = ("-m", "starter.cli"), ("-m", "bench.quiet_worker")
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,16 @@ class Installation:
     @asynccontextmanager
     async def run_api(self) -> AsyncIterator[httpx.AsyncClient]:
         """Run `connector api` until the block ends, and yield a client of it."""
+        async with self.run_api_process() as (client, _):
+            yield client
+
+    @asynccontextmanager
+    async def run_api_process(self) -> AsyncIterator[tuple[httpx.AsyncClient, Process]]:
+        """Run `connector api` until the block ends, and yield a client of it and the process."""
         keys = json.dumps([{"name": "bench", "key": API_KEY, "scopes": ["ingest", "manage"]}])
         settings = self.settings | {"CONNECTOR_API_KEYS": keys, "CONNECTOR_KEY_RATE": "1000000"}
-        async with run_server([*_CONNECTOR, "api", "--port", "PORT"], settings, self.folder) as client:
-            yield client
+        async with run_server_process([*CONNECTOR, "api", "--port", "PORT"], settings, self.folder) as both:
+            yield both
 
     @asynccontextmanager
     async def run_worker(self, *, quiet: bool = True, **settings: str) -> AsyncIterator[Process]:
@@ -51,7 +57,7 @@ class Installation:
             quiet: its channels do nothing.
             settings: settings beyond those of the installation.
         """
-        arguments = [*_QUIET_WORKER] if quiet else [*_CONNECTOR, "worker"]
+        arguments = [*_QUIET_WORKER] if quiet else [*CONNECTOR, "worker"]
         log = self.folder / f"worker-{uuid4().hex}.log"
         async with run_python(arguments, self.settings | settings, log, ready_line="worker_started") as process:
             yield process
@@ -117,7 +123,16 @@ async def _start_server(folder: Path) -> tuple[asyncio.subprocess.Process, str]:
 async def run_server(
     arguments: Sequence[str], settings: dict[str, str], folder: Path
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Run an HTTP server in a process of its own, and yield a client of it.
+    """Run an HTTP server in a process of its own, and yield a client of it; see `run_server_process`."""
+    async with run_server_process(arguments, settings, folder) as (client, _):
+        yield client
+
+
+@asynccontextmanager
+async def run_server_process(
+    arguments: Sequence[str], settings: dict[str, str], folder: Path
+) -> AsyncIterator[tuple[httpx.AsyncClient, Process]]:
+    """Run an HTTP server in a process of its own, and yield a client of it and the process.
 
     Args:
         arguments: the arguments of Python; `PORT` is replaced by the port.
@@ -134,5 +149,5 @@ async def run_server(
                 return False
 
         log = folder / f"server-{uuid4().hex}.log"
-        async with run_python(arguments, settings, log, is_ready=is_alive):
-            yield client
+        async with run_python(arguments, settings, log, is_ready=is_alive) as process:
+            yield client, process

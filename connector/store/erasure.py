@@ -12,6 +12,7 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.counting import count_ends
 from connector.store.follow_ups.ending import end_partly_sent_of
 from connector.store.follow_ups.follow_ups import is_launched
+from connector.store.follow_ups.reached import forget_steps
 from connector.store.follow_ups.renaming import find_settled, rename_erased
 from connector.store.provider_events.events import erase_events
 from connector.store.tables import (
@@ -79,6 +80,7 @@ async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | 
     await _replace_provider_ids(tx, user_key)
     for table in _DELETED:
         await tx.execute(delete(table).where(tx.in_workspace(table), table.c.user_key == user_key))
+    await forget_steps(tx, user_key)
     await erase_joins(tx, user_key, ids)
     await erase_events(tx, ids, addresses)
     of_user = (tx.in_workspace(users), users.c.user_key == user_key)

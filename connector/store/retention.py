@@ -57,6 +57,12 @@ RETENTIONS = (
         "the first assignment to control group and variant holds (T4)",
     ),
     Retention(
+        (t.reached_users,),
+        f"{ALWAYS}; of an archived campaign as long as its follow-ups",
+        "results stay right when the log with its opens and conversions has gone; a row says which steps of the "
+        "campaign a user reached, not when nor how often, and erasing the user empties it",
+    ),
+    Retention(
         (t.inbox, t.inbox_marks),
         f"until a message expires, and {RETENTION} after; marks of published cards {ALWAYS}",
         "an app may report late what was done with a message; a dismissed card stays dismissed",

@@ -268,8 +268,7 @@ interactions = Table(
     PrimaryKeyConstraint("workspace", "user_key", "id", "day"),
     Index("interactions_of_user", "workspace", "user_key", "t"),
     Index("interactions_of_type", "workspace", "user_key", "topic", "t"),
-    # The last columns let results read receipts without their rows.
-    Index("interactions_on_target", "workspace", "target", "topic", "user_key", "t"),
+    Index("interactions_on_target", "workspace", "target", "topic"),
     Index("interactions_received", "workspace", "received_at"),
     postgresql_partition_by="RANGE (day)",
     comment="The log. day is the UTC date of t; on PostgreSQL the table is partitioned by it.",
@@ -334,7 +333,7 @@ follow_ups = Table(
         "follow_ups_moved", "workspace", "moved_at",
         postgresql_where=text("moved_at IS NOT NULL"), sqlite_where=text("moved_at IS NOT NULL"),
     ),
-    # Who received what when, or was enrolled: results, and what was sent today.
+    # Who received what when, or was enrolled: what was sent today.
     Index(
         "follow_ups_reached", "workspace", "campaign", "decided_at", "user_key", "state",
         postgresql_where=text("state IN ('sent', 'control')"), sqlite_where=text("state IN ('sent', 'control')"),
@@ -352,6 +351,19 @@ follow_up_counts = Table(
     Column("count", BigInteger, nullable=False),
     Index("follow_up_counts_to_fold", "workspace", postgresql_where=text("slot <> 0"), sqlite_where=text("slot <> 0")),
     comment="How many follow-ups and refusals there are, kept by triggers; a count is the sum over its slots.",
+)
+reached_users = Table(
+    "reached_users",
+    metadata,
+    _key("workspace"),
+    _key("campaign"),
+    _key("user_key"),
+    Column("at", Instant),
+    Column("steps", Integer, nullable=False),
+    Column("control", Boolean),
+    Column("variant", String(255)),
+    sqlite_with_rowid=False,
+    comment="Which steps of a campaign a user reached, first when, and the user's assignment; kept by triggers.",
 )
 deliveries = Table(
     "deliveries",

@@ -128,7 +128,7 @@ def _uplift_cells(uplift: View | None) -> list[str]:
         _cell(f"{uplift['rate']:.1%}"),
         _cell(f"{uplift['control_rate']:.1%}"),
         _cell(f"{_points(uplift['difference'])} points"),
-        _cell(f"{_points(uplift['low'])} to {_points(uplift['high'])}"),
+        _cell(_interval(uplift)),
         f"<td>{draw_interval(uplift['low'], uplift['high'])}</td>",
         _cell(words, kind),
     ]
@@ -156,17 +156,32 @@ def _days(results: View) -> str | None:
     if not any(day["receivers"]["sent"] or day["control"]["enrolled"] for day in days):
         return None
     letters = list(results["receivers"]["converted"])
-    head = ("day", "sent", "control", "opened", "clicked", *(f"converted ({letter})" for letter in letters))
-    rows = [
-        [_cell(day["day"]), _cell(f"{day['receivers']['sent']:,}"), _cell(f"{day['control']['enrolled']:,}")]
-        + [_cell(f"{day['receivers'][step]:,}") for step in ("opened", "clicked")]
-        + [_cell(f"{day['receivers']['converted'][letter]:,}") for letter in letters]
-        for day in reversed(days)
-        if day["receivers"]["sent"] or day["control"]["enrolled"]
-    ]
+    compared = [title for letter in letters for title in (f"converted ({letter})", "uplift", "interval")]
+    reached = [day for day in reversed(days) if day["receivers"]["sent"] or day["control"]["enrolled"]]
+    rows = [row for day in reached for row in _rows_of_day(day, letters)]
     chart = draw_days([(day["day"], day["receivers"]["sent"], day["receivers"]["clicked"]) for day in days])
     note = "Users count for the day on which they were first reached, whatever they did later."
+    head = ("day", "users", "opened", "clicked", *compared)
     return chart + _p(note, "soft small") + _table(head, rows)
+
+
+def _rows_of_day(day: View, letters: Sequence[str]) -> Iterator[list[str]]:
+    """Yield a row for the receivers of a day, and one each for its control group and variants that have users."""
+    variants = [(_variant(one), one, one["sent"]) for one in day["variants"]]
+    groups = [("control group", day["control"], day["control"]["enrolled"]), *variants]
+    rows = [(day["day"], day["receivers"], day["receivers"]["sent"]), *(one for one in groups if one[2])]
+    for name, group, users in rows:
+        yield [
+            _cell(name),
+            *(_cell(f"{count:,}") for count in (users, group["opened"], group["clicked"])),
+            *(cell for letter in letters for cell in _conversion_cells(group, letter, users)),
+        ]
+
+
+def _conversion_cells(group: View, letter: str, users: int) -> list[str]:
+    uplift = group.get("uplift", {}).get(letter)
+    compared = ("", "") if uplift is None else (_points(uplift["difference"]), _interval(uplift))
+    return [_cell(text) for text in (_with_share(group["converted"][letter], users), *compared)]
 
 
 def _exceptions(waits: View) -> str | None:
@@ -210,6 +225,10 @@ def _points(difference: float) -> str:
     """Return a difference of rates in percentage points, without a sign before zero."""
     text = f"{difference * 100:+.1f}"
     return "0.0" if text in ("+0.0", "-0.0") else text
+
+
+def _interval(uplift: View) -> str:
+    return f"{_points(uplift['low'])} to {_points(uplift['high'])}"
 
 
 def _time(instant: str) -> str:

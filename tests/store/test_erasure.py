@@ -84,6 +84,6 @@ def test_every_table_about_users_is_known() -> None:
     about_users = {name for name, table in metadata.tables.items() if "user_key" in table.c}
     assert about_users == {
         "users", "user_aliases", "user_joins", "interactions", "follow_ups", "deliveries", "receipts", "assignments",
-        "decisions", "inbox", "inbox_marks", "dead_addresses", "consent_changes",
+        "decisions", "inbox", "inbox_marks", "dead_addresses", "consent_changes", "reached_users",
     }  # fmt: skip
     assert {column.name for column in users.c} - {"workspace", "user_key", "created_at"} == EMPTY_DESCRIPTION.keys()

@@ -1,12 +1,14 @@
 """Results of a campaign, counted on both databases."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from connector.rules.sending.effects import KeepAssignment
 from connector.rules.targeting.assignment import Assignment
+from connector.rules.timing.days import offsets_of
 from connector.store.engine.database import Database
 from connector.store.follow_ups.receipts import insert_assignments
 from connector.store.reporting.results import ResultCounts, count_results
@@ -14,8 +16,10 @@ from connector.store.tables import follow_ups
 from connector.store.users.users import find_user
 from tests.support.builders import ORIGINAL, PUSHED, at, buy, follow_on
 from tests.support.installation import Installation
+from tests.support.statements import listening_to
 
 W = "default"
+FIRST = datetime(2026, 3, 2, tzinfo=UTC)
 COUNTING = {**ORIGINAL, "conversions": [{"event": "make_purchase"}, {"event": "make_purchase", "where": {"sku": "B"}}]}
 SENT = follow_on("f", PUSHED, messages={"content_card": {"title": "a", "body": "b"}})
 
@@ -166,20 +170,17 @@ async def test_one_statement_however_much_there_is(installation: Installation) -
         assert await count_results(tx, "o", "ignore") == []
 
 
-async def test_indexes_are_used(sqlite_database: Database) -> None:
-    """Neither the log nor the follow-ups are scanned: each is read by its index over the campaign."""
-    async with sqlite_database.read(W) as tx:
-        with sqlite_database.count_statements() as count:
-            await count_results(tx, "o", "ignore")
-        [statement] = count.statements
-        unbound = (None,) * statement.count("?")
-        plan = " ".join(
-            str(row[-1]) for row in await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", unbound)
-        )
-    for table, index in (
-        ("interactions", "INDEX interactions_on_target"),
-        ("interactions", "COVERING INDEX interactions_on_target"),
-        ("follow_ups", "COVERING INDEX follow_ups_reached"),
-    ):
-        assert f"SEARCH {table} USING {index}" in plan
-        assert f"SCAN {table}" not in plan
+async def test_the_index_is_used(database: Database) -> None:
+    """The users of other campaigns are not read."""
+    async with database.read(W) as tx:
+        asked: list[tuple[str, Any]] = []
+        with listening_to("before_cursor_execute", lambda _c, _k, told, values, *_: asked.append((told, values))):
+            await count_results(tx, "o", "ignore", since=FIRST, by_day=offsets_of("Europe/Berlin", FIRST, FIRST))
+        [(statement, values)] = asked
+        if tx.dialect == "postgresql":
+            await tx.execute(text("SET LOCAL enable_seqscan = off"))
+        explained = "EXPLAIN" if tx.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan = " ".join(str(row[-1]) for row in await tx.connection.exec_driver_sql(f"{explained} {statement}", values))
+    index = {"sqlite": "SEARCH reached_users USING PRIMARY KEY", "postgresql": "reached_users_pkey"}
+    assert index[database.dialect] in plan
+    assert not [word for word in ("SCAN reached_users", "Seq Scan", "interactions", "follow_ups") if word in plan]

@@ -26,6 +26,7 @@ from connector.store.tables import (
     launches,
     metadata,
     publications,
+    reached_users,
     receipts,
     unmatched_reports,
 )
@@ -119,6 +120,7 @@ def _archived(now: datetime, campaign: str, days: float, *, is_past: bool) -> Se
         OldRow(entries, False, "a campaign", entry),
         OldRow(publications, False, "its window", window),
         OldRow(receipts, is_past, "of an archived campaign", receipt),
+        OldRow(reached_users, is_past, "the same", {"campaign": campaign, "user_key": "k", "at": LONG_AGO, "steps": 2}),
         OldRow(assignments, is_past, "the same", {"campaign": campaign, "user_key": "k", "control": False}),
     ]
 

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, MetaData, Select, Table, and_, delete, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    MetaData,
+    Select,
+    Table,
+    and_,
+    delete,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from connector.rules.model.reasons import NOTED, State
 from connector.store.cleanup import expired
@@ -24,6 +36,7 @@ from connector.store.tables import (
     inbox,
     inbox_marks,
     interactions,
+    reached_users,
     receipts,
     unmatched_reports,
 )
@@ -116,6 +129,7 @@ def plan_deletions(horizons: Horizons, *, with_daily: bool) -> list[Deletion]:
         Deletion("heeded_reports", heeded_reports, "received_at", horizons.log, expired.past_applied),
         Deletion("receipts", receipts, None, horizons.sent, expired.of_archived),
         Deletion("assignments", assignments, None, horizons.sent, expired.of_archived),
+        Deletion("reached_users", reached_users, None, horizons.sent, expired.of_archived),
     ]
     daily = (interactions, decisions) if with_daily else ()
     return [*deletions, *(one for table in daily for one in daily_deletions(table, horizons))]
@@ -179,12 +193,13 @@ async def _end_of_batch(tx: Transaction, deletion: Deletion, since: datetime, li
 
 
 async def _delete_some(tx: Transaction, table: Table, condition: ColumnElement[bool], limit: int) -> int:
-    place = "ctid" if tx.dialect == "postgresql" else "rowid"
-    found: Select[Any] = (
-        select(literal_column(f"{table.name}.{place}")).select_from(table).where(condition).limit(limit)
+    is_postgresql = tx.dialect == "postgresql"
+    key: Sequence[ColumnElement[Any]] = (
+        [literal_column(f"{table.name}.ctid")] if is_postgresql else list(table.primary_key.columns)
     )
-    subquery = found.correlate(None).scalar_subquery()
-    return (await tx.execute(delete(table).where(literal_column(f"{table.name}.{place}").in_(subquery)))).rowcount
+    found: Select[Any] = select(*key).select_from(table).where(condition).limit(limit).correlate(None)
+    of_batch = key[0].in_(found.scalar_subquery()) if is_postgresql else tuple_(*key).in_(found)
+    return (await tx.execute(delete(table).where(of_batch))).rowcount
 
 
 async def _delete_follow_ups(tx: Transaction, condition: ColumnElement[bool]) -> Counts:

@@ -15,9 +15,9 @@ from sqlalchemy import String, func, literal, select
 from connector.rules.model.reasons import OPEN_STATES, Reason, State
 from connector.store.engine.bulk import as_table
 from connector.store.engine.transaction import Transaction
+from connector.store.follow_ups.reached import has_reached
 from connector.store.follow_ups.tallies import load_counts
 from connector.store.reporting.backlogs import count_overdue_by
-from connector.store.reporting.reached import has_reached
 from connector.store.tables import Instant, follow_ups
 
 

@@ -2,51 +2,31 @@
 
 Every user counts once per step, and belongs to the time at which they were first reached: at their first receipt or
 enrolment, or if none is known at the first thing that they did. So the numbers of several days add up to those of all,
-and a rate compares what became of the same users. The log is read by its index over target and topic, the follow-ups by
-theirs of who received, users' groups by the primary key of their assignments.
+and a rate compares what became of the same users. Triggers of the database keep one row for each user whom a campaign
+reached (migration 0023), whatever writes: no statement of ingest or of a send is about them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Integer,
-    Select,
-    String,
-    and_,
-    case,
-    cast,
-    false,
-    func,
-    literal,
-    null,
-    or_,
-    select,
-    true,
-    type_coerce,
-    union_all,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, literal, null, select
 
-from connector.rules.model.interactions import CLICKS, LAUNCH_TIME, VIEWS, InteractionType
-from connector.rules.model.reasons import State
 from connector.rules.results.conversions import CONVERSION_LETTERS
-from connector.rules.targeting.matching import PRIMARY_CONVERSION, Robots
+from connector.rules.targeting.matching import Robots
 from connector.rules.timing.days import Offset
 from connector.store.engine.transaction import Transaction
-from connector.store.reporting.reached import has_reached
+from connector.store.follow_ups.reached import ENROLLED, SENT
 from connector.store.reporting.triggered import in_range
-from connector.store.tables import Instant, assignments, follow_ups, interactions
+from connector.store.tables import Instant, reached_users
 
-T = InteractionType
-RECEIVES = LAUNCH_TIME - {T.ENROLL_IN_CONTROL_GROUP}
-OPENS = VIEWS | {T.OPEN_EMAIL, T.OPEN_PUSH}
+_OPENED, _OPENED_BY_PEOPLE, _CLICKED, _CLICKED_BY_ROBOT = (1 << bit for bit in range(2, 6))
+_CONVERTED = {letter: 1 << (6 + place) for place, letter in enumerate(CONVERSION_LETTERS)}
+"""The bits of `steps`, which the triggers of migration 0023 set."""
 _EPOCH = date(1970, 1, 1)
 _DAY_SECONDS = 86_400
 
@@ -93,88 +73,25 @@ async def count_results(
         by_day: also by the day on which they were first reached, the earliest first, in the zone with these offsets;
             before the first of them, its offset holds.
     """
-    users = _users(tx, campaign, robots).subquery()
-    assignment = assignments.c
+    table = reached_users.c
     # A user without an assignment was enrolled, or not, by another system.
-    control = func.coalesce(assignment.control, users.c.enrolled > 0)
-    variant = case((control, null()), else_=assignment.variant)
-    is_in = or_(and_(control, users.c.enrolled > 0), and_(~control, users.c.sent > 0))
-    day = (_day_of(tx, users.c.at, by_day) if by_day else null()).label("day")
-    statement = (
-        select(
-            control.label("control"),
-            variant.label("variant"),
-            day,
-            func.sum(case((control, users.c.enrolled), else_=0)).label("enrolled"),
-            func.sum(case((control, 0), else_=users.c.sent)).label("sent"),
-            *(func.sum(users.c[name]).label(name) for name in _STEPS),
-            *(func.sum(case((is_in, users.c[letter]), else_=0)).label(letter) for letter in CONVERSION_LETTERS),
-        )
-        .select_from(users)
-        .outerjoin(
-            assignments,
-            and_(
-                tx.in_workspace(assignments), assignment.campaign == campaign, assignment.user_key == users.c.user_key
-            ),
-        )
-        .where(*in_range(users.c.at, since, until))
-        .group_by(control, variant, *([day] if by_day else []))
+    control = func.coalesce(table.control, table.steps.bitwise_and(ENROLLED) > 0)
+    variant = case((control, null()), else_=table.variant)
+    day = _day_of(tx, table.at, by_day) if by_day else null()
+    of_campaign = select(control.label("control"), variant.label("variant"), day.label("day"), table.steps).where(
+        tx.in_workspace(reached_users),
+        table.campaign == campaign,
+        table.at.is_not(None),
+        *in_range(table.at, since, until),
     )
-    groups = [_counts(row) for row in await tx.execute(statement)]
+    users = of_campaign.subquery().c
+    group = (users.day, users.control, users.variant, users.steps)
+    counted: dict[tuple[date | None, bool, str | None], dict[int, int]] = defaultdict(dict)
+    for day_number, is_control, name, steps, count in await tx.execute(select(*group, func.count()).group_by(*group)):
+        at = None if day_number is None else _EPOCH + timedelta(days=day_number)
+        counted[at, bool(is_control), name][steps] = count
+    groups = [_add_up(*key, users_by_steps, robots) for key, users_by_steps in counted.items()]
     return sorted(groups, key=lambda group: (group.day or _EPOCH, not group.control, group.variant or ""))
-
-
-def _users(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
-    """Return the query for one row per user who reached any step: when first, and 1 or 0 for each step."""
-    steps = union_all(
-        _receipts_in_log(tx, campaign), _steps_in_log(tx, campaign, robots), _steps_in_follow_ups(tx, campaign)
-    ).subquery()
-    columns = ("enrolled", "sent", *_STEPS, *CONVERSION_LETTERS)
-    reached = (func.max(steps.c[name]).label(name) for name in columns)
-    return select(steps.c.user_key, func.min(steps.c.at).label("at"), *reached).group_by(steps.c.user_key)
-
-
-def _receipts_in_log(tx: Transaction, campaign: str) -> Select[Any]:
-    """Return what has no property that matters: most rows, which the index has whole."""
-    log = interactions.c
-    return select(
-        log.user_key,
-        log.t.label("at"),
-        _flag(log.topic == T.ENROLL_IN_CONTROL_GROUP, "enrolled"),
-        _flag(log.topic.in_(RECEIVES), "sent"),
-        *(_flag(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
-    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_RECEIPTS))
-
-
-def _steps_in_log(tx: Transaction, campaign: str, robots: Robots) -> Select[Any]:
-    log = interactions.c
-    letter = func.coalesce(log.properties["conversion"].as_string(), PRIMARY_CONVERSION)
-    is_robot = _is_robot(tx, log.properties)
-    is_human = and_(log.properties["opens"].as_string() == "human", ~is_robot)  # as in `matching.opens_of`
-    is_by_people = or_(log.topic != T.OPEN_EMAIL, is_human)
-    is_counted = true() if robots == "count" else ~is_robot
-    return select(
-        log.user_key,
-        log.t.label("at"),
-        _flag(false(), "enrolled"),
-        _flag(log.topic.in_(VIEWS), "sent"),
-        _flag(log.topic.in_(OPENS), "opened"),
-        _flag(and_(log.topic.in_(OPENS), is_by_people), "opened_by_people"),
-        _flag(and_(log.topic.in_(CLICKS), is_counted), "clicked"),
-        *(_flag(and_(log.topic == T.PERFORM_CONVERSION_EVENT, letter == name), name) for name in CONVERSION_LETTERS),
-    ).where(tx.in_workspace(interactions), log.target == campaign, log.topic.in_(_ACTS))
-
-
-def _steps_in_follow_ups(tx: Transaction, campaign: str) -> Select[Any]:
-    """Return what this system sent, also on channels without an interaction, and beyond the log's retention."""
-    table = follow_ups.c
-    return select(
-        table.user_key,
-        table.decided_at.label("at"),
-        _flag(table.state == State.CONTROL, "enrolled"),
-        _flag(table.state == State.SENT, "sent"),
-        *(_flag(false(), name) for name in (*_STEPS, *CONVERSION_LETTERS)),
-    ).where(tx.in_workspace(follow_ups), table.campaign == campaign, has_reached())
 
 
 def _day_of(tx: Transaction, at: ColumnElement[Any], offsets: Sequence[Offset]) -> ColumnElement[int]:
@@ -187,31 +104,25 @@ def _day_of(tx: Transaction, at: ColumnElement[Any], offsets: Sequence[Offset]) 
     return (cast(func.strftime("%s", at), Integer) + ahead) // _DAY_SECONDS
 
 
-def _is_robot(tx: Transaction, properties: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return the condition that the property `robot` is the JSON value true, not a text or a number."""
-    if tx.dialect == "postgresql":
-        return type_coerce(properties, JSONB).contains({"robot": True})
-    return func.coalesce(func.json_type(properties, literal("$.robot"), type_=String) == "true", false())
+def _add_up(
+    day: date | None, control: bool, variant: str | None, users: Mapping[int, int], robots: Robots
+) -> ResultCounts:
+    """Return the counts of a group, given the number of its users by the steps that they reached."""
 
+    def reached(steps: int, of: Iterable[tuple[int, int]] = users.items()) -> int:
+        return sum(count for bits, count in of if bits & steps)
 
-def _flag(condition: ColumnElement[bool], name: str) -> ColumnElement[int]:
-    return case((condition, 1), else_=0).label(name)
-
-
-def _counts(row: Any) -> ResultCounts:
+    counted_in = ENROLLED if control else SENT
+    compared = [(bits, count) for bits, count in users.items() if bits & counted_in]
+    converted = Counter({letter: reached(bit, compared) for letter, bit in _CONVERTED.items()})
     return ResultCounts(
-        control=bool(row.control),
-        variant=row.variant,
-        enrolled=int(row.enrolled),
-        sent=int(row.sent),
-        opened=int(row.opened),
-        opened_by_people=int(row.opened_by_people),
-        clicked=int(row.clicked),
-        converted={letter: int(count) for letter in CONVERSION_LETTERS if (count := getattr(row, letter))},
-        day=None if row.day is None else _EPOCH + timedelta(days=row.day),
+        control=control,
+        variant=variant,
+        enrolled=reached(ENROLLED) if control else 0,
+        sent=0 if control else reached(SENT),
+        opened=reached(_OPENED),
+        opened_by_people=reached(_OPENED_BY_PEOPLE),
+        clicked=reached(_CLICKED | _CLICKED_BY_ROBOT if robots == "count" else _CLICKED),
+        converted={letter: count for letter, count in converted.items() if count},
+        day=day,
     )
-
-
-_STEPS = ("opened", "opened_by_people", "clicked")
-_RECEIPTS = sorted(LAUNCH_TIME)
-_ACTS = sorted({T.PERFORM_CONVERSION_EVENT} | OPENS | CLICKS)

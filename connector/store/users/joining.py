@@ -17,6 +17,7 @@ from connector.store.tables import (
     dead_addresses,
     entries,
     metadata,
+    reached_users,
     receipts,
     user_aliases,
     user_joins,
@@ -28,7 +29,7 @@ from connector.store.users.users import StoredUser
 
 _OF_KEPT = (user_aliases, user_joins, dead_addresses, consent_changes)
 """The rows that go to the user who is kept; those of any other table are a history."""
-_BY_CAMPAIGN = (receipts, assignments)
+_BY_CAMPAIGN = (receipts, assignments, reached_users)
 """Indexed by campaign, then by user."""
 _BY_USER = tuple(
     table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -13,19 +12,19 @@ from connector.rules.timing.days import day_of, start_of_day
 from connector.store.engine.transaction import database_now
 from starter.api.requests.errors import ApiError
 from starter.console.elements.bars import Bar, bars
-from starter.console.elements.charts import DayChart
 from starter.console.elements.empty import empty_state
 from starter.console.elements.errors import show_page_error
 from starter.console.elements.live import watch
-from starter.console.elements.numbers import as_percent, duration_of, share_of
+from starter.console.elements.numbers import duration_of, share_of
 from starter.console.elements.table import Column, table
 from starter.console.elements.text import heading, link, text
+from starter.console.pages.campaign_days import CampaignDays
+from starter.console.pages.campaign_groups import group_columns, group_rows
 from starter.console.paths import at
 from starter.console.state import Viewer
 from starter.operations.results import read_results
 
 _RANGES = ((7, "7 days"), (30, "30 days"), (90, "90 days"), (0, "All times"))
-_VERDICTS = {"more": "more convert", "less": "fewer convert", "undecided": "not decided yet"}
 
 
 async def show_results(viewer: Viewer, id: str, days: int) -> None:
@@ -66,7 +65,7 @@ class _Results:
     def __init__(self, id: str) -> None:
         self._id = id
         self._before, self._days, self._after = (ui.element("div").classes("cc-column") for _ in range(3))
-        self._chart: DayChart | None = None
+        self._per_day: CampaignDays | None = None
 
     def show(self, found: Mapping[str, Any]) -> None:
         """Show the results as they are now."""
@@ -87,13 +86,10 @@ class _Results:
     def _show_days(self, found: Mapping[str, Any]) -> None:
         if not found["days"] or not _reached(found):
             return
-        if self._chart is None:
-            with self._days, ui.element("section").classes("cc-card").props('aria-labelledby="days"'):
-                heading("Per day", 3).props('id="days"')
-                note = f"By the day on which users were first reached, in the zone {found['zone']}."
-                text(note, "cc-muted cc-small", tag="p")
-                self._chart = DayChart("Results per day")
-        self._chart.show([day["day"] for day in found["days"]], _series(found))
+        if self._per_day is None:
+            with self._days:
+                self._per_day = CampaignDays(found["zone"])
+        self._per_day.show(found)
 
 
 def _show_counts(id: str, found: Mapping[str, Any]) -> None:
@@ -161,74 +157,12 @@ def _tone(one: Mapping[str, Any]) -> str:
 def _show_groups(found: Mapping[str, Any]) -> None:
     """Show control group, receivers and variants, with the uplift of each conversion."""
     letters = list(found["receivers"]["converted"])
-    rows = [("Control group", found["control"]), ("All receivers", found["receivers"])]
-    rows += [(_variant(one["variant"]), one) for one in found["variants"]]
-    columns = [
-        Column("Group", lambda row: row["label"]),
-        Column("Users", lambda row: f"{_users(row):,}", is_number=True),
-        Column("Opened", lambda row: f"{row['opened']:,}", is_number=True),
-        Column("Clicked", lambda row: f"{row['clicked']:,}", is_number=True),
-    ]
-    for letter in letters:
-        columns += [
-            Column(f"Converted {letter}", partial(_conversion, letter), is_number=True),
-            Column(f"Uplift {letter}", partial(_show_uplift, letter)),
-        ]
     with ui.element("section").classes("cc-card").props('aria-labelledby="groups"'):
         heading("Variants and control group", 3).props('id="groups"')
-        table(columns, [{"label": label, **numbers} for label, numbers in rows], label="Variants and control group")
+        table(group_columns(letters), group_rows(found), label="Variants and control group")
         if letters:
             note = f"Uplift is the difference of the rates in points, with its {found['confidence']:.0%} interval."
             text(note, "cc-muted cc-small", tag="p")
-
-
-def _variant(name: str | None) -> str:
-    return "Without a variant" if name is None else f"Variant {name}"
-
-
-def _users(row: Mapping[str, Any]) -> int:
-    return int(row["sent"] if "uplift" in row else row["enrolled"])
-
-
-def _conversion(letter: str, row: Mapping[str, Any]) -> str:
-    count = row["converted"][letter]
-    share = share_of(count, _users(row))
-    return f"{count:,} ({share})" if share else f"{count:,}"
-
-
-def _show_uplift(letter: str, row: Mapping[str, Any]) -> None:
-    text(_uplift(letter, row), "cc-sentence", tag="div")
-
-
-def _uplift(letter: str, row: Mapping[str, Any]) -> str:
-    uplift = row.get("uplift", {}).get(letter)
-    if uplift is None:
-        return "–"
-    low, high = as_percent(uplift["low"], signed=True), as_percent(uplift["high"], signed=True)
-    return f"{as_percent(uplift['difference'], signed=True)} ({low} to {high}): {_VERDICTS[uplift['verdict']]}"
-
-
-def _series(found: Mapping[str, Any]) -> dict[str, list[int]]:
-    """Return the numbers of each day, by the name of their line."""
-    days = found["days"]
-    series: dict[str, list[int]] = {}
-    names = sorted({one["variant"] for day in days for one in day["variants"] if one["variant"] is not None})
-    if names:
-        for name in names:
-            series[f"{name}: sent"] = [_of_variant(day, name) for day in days]
-    else:
-        series["Sent"] = [day["receivers"]["sent"] for day in days]
-    series["Opened"] = [day["receivers"]["opened"] for day in days]
-    series["Clicked"] = [day["receivers"]["clicked"] for day in days]
-    for letter in found["receivers"]["converted"]:
-        series[f"Converted {letter}"] = [day["receivers"]["converted"].get(letter, 0) for day in days]
-    if any(day["control"]["enrolled"] for day in days):
-        series["Control group"] = [day["control"]["enrolled"] for day in days]
-    return series
-
-
-def _of_variant(day: Mapping[str, Any], name: str) -> int:
-    return sum(int(one["sent"]) for one in day["variants"] if one["variant"] == name)
 
 
 def _show_exceptions(found: Mapping[str, Any]) -> None:

@@ -38,11 +38,17 @@ def hostile_graph() -> dict[str, Any]:
     return {**graph, "nodes": [{**node, "state": HOSTILE, "delay": HOSTILE} for node in graph["nodes"]]}
 
 
+def hostile_graph_live() -> dict[str, Any]:
+    """The same with the counts of the database."""
+    graph = hostile_graph()
+    return {**graph, "nodes": [_live(node) for node in graph["nodes"]]}
+
+
 def hostile_results() -> dict[str, Any]:
     counts = {"enrolled": 10, "sent": 20, "opened": 9, "opened_by_people": 8, "clicked": 4, "converted": {"A": 3}}
     uplift = {"rate": 0.15, "control_rate": 0.1, "difference": 0.05, "low": -0.1, "high": 0.2, "verdict": "undecided"}
     compared = {**counts, "uplift": {"A": uplift, "B": None}}
-    day = {"control": counts, "receivers": compared, "variants": []}
+    day = {"control": counts, "receivers": compared, "variants": [{"variant": "daily", **compared}]}
     return {
         "id": "f",
         "since": None,
@@ -82,7 +88,7 @@ class _Reader(HTMLParser):
 
 def test_the_report_is_self_contained() -> None:
     """No script, no address, no handler; markup is shown as it was written."""
-    page = write_report(hostile_results(), {**hostile_graph(), "nodes": [_live(n) for n in hostile_graph()["nodes"]]})
+    page = write_report(hostile_results(), hostile_graph_live())
     reader = _Reader()
     reader.feed(page)
     assert reader.tags.isdisjoint({"script", "img", "iframe", "link", "object", "a", "form"})
@@ -99,9 +105,37 @@ def test_the_report_is_self_contained() -> None:
         "+5.0 points",
         "90 minutes",
         "2026-03-02",
+        "variant daily",
         "stale",
     ):
         assert words in shown
+
+
+def test_each_day_of_the_report_has_control_group_variants_and_uplift() -> None:
+    """Issue C9: a row each, with the difference in points and its interval; what nobody received is left out."""
+    results = hostile_results()
+    results["days"].append({**results["days"][0], "day": "2026-03-03", "receivers": nobody(results), "variants": []})
+    per_day = write_report(results, hostile_graph_live()).partition("<h2>Per day</h2>")[2]
+    rows = [
+        _cells(row) for row in per_day.partition("<tbody>")[2].partition("</tbody>")[0].split("</tr>") if row.strip()
+    ]
+    compared = ["20", "9", "4", "3 (15.0%)", "+5.0", "-10.0 to +20.0"]
+    of_day = [compared, ["10", "9", "4", "3 (30.0%)", "", ""], compared]
+    names = ["2026-03-03", "control group", "2026-03-02", "control group", "variant daily"]
+    assert [row[0] for row in rows] == [*names, "2026-03-01", "control group", "variant daily"]
+    assert [row[1:] for row in rows[2:]] == [*of_day, *of_day]
+
+
+def nobody(results: dict[str, Any]) -> dict[str, Any]:
+    """Return the receivers of a day without any, who cannot be compared."""
+    counts = {step: 0 for step in ("enrolled", "sent", "opened", "opened_by_people", "clicked")}
+    return {**counts, "converted": {"A": 0}, "uplift": {letter: None for letter in results["receivers"]["uplift"]}}
+
+
+def _cells(row: str) -> list[str]:
+    reader = _Reader()
+    reader.feed(row.replace("></td>", "> </td>"))
+    return [text.strip() for text in reader.texts if text != "\n"]
 
 
 def _live(node: dict[str, Any]) -> dict[str, Any]:
