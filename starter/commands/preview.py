@@ -16,8 +16,8 @@ from starter.commands.calls import run_act, run_operation
 from starter.commands.files import NotWritten, write_file
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.operations.marked_sends import send_test
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 from starter.terminal import print_each, print_json, print_note, print_result
 
 _SIGNS = {"passes": "✓", "held": "…"}

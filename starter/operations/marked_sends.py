@@ -31,8 +31,9 @@ from connector.store.users.marks import find_erased
 from connector.store.users.suppressions import is_address_suppressed
 from connector.templating.templates import MessageAborted, RenderingFailed
 from starter.operations.errors import NotAllowedNow
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import render_subject
-from starter.operations.preview_subject import Choice, load_subject
+from starter.operations.preview_subject import load_subject
 
 
 class SendTestRefused(NotAllowedNow):

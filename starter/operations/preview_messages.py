@@ -28,7 +28,8 @@ from connector.templating.templates import MessageAborted, RenderingFailed, Rend
 from connector.templating.threads import run_in_thread
 from connector.templating.variables import used_variables
 from connector.tracking.tokens import PlaceholderTokens
-from starter.operations.preview_subject import Choice, Subject, load_subject
+from starter.operations.preview_choice import Choice
+from starter.operations.preview_subject import Subject, load_subject
 
 
 async def preview_messages(context: StoreContext, choice: Choice) -> dict[str, Any]:

@@ -1,37 +1,24 @@
 """Who and what a preview is about: the campaign as if it were live, a user, and a follow-up that begins now.
 
 Everything is loaded in one snapshot of the store and decided by the rules; nothing is changed.
-
-ConnectorError
-├── CampaignUnknown   no campaign or card has that id
-└── NothingToPreview  the campaign sends nothing, or not on that channel, or not in that variant
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
-
-from pydantic import ValidationError
 
 from connector.app.store_context import StoreContext
-from connector.definitions import parse_mapping, parse_yaml
-from connector.definitions.faults import describe_faults
-from connector.ingest.parsing import parse_item, with_time
 from connector.rules.catalogue.catalogue import Catalogue, Entry, Revision
 from connector.rules.catalogue.supposing import suppose_live
 from connector.rules.explaining.context import DecisionContext
 from connector.rules.explaining.forecast import RuleCheck, forecast_launch, forecast_trigger
-from connector.rules.explaining.samples import newest_match, sample_item
 from connector.rules.model.campaigns import AnyDefinition, Campaign
-from connector.rules.model.errors import DefinitionError, Fault, InvalidItem
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Item, LogEntry
 from connector.rules.model.messages import Messages
-from connector.rules.model.nearest import nearest
 from connector.rules.model.reasons import State
 from connector.rules.model.users import User
 from connector.rules.publishing.drafting import draft
@@ -41,7 +28,7 @@ from connector.rules.sending.due_list import newest_live
 from connector.rules.sending.effects import BeginFollowUp
 from connector.rules.sending.launch_times import send_time
 from connector.rules.sending.launching import Launch, launch_user
-from connector.rules.targeting.assignment import Assignment, content_for
+from connector.rules.targeting.assignment import Assignment
 from connector.rules.targeting.audience import needs_history
 from connector.rules.triggering.trigger_list import TriggerFacts, begin_follow_up, compute_key
 from connector.store.engine.transaction import Transaction, database_now
@@ -49,47 +36,20 @@ from connector.store.follow_ups.recipients import load_recipients
 from connector.store.reporting.history import UserRecord, load_user_record
 from connector.store.users.users import StoredUser, find_user
 from connector.templating.threads import run_in_thread
-from starter.operations.errors import NotAllowedNow, NotKnown
+from starter.operations.preview_choice import (
+    CampaignUnknown,
+    Choice,
+    NothingToPreview,
+    content_of,
+    read_definition,
+    trigger_of,
+    with_profile,
+)
 from starter.operations.users import UserUnknown
 
 _NO_RECORD = UserRecord((), (), False, {}, {}, (), {}, frozenset())
 _INVENTED = "preview"
 """The id and the key of a user who was invented for a preview."""
-
-
-class CampaignUnknown(NotKnown):
-    """No campaign or card has that id."""
-
-
-class NothingToPreview(NotAllowedNow):
-    """The campaign sends nothing itself, or has no such channel, variant or live revision."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is previewed, as a caller asks for it.
-
-    Args:
-        definition: an edited definition, as YAML (with others that it needs) or as JSON; None: the saved one.
-        user: an id that services use; None: a user who is invented from `profile` alone.
-        profile: fields of a profile, which replace those of the user.
-        trigger: the item that triggers, in wire form; None: the user's newest one that fits, else an invented one.
-        live: preview the live revision, not the newest saved one.
-    """
-
-    campaign: str
-    definition: str | Mapping[str, Any] | None = None
-    user: str | None = None
-    profile: Mapping[str, Any] | None = None
-    channel: str | None = None
-    variant: str | None = None
-    trigger: Mapping[str, Any] | None = None
-    live: bool = False
-
-    def as_body(self) -> dict[str, Any]:
-        """Return what a request asks for beside its path: what differs from the defaults."""
-        given = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "campaign"}
-        return {name: value for name, value in given.items() if value not in (None, False)}
 
 
 @dataclass(frozen=True)
@@ -138,13 +98,13 @@ async def load_subject(context: StoreContext, choice: Choice) -> Subject:
         CampaignUnknown, UserUnknown, NothingToPreview, StoreUnavailable.
         DefinitionError, OrderRefused: the definition, the profile or the trigger cannot be used.
     """
-    definitions = await run_in_thread(partial(_read_definition, choice, with_links=not context.settings.link_hosts))
+    definitions = await run_in_thread(partial(read_definition, choice, with_links=not context.settings.link_hosts))
     saved = await context.cache.at_least(context.database)
     async with context.database.read(context.workspace) as tx:
         now = await database_now(tx)
         catalogue, revision = await run_in_thread(partial(_suppose, saved, definitions, choice, now))
         stored, record = await _load_user(tx, choice)
-        user = _with_profile(stored.user, choice.profile)
+        user = with_profile(stored.user, choice.profile)
         entry = catalogue.entries[choice.campaign]
         recipient = await _load_recipient(tx, catalogue, entry, stored, now)
     recipient = replace(recipient, user=user)
@@ -164,13 +124,13 @@ def _build(
 ) -> Subject:
     entry = catalogue.entries[choice.campaign]
     campaign, assignment = newest_live(entry), assignment_of(entry, recipient)
-    content = _content(campaign, assignment, recipient.user.id, choice)
+    content = content_of(campaign, assignment, recipient.user.id, choice)
     if campaign.follow_on is None:
         is_sample, follow_up = False, _launch(entry, catalogue, stored, recipient, now)
         explained = _context(entry, catalogue, recipient, record, follow_up.trigger, "")
         checks = forecast_launch(follow_up, campaign, recipient, explained)
     else:
-        item, is_sample = _trigger_item(choice, campaign, recipient.user, record, now)
+        item, is_sample = trigger_of(choice, campaign, recipient.user, record, now)
         facts = _trigger_facts(entry, catalogue, stored, record, recipient, item, now)
         key = compute_key(facts.logged.item, entry, now)
         follow_up = begin_follow_up(facts, key, 0)
@@ -192,16 +152,6 @@ def _build(
         context=explained,
         now=now,
     )
-
-
-def _read_definition(choice: Choice, *, with_links: bool) -> Sequence[AnyDefinition]:
-    """Return the edited definitions; none if the saved one is previewed. Raises DefinitionError."""
-    if choice.definition is None:
-        return ()
-    if isinstance(choice.definition, str):
-        return parse_yaml(choice.definition, file="the definition", with_links=with_links).all
-    given = choice.definition
-    return (parse_mapping(given if "campaign" in given else {"campaign": choice.campaign, **given}),)
 
 
 def _suppose(
@@ -240,53 +190,6 @@ async def _load_recipient(
         tx, catalogue, {stored.user_key: entry}, now, needs_history=lambda one: needs_history(newest_live(one).audience)
     )
     return loaded[stored.user_key]
-
-
-def _with_profile(user: User, profile: Mapping[str, Any] | None) -> User:
-    """Return the user with fields of a profile in the place of theirs. Raises DefinitionError."""
-    if not profile:
-        return user
-    known, given = user.model_dump(mode="json"), {"id": user.id, **profile}
-    for merged in ("attributes", "consent"):
-        if isinstance(given.get(merged), dict):
-            given[merged] = {**known[merged], **given[merged]}
-    try:
-        return User.model_validate({**known, **given})
-    except ValidationError as error:
-        faults = describe_faults(error, User, given)
-        raise DefinitionError([replace(fault, key=f"profile.{fault.key}") for fault in faults]) from None
-
-
-def _content(campaign: Campaign, assignment: Assignment, user_id: str, choice: Choice) -> Messages:
-    """Return the content of the asked variant, else of the user's. Raises NothingToPreview."""
-    variants = {one.name: one.messages for one in campaign.variants or ()}
-    if choice.variant is not None and choice.variant not in variants:
-        near = nearest(choice.variant, variants)
-        known = f"did you mean {near}?" if near else f"it has {', '.join(variants) or 'no variants'}"
-        raise NothingToPreview(f"{choice.campaign} has no variant {choice.variant!r}; {known}")
-    content = variants[choice.variant] if choice.variant else content_for(campaign, assignment, user_id)
-    channels = content.channels if content else ()
-    if choice.channel is not None and choice.channel not in channels:
-        raise NothingToPreview(
-            f"{choice.campaign} has no message for {choice.channel}; it sends on {', '.join(channels) or 'no channel'}"
-        )
-    assert content is not None  # noqa: S101 - a campaign that sends has contents
-    return content
-
-
-def _trigger_item(
-    choice: Choice, campaign: Campaign, user: User, record: UserRecord, now: datetime
-) -> tuple[Item, bool]:
-    """Return the item that triggers now, and whether it was invented. Raises DefinitionError."""
-    if choice.trigger is not None:
-        try:
-            return parse_item(with_time({**choice.trigger, "user": user.id}, now)), False
-        except InvalidItem as fault:
-            raise DefinitionError([Fault("trigger", str(fault))]) from None
-    follow_on = campaign.follow_on
-    assert follow_on is not None  # noqa: S101 - only follow-ons have a trigger
-    found = newest_match(follow_on, record.items.values())
-    return (found, False) if found is not None else (sample_item(follow_on.trigger[0], user.id, now), True)
 
 
 def _trigger_facts(

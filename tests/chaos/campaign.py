@@ -66,7 +66,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
             system, Random(f"faults {plan.seed}"), plan.pause_seconds, start_seconds, load.has_room, plan.restores
         )
         await _attack(plan, system, load, faults, say)
-        records = await load_records(system.database, WORKSPACE)
+        records = await load_records(system.database, WORKSPACE, system.receiver.busy)
         (folder / "records.txt").write_text(records.text())
         produced = await load_outcomes(system.database, WORKSPACE, (), [])
         say("comparing with simulate")

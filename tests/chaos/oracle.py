@@ -3,16 +3,18 @@
 Faults delay claims, lose results and close workflows; `verdict` says whether that was right. Given these facts of
 each follow-up, its outcome must be what `simulate` decides: which interaction triggered or cancelled it, what was
 refused and why, and what went out. In `simulate` a claim has its result at once; here it has it when production
-recorded it, because until then the message is being sent, and a further trigger is refused as `already_waiting`.
+recorded it, because until then the message is being sent, and a further trigger is refused as `already_waiting`. So it
+is during an attempt that the provider did not accept: the oracle claims the message then, and releases it.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from connector.rules.catalogue.catalogue import Catalogue
@@ -20,7 +22,7 @@ from connector.rules.model.campaigns import parse_definition
 from connector.rules.model.follow_up import FollowUp, drop
 from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import DeliveryState, DueMessage
-from connector.rules.sending.results import SendResult, decide_result
+from connector.rules.sending.results import SendResult, decide_release, decide_result
 from connector.simulation import Simulation, SpillStore
 from connector.simulation.users import SimulatedUser
 from tests.chaos.records import Records, Row
@@ -66,6 +68,14 @@ class _Event:
     act: Callable[[], object] = field(compare=False)
 
 
+@dataclass(frozen=True)
+class _Unaccepted:
+    """An attempt at a message that the provider did not accept. Instants are UTC."""
+
+    claimed_at: datetime
+    released_at: datetime
+
+
 class _Oracle:
     """A simulation whose messages are claimed when production claimed them, with the results that it recorded."""
 
@@ -79,6 +89,7 @@ class _Oracle:
         self._sender._record = self._record_later
         self._events: list[_Event] = []
         self._rows: dict[str, Row] = {}
+        self._unaccepted: dict[str, deque[_Unaccepted]] = {}
 
     def play(self) -> None:
         """Play what arrived, was ordered, fell due, was recorded or was closed in Temporal, in the order of time."""
@@ -130,8 +141,13 @@ class _Oracle:
     ) -> None:
         row = self._row_of(user, follow_up)
         if row is not None:
-            self._rows[follow_up.id] = row
-            at = _NEVER if row["reason"] in _ENDED_BY_OTHERS else max(at, self._came_to_it_at(row))
+            if follow_up.id not in self._rows:
+                self._rows[follow_up.id] = row
+                self._unaccepted[follow_up.id] = deque(self._unaccepted_attempts(user, row))
+            if attempts := self._unaccepted[follow_up.id]:
+                at = max(at, attempts[0].claimed_at)
+            else:
+                at = _NEVER if row["reason"] in _ENDED_BY_OTHERS else max(at, self._came_to_it_at(row))
         self._schedule(user, follow_up, at, channels)
 
     def _row_of(self, user: SimulatedUser, follow_up: FollowUp) -> Row | None:
@@ -153,8 +169,32 @@ class _Oracle:
             return claimed_at
         return row["due_at"] if row["decided_at"] is None else row["decided_at"]
 
+    def _unaccepted_attempts(self, user: SimulatedUser, row: Row) -> Iterator[_Unaccepted]:
+        """Yield the attempts before the one that the store shows.
+
+        Of these only the receiver's answer has a time. The claim was made before, and released after it: before and
+        after what was refused meanwhile.
+        """
+        delivery = self._records.deliveries.get(row["id"])
+        if delivery is None:
+            return
+        is_out = delivery["state"] in _OUT
+        last = delivery["claimed_at"] if is_out else (row["decided_at"] or _NEVER)
+        answers = sorted(at for at in self._records.busy.get(delivery["id"], ()) if at < last)
+        waits = self._records.refused_waits.get((row["campaign"], user.id, row["key"]), ())
+        since = max(row["due_at"], row["created_at"])
+        for at, until in pairwise([*answers, last]):
+            before = [wait for wait in waits if max(since, at - _ATTEMPT) < wait < at]
+            after = [wait for wait in waits if at <= wait < min(until, at + _ATTEMPT)]
+            attempt = _Unaccepted(min([at, *before]) - _INSTANT, max([at, *after]) + _INSTANT)
+            since = attempt.released_at
+            yield attempt
+
     def _record_later(self, user: SimulatedUser, follow_up: FollowUp, channel: str, _content: object) -> None:
         """Record a claimed message's result when production did."""
+        if attempts := self._unaccepted.get(follow_up.id):
+            self._release_later(user, follow_up, channel, attempts.popleft().released_at)
+            return
         row, claimed_at = self._rows.get(follow_up.id), self._world.clock
         delivery = self._records.deliveries.get(row["id"]) if row else None
         state, at = DeliveryState.SENT, claimed_at
@@ -170,7 +210,24 @@ class _Oracle:
             decision = decide_result(due, result, current.profile, dispatched_at=claimed_at, now=now)
             self._sender.apply(current, decision.effects)
 
-        heapq.heappush(self._events, _Event(max(at, claimed_at), 2, (claimed_at, len(self._events)), record))
+        self._push(max(at, claimed_at), record)
+
+    def _release_later(self, user: SimulatedUser, follow_up: FollowUp, channel: str, at: datetime) -> None:
+        """Release a claimed message after the provider did not accept it, and let it fall due again."""
+        claimed_at = self._world.clock
+
+        def release() -> None:
+            current = self._spill.load_user(user.id)
+            due = DueMessage(current.follow_ups[follow_up.id], channel, current.messages.get(follow_up.id, {}))
+            since = [entry for entry in current.log if entry.t >= follow_up.trigger.t]
+            catalogue, now = self._world.catalogue, self._world.clock
+            self._sender.apply(current, decide_release(due, claimed_at, "http_503", since, catalogue, now))
+            self._world.schedule(current, current.follow_ups[follow_up.id], now, (channel,))
+
+        self._push(max(at, claimed_at), release)
+
+    def _push(self, at: datetime, act: Callable[[], object]) -> None:
+        heapq.heappush(self._events, _Event(at, 2, (self._world.clock, len(self._events)), act))
 
     def _recorded_at(self, user: SimulatedUser, row: Row, delivery: Row) -> datetime:
         """Return when a result was recorded: by its interaction, else by what was refused until then."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from random import Random  # noqa: TID251 - the seed names the campaign; no rule draws anything
 
 _MOODS = ("well", "slowly", "busy", "lost")
@@ -14,11 +15,15 @@ _ANSWERS = {204: b"HTTP/1.1 204 No Content\r\n\r\n", 503: b"HTTP/1.1 503 Busy\r\
 
 
 class Receiver:
-    """What was accepted: `accepted` counts requests by `webhook-id`; `unanswered` has those without an answer."""
+    """What was accepted: `accepted` counts requests by `webhook-id`; `unanswered` has those without an answer.
+
+    `busy` has when a request was not accepted, UTC, by `webhook-id`.
+    """
 
     def __init__(self, seed: int) -> None:
         self.accepted: Counter[str] = Counter()
         self.unanswered: set[str] = set()
+        self.busy: dict[str, list[datetime]] = defaultdict(list)
         self.is_kind = False
         self.port = 0
         self._random = Random(f"receiver {seed}")
@@ -39,7 +44,9 @@ class Receiver:
         mood = "well" if self.is_kind else self._random.choices(_MOODS, _WEIGHTS)[0]
         if mood == "slowly":
             await asyncio.sleep(self._random.uniform(0.5, 2.0))
-        if mood != "busy":
+        if mood == "busy":
+            self.busy[key].append(datetime.now(UTC))  # noqa: TID251 - the clock of the database, on one machine
+        else:
             self.accepted[key] += 1
         if mood == "lost":
             self.unanswered.add(key)

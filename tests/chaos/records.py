@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,8 @@ class Records:
 
     `follow_ups` has those of each trigger in the order in which they began, `deliveries` is by follow-up,
     `refused_waits` has when triggers were refused as `already_waiting`, by follow-on, user and key, and `recorded_at`
-    when the result of a sent message was recorded, by its campaign, user and claim.
+    when the result of a sent message was recorded, by its campaign, user and claim. `busy` has when the receiver did
+    not accept a message, by delivery: an attempt was under way, of which the store keeps no time.
     """
 
     reported: Sequence[LogEntry]
@@ -36,6 +37,7 @@ class Records:
     deliveries: Mapping[str, Row]
     refused_waits: Mapping[tuple[str, str, str], Sequence[datetime]]
     recorded_at: Mapping[tuple[str, str, datetime], datetime]
+    busy: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[tuple[Trigger, Row]]:
@@ -48,10 +50,11 @@ class Records:
         lines += [f"{order['ordered_at']} {dict(order)}" for order in self.orders]
         for (_, user, *_rest), row in self.rows:
             lines.append(f"{row['created_at']} {user} follow-up {dict(row)} {dict(self.deliveries.get(row['id'], {}))}")
+        lines += [f"{at} {delivery} was not accepted" for delivery, times in self.busy.items() for at in times]
         return "\n".join(sorted(lines))
 
 
-async def load_records(database: Database, workspace: str) -> Records:
+async def load_records(database: Database, workspace: str, busy: Mapping[str, Sequence[datetime]]) -> Records:
     """Load everything, with the external ids of users."""
 
     async def rows(table: Table) -> list[Row]:
@@ -83,6 +86,7 @@ async def load_records(database: Database, workspace: str) -> Records:
             for entry in log
             if _is_made(entry) and isinstance(entry.item, Interaction)
         },
+        busy=busy,
     )
 
 

@@ -106,6 +106,13 @@ def test_the_whole_is_cut() -> None:
     assert len(found.edges) == 2
 
 
+def test_an_id_that_many_others_begin_with_shows_its_own_neighbourhood() -> None:
+    """Among more matches than the limit, what is connected with the campaign of that very id stays."""
+    found = draw_graph(chain(1_000), search="O5", depth=1, limit=10)
+    assert {"o4", "o5", "o6"} <= set(names(found))
+    assert (found.total, found.has_more) == (111, True)
+
+
 def test_ten_thousand_campaigns_are_searched_quickly() -> None:
     """A chain of 10,000: no recursion, and only a few are drawn."""
     found = draw_graph(chain(10_000), search="o5000", depth=3)

@@ -32,8 +32,8 @@ from connector.tracking.agents import is_crawler
 from connector.tracking.rewriting import rewrite_html, rewrite_text
 from connector.tracking.text_links import hosts_in
 from starter.operations.plan import plan_definitions
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 from starter.webhooks.payload import read_address, reason_code
 from tests.support.api_process import api_process
 from tests.support.event_loop import watching_the_loop
@@ -287,7 +287,7 @@ async def test_texts_of_requests_are_worked_on_beside_the_loop(
     """A `read` key previews and plans texts of 10 MB, whose reading, proofs and rendering take minutes."""
     context, threads = build_context(Settings(), sqlite_database), dict[str, str]()
     for module, name in (
-        ("preview_subject", "parse_yaml"),
+        ("preview_choice", "parse_yaml"),
         ("preview_subject", "draft"),
         ("preview", "applying_warnings"),
         ("preview", "check_publish"),

@@ -12,7 +12,16 @@ from typing import Any
 
 import httpx
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
 
 from connector.app.preflight import find_free_port
 from tests.support.browser import find_chromium
@@ -192,6 +201,12 @@ async def open_path(page: Page, console: ConsoleProcess, path: str) -> None:
     """Open a page of the console, and wait until its websocket is connected."""
     await page.goto(console.url + path)
     await page.wait_for_function("window.did_handshake === true")
+
+
+async def press(element: Locator, key: str = "Enter") -> None:
+    """Use an element as people without a mouse do, once it can be used."""
+    await expect(element).to_be_enabled()
+    await element.press(key)
 
 
 async def find_serious(page: Page, within: str | None = None) -> list[str]:

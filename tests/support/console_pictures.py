@@ -17,11 +17,20 @@ from tempfile import TemporaryDirectory
 from playwright.async_api import Browser, Page
 from sqlalchemy import select
 
-from connector.store.engine.database import Database
+from connector.app.context import build_context
+from connector.rules.model.api_keys import Scope
+from connector.rules.model.audit import Actor, ActorKind
+from connector.rules.provider_events.attribution import Unmatched
+from connector.rules.provider_events.events import identify_event
+from connector.settings.application import Settings
+from connector.store.engine.database import Database, database_now
+from connector.store.provider_events.events import save_unmatched
 from connector.store.tables import follow_ups
+from starter.operations.keys import create_api_key, revoke_api_key
 from tests.support.api import NOWHERE
 from tests.support.console import NARROW, WIDE, ConsoleProcess, open_page, open_path, running_browser, running_console
 from tests.support.databases import migrate_database
+from tests.support.provider_event_harness import event
 from tests.support.repository import ROOT
 from tests.support.shop import fill_shop
 
@@ -67,6 +76,23 @@ async def _save(page: Page, width: int, file: Path) -> None:
     await page.screenshot(path=file, type="jpeg", quality=80, full_page=True, clip=clip)
 
 
+async def _leave_traces(database: Database) -> None:
+    """Create keys, and keep two events of a provider that match nothing, so that no page is empty."""
+    actor = Actor(ActorKind.COMMAND_LINE, "grace", origin="picture")
+    context = build_context(Settings(), database)
+    for name, scopes in (("shop", [Scope.INGEST]), ("dashboards", [Scope.READ]), ("agency", [Scope.READ])):
+        key = await create_api_key(context, actor, name=name, scopes=scopes)
+    await revoke_api_key(context, actor, key["id"], reason="the contract has ended")
+    reports = [
+        (event(id="evt-4711", recipient="someone@shop.example"), Unmatched.UNKNOWN_USER),
+        (event(id="evt-4712", arguments={"campaign": "winter-sale", "user": "u-13"}), Unmatched.UNKNOWN_CAMPAIGN),
+    ]
+    async with database.write("default") as tx:
+        await save_unmatched(
+            tx, {identify_event(one): (one, reason) for one, reason in reports}, await database_now(tx)
+        )
+
+
 async def _pictures(database_url: str) -> list[Picture]:
     database = Database.open(database_url)
     try:
@@ -99,6 +125,7 @@ async def main(folder: Path) -> None:
         database = Database.open(url)
         try:
             await fill_shop(database)
+            await _leave_traces(database)
         finally:
             await database.close()
         pictures = await _pictures(url)

@@ -90,7 +90,7 @@ def draw_graph(
         around: ids of campaigns and cards from which to begin.
         search: begin from those whose id or name contains this text, in any case of letters.
         depth: how many edges to follow from there, in both directions.
-        limit: the largest number of nodes; the nearest stay.
+        limit: the largest number of nodes; the nearest stay, at first what is connected with an id that is the search.
     """
     edges = list(_edges(catalogue))
     neighbours: dict[str, set[str]] = defaultdict(set)
@@ -99,7 +99,9 @@ def draw_graph(
         neighbours[edge.target].add(edge.source)
     if around or search is not None:
         found = [*around, *(_matches(catalogue, search) if search is not None else ())]
-        wanted = _within(dict.fromkeys(found), neighbours, depth)
+        exact = [name for name in found if search is not None and name.casefold() == search.casefold()]
+        nearest = [*_within(exact, neighbours, depth), *_within(found, neighbours, depth)]
+        wanted = list(dict.fromkeys(nearest))
         total = len(set(found))
     else:
         kept = [entry.id for entry in catalogue.entries.values() if entry.state != "archived"]

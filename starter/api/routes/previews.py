@@ -13,8 +13,8 @@ from starter.api.openapi.document import describe_body
 from starter.api.requests.body import Description, JsonOptions, validate
 from starter.api.requests.options import PreviewOptions, SendTestOptions
 from starter.operations.marked_sends import send_test
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
 _READS, _MANAGES = ([Depends(needs(scope))] for scope in (Scope.READ, Scope.MANAGE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -25,6 +26,7 @@ from starter.console.compose.audience_data import (
 from starter.console.compose.codecs import INTEGER, KEPT_TEXT, LIST, SCALAR
 from starter.console.compose.conditions import Targets, condition_fields
 from starter.console.compose.form import Form
+from starter.console.compose.time_fields import duration_field
 from starter.console.elements.text import heading, text
 
 _AUDIENCE: Path = ("audience",)
@@ -80,7 +82,7 @@ def _eligible_again(form: Form) -> None:
             write=lambda option: {"after": "30 days"} if option == "after" else option or None,
         )  # fmt: skip
         if read(form.value(path)) == "after":
-            form.duration((*path, "after"), "At the earliest")
+            duration_field(form, (*path, "after"), "At the earliest")
 
     form.section(lambda: read(form.value(path)), build, "cf-subgrid")
 
@@ -97,8 +99,7 @@ def _audience(form: Form, targets: Targets) -> None:
             _AUDIENCE, "It is for", _JOINS, read=join,
             write=lambda option: with_parts(option, parts_of(form.value(_AUDIENCE)) or [new_leaf("attribute")]),
         )  # fmt: skip
-        for number in range(len(parts_of(audience))):
-            _part(form, targets, number)
+        form.each(len(parts_of(audience)), partial(_part, form, targets))
         if join(audience) != "everyone":
             with ui.element("div").classes("cc-row"):
                 for kind, words in KINDS.items():
@@ -147,7 +148,7 @@ def _part(form: Form, targets: Targets, number: int) -> None:
             word = "did" if kind == "did" else "interacted"
             only = "event" if kind == "did" else "interaction"
             condition_fields(form, targets, (*path, word), only=only)
-            form.duration((*path, word, "within"), "Within the last", hint="Empty: ever")
+            duration_field(form, (*path, word, "within"), "Within the last", hint="Empty: ever")
 
 
 def _attribute(form: Form, path: Path) -> None:
@@ -181,8 +182,7 @@ def _conversions(form: Form, targets: Targets) -> None:
 
     def build() -> None:
         form.place(path)
-        for number in range(len(conversions())):
-            _conversion(form, targets, number)
+        form.each(len(conversions()), partial(_conversion, form, targets))
         if len(conversions()) < 4:
             ui.button("Add a conversion", icon="add", on_click=add).props("outline no-caps").classes("cf-add")
 
@@ -205,4 +205,4 @@ def _conversion(form: Form, targets: Targets, number: int) -> None:
         button = ui.button(icon="delete", on_click=remove).props("flat round dense").classes("cf-remove")
         button.props["aria-label"] = f"Remove conversion {number + 1}"
         condition_fields(form, targets, path, only="event")
-        form.duration((*path, "within"), "Within", hint="Of the receipt; 3 days if empty")
+        duration_field(form, (*path, "within"), "Within", hint="Of the receipt; 3 days if empty")

@@ -122,8 +122,3 @@ def dotted(path: Path) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
-
-
-def covers(outer: str, key: str) -> bool:
-    """Return whether the value of the dotted key `outer` has the value of `key` in it, or is it."""
-    return key == outer or (key.startswith(outer) and key[len(outer) : len(outer) + 1] in (".", "[")) or not outer

@@ -67,11 +67,13 @@ def condition_list(form: Form, targets: Targets, path: Path, *, what: str, add: 
         if conditions is not None and not isinstance(conditions, list):
             text("This list is written in a way that the form cannot show. It is kept.", "cf-yaml-only")
             return
-        for number in range(len(conditions or ())):
-            _condition_card(form, targets, (*path, number), f"{what} {number + 1}", has_same=has_same)
+        form.each(len(conditions or ()), show_one)
         ui.button(add, icon="add", on_click=lambda: add_one(conditions or [])).props("outline no-caps").classes(
             "cf-add"
         )
+
+    def show_one(number: int) -> None:
+        _condition_card(form, targets, (*path, number), f"{what} {number + 1}", has_same=has_same)
 
     def add_one(conditions: Sequence[Any]) -> None:
         new = {"event": ""} if what == "Exception" else {"interaction": "open_email", "campaign": ""}
@@ -206,12 +208,15 @@ def _where_fields(form: Form, path: Path) -> None:
     if where is not None and not isinstance(where, dict):
         return
     names = [name for name, value in (where or {}).items() if not isinstance(value, dict | list)]
+
+    def show_one(name: str) -> None:
+        with ui.element("div").classes("cf-where-row"):
+            form.text((*path, name), f"only if {name} is", codec=SCALAR)
+            button = ui.button(icon="close", on_click=lambda: remove(name)).props("flat round dense")
+            button.props["aria-label"] = f"Remove the filter on {name}"
+
     with ui.element("div").classes("cf-where"):
-        for name in names:
-            with ui.element("div").classes("cf-where-row"):
-                form.text((*path, name), f"only if {name} is", codec=SCALAR)
-                button = ui.button(icon="close", on_click=lambda name=name: remove(name)).props("flat round dense")
-                button.props["aria-label"] = f"Remove the filter on {name}"
+        form.each(len(names), lambda number: show_one(names[number]))
         with ui.element("div").classes("cf-where-row"):
             new = ui.input(placeholder="property, like sku").props("outlined dense hide-bottom-space")
             new.props["aria-label"] = "Property to filter by"

@@ -10,6 +10,8 @@ from nicegui import ui
 from starter.console.compose.composition import KINDS, Composition
 from starter.console.elements.native_select import native_select, on_option
 
+_MAX_OFFERED = 200
+
 
 class DocumentChoice:
     """A choice between the definitions of a text, added here; it is hidden while there is only one.
@@ -33,7 +35,7 @@ class DocumentChoice:
         self._box.clear()
         self._box.set_visibility(len(names) > 1)
         with self._box:
-            options = {str(number): name for number, name in enumerate(names)}
+            options = {str(number): name for number, name in enumerate(names[:_MAX_OFFERED])}
             select = native_select({"": options}, str(self._composition.number))
             select.props["aria-label"] = "The form shows"
         on_option(select, self._choose)

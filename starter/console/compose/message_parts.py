@@ -20,9 +20,11 @@ def part_list(form: Form, path: Path, what: str, fields: tuple[str, ...]) -> Non
 
     def build() -> None:
         form.place(path)
-        for number, kind in enumerate(kinds()):
-            _part(form, (*path, number), f"{what} {number + 1}", fields if kind == "dict" else ())
+        form.each(len(kinds()), show_one)
         ui.button(f"Add a {what.lower()}", icon="add", on_click=add).props("flat dense no-caps").classes("cf-add")
+
+    def show_one(number: int) -> None:
+        _part(form, (*path, number), f"{what} {number + 1}", fields if kinds()[number] == "dict" else ())
 
     def add() -> None:
         number = len(kinds())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nicegui import ui
@@ -49,8 +50,7 @@ def messages_step(form: Form, preview: Preview) -> None:
         form.place(("variants",))
         variants = form.value(("variants",))
         if isinstance(variants, list) and variants:
-            for number in range(len(variants)):
-                _variant(form, preview, number)
+            form.each(len(variants), partial(_variant, form, preview))
             with ui.element("div").classes("cc-row"):
                 ui.button("Add a variant", icon="add", on_click=lambda: _add_variant(form)).props("outline no-caps")
         else:

@@ -18,9 +18,9 @@ from starter.console.compose.document_choice import DocumentChoice
 from starter.console.compose.examples import Example
 from starter.console.compose.form import Form
 from starter.console.compose.previews import PreviewBox
+from starter.console.compose.problems import Problem
 from starter.console.compose.rendering import Previews, load_preview_user
 from starter.console.compose.saving import SaveBar
-from starter.console.compose.sections import Problem
 from starter.console.compose.steps import build_form
 from starter.console.compose.unsaved import forget_unsaved, keep_unsaved, read_unsaved
 from starter.console.compose.yaml_pane import YamlPane
@@ -156,6 +156,7 @@ class ComposePage:
         written = self.composition.text
         self._documents.refresh()
         self._form.refresh()
+        await self._form.finish()
         checked = await check_text(self._viewer.context, written)
         if written != self.composition.text or self._root.is_deleted:
             return  # somebody went on; the next round shows it

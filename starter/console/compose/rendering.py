@@ -27,8 +27,8 @@ from connector.templating.templates import (
 )
 from connector.templating.threads import run_in_thread
 from starter.console.compose.composition import Composition
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 
 SAMPLE = User(
     id="sample",

@@ -79,7 +79,7 @@ class SaveBar:
         is_changed = self._composition.is_changed or not self._composition.bases
         self._save.set_enabled(may_save and is_changed and not checked["faults"])
         base = self._composition.bases.get(self._composition.id)
-        since = f"revision {base}" if base else "not saved yet"
+        since = f"Revision {base}" if base else "Not saved yet"
         words = f"{since}, changed" if base and self._composition.is_changed else since
         self.say(words if may_save else f"{words}; your key may look, and not save")
 

@@ -11,9 +11,12 @@ from connector.definitions.yaml_editing import Path
 from starter.console.compose.codecs import INTEGER
 from starter.console.compose.conditions import Targets, condition_list
 from starter.console.compose.form import Form
+from starter.console.compose.time_fields import clock_field, duration_field, instant_field
 from starter.console.elements.text import heading, text
 
 _DELIVERY: Path = ("delivery",)
+_STALE_AFTER: Path = (*_DELIVERY, "stale_after")
+_SPREAD: Path = (*_DELIVERY, "spread")
 _WEEKDAYS = {
     "": {
         day: day.capitalize() for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -62,7 +65,9 @@ def launch_step(form: Form) -> None:
                 form.text((*path, "at"), "Day and time", hint="Like 2026-04-01 09:00")
                 form.select((*path, "zone"), "in the time zone of", {"": {"": "each user", "company": "the company"}})
             form.text((*_DELIVERY, "per_minute"), "Users per minute", codec=INTEGER, hint="Empty: no limit")
-            form.duration((*_DELIVERY, "stale_after"), "Not later than", hint="After its time; empty: the workspace's")
+            duration_field(
+                form, (*_DELIVERY, "stale_after"), "Not later than", hint="After its time; empty: the workspace's"
+            )
 
     text("Everybody in the audience at that moment gets it.", "cc-muted")
     form.section(lambda: _send_kind(form.value(path)), build)
@@ -82,10 +87,14 @@ def timing_step(form: Form, targets: Targets, draw: Callable[[], None]) -> None:
     with ui.element("section").classes("cf-card"):
         heading("Lifetime", 3)
         with ui.element("div").classes("cf-grid"):
-            form.instant((*_DELIVERY, "start"), "From")
-            form.instant((*_DELIVERY, "end"), "Until")
-            form.duration((*_DELIVERY, "stale_after"), "Not later than", hint="After it is due; empty: the workspace's")
-            form.duration((*_DELIVERY, "spread"), "Spread over", hint="So that many do not go out at one instant")
+            instant_field(form, (*_DELIVERY, "start"), "From")
+            instant_field(form, (*_DELIVERY, "end"), "Until")
+            duration_field(
+                form, (*_DELIVERY, "stale_after"), "Not later than", hint="After it is due; empty: the workspace's"
+            )
+            duration_field(
+                form, (*_DELIVERY, "spread"), "Spread over", hint="So that many do not go out at one instant"
+            )
 
 
 def _delay(form: Form) -> None:
@@ -95,15 +104,18 @@ def _delay(form: Form) -> None:
         kind = _delay_kind(form.value(path))
         form.place(path)
         with ui.element("div").classes("cf-grid"):
-            form.select(path, "The message is sent", _DELAYS, read=_delay_kind, write=_NEW_DELAYS.get)
+            form.select(
+                path, "The message is sent", _DELAYS, read=_delay_kind, write=_NEW_DELAYS.get,
+                causes=[(*_DELIVERY, "exceptions")] if kind == "none" else [],
+            )  # fmt: skip
             if kind == "after":
-                form.duration((*path, "after"), "Time after the trigger", hint="Exact: 1 day is 24 hours")
+                duration_field(form, (*path, "after"), "Time after the trigger", hint="Exact: 1 day is 24 hours")
             if kind == "next":
                 form.select((*path, "next"), "Weekday", _WEEKDAYS, hint="Never the day of the trigger itself")
             if kind == "in_days":
                 form.text((*path, "in_days"), "Days after the trigger's day", codec=INTEGER)
             if kind in ("next", "in_days"):
-                form.clock((*path, "at"), "At")
+                clock_field(form, (*path, "at"), "At")
                 form.select((*path, "zone"), "in the time zone of", {"": {"": "the user", "company": "the company"}})
 
     with ui.element("section").classes("cf-card"):
@@ -145,8 +157,8 @@ def _hours(form: Form) -> None:
 
 
 def _hour_fields(form: Form, path: Path) -> None:
-    form.clock((*path, "from"), "From")
-    form.clock((*path, "to"), "To")
+    clock_field(form, (*path, "from"), "From")
+    clock_field(form, (*path, "to"), "To")
     form.select((*path, "zone"), "in the time zone of", {"": {"": "the user", "company": "the company"}})
 
 

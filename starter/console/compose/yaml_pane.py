@@ -17,6 +17,7 @@ _NAME_EDITOR = """
   const content = document.querySelector('.cf-editor .cm-content');
   if (content) {
     content.setAttribute('aria-label', 'YAML of the definition');
+    content.setAttribute('aria-describedby', '%s');
     content.setAttribute('tabindex', '0');
     return;
   }
@@ -45,10 +46,11 @@ class YamlPane:
         self.editor = ui.codemirror(
             value, language="YAML", theme="githubLight", indent="  ", line_wrapping=True, on_change=self._on_change
         ).classes("cf-editor")
+        hint = text("Tab indents; Escape, then Tab leaves the editor.", "cc-muted cc-small", tag="p")
         self._state = text("", "cc-small", tag="p").props('role="status"')
         self._list = ui.element("ul").classes("cf-problems").props('aria-label="Faults and warnings"')
         ui.on("colours", lambda event: self.editor.set_theme("githubDark" if event.args else "githubLight"))
-        ui.run_javascript(_NAME_EDITOR)
+        ui.run_javascript(_NAME_EDITOR % hint.html_id)
         ui.run_javascript(_WATCH_COLOURS)
 
     def show_text(self, value: str) -> None:

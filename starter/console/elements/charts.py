@@ -8,8 +8,8 @@ from typing import Any
 
 from nicegui import ui
 
+from starter.console.elements.opened import Opened
 from starter.console.elements.table import Column, table
-from starter.console.elements.text import text
 
 _COLOURS = ("#4c6fe0", "#2f9e6e", "#c77d12", "#a05cc9", "#c94a5a", "#3a9aa8", "#8a8f3c", "#7d8798")
 
@@ -30,9 +30,7 @@ class DayChart:
         self._label = label
         self._chart = ui.echart({}, renderer="svg").classes("cc-chart").props('role="img"')
         self._chart.props["aria-label"] = f"{label}; the table below has the numbers"
-        with ui.element("details").classes("cc-details"):
-            text("The numbers", tag="summary")
-            self._table = ui.element("div")
+        self._table = Opened("The numbers")
 
     def show(self, days: Sequence[str], series: Mapping[str, Sequence[int | float]]) -> None:
         """Show these numbers.
@@ -44,9 +42,7 @@ class DayChart:
         self._chart.options.clear()
         self._chart.options.update(_options(days, series, self._label))
         self._chart.update()
-        self._table.clear()
-        with self._table:
-            _numbers(days, series, self._label)
+        self._table.show(partial(_numbers, days, series, self._label))
 
 
 def _options(days: Sequence[str], series: Mapping[str, Sequence[int | float]], label: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from nicegui import ui
 
+from connector.rules.explaining.interaction_words import INTERACTION_WORDS
+from connector.rules.model.interactions import InteractionType
 from connector.rules.model.reasons import OPEN_STATES
 from starter.console.elements.chips import chip
 from starter.console.elements.sentences import sentence, short_json
@@ -15,12 +17,13 @@ from starter.console.elements.times import moment
 from starter.console.paths import campaign_path, follow_up_path
 
 _OPEN = {state.value for state in OPEN_STATES}
+_INTERACTIONS = frozenset(InteractionType)
 
 
 def interaction_line(item: Mapping[str, Any]) -> None:
     """Show what the user did: the type, the campaign or card, the properties, and the id."""
     with ui.element("div").classes("cc-row cc-tight"):
-        text(item["type"] or "an interaction that is not logged any more", classes="cc-strong")
+        text(_what(item["type"]), classes="cc-strong")
         if target := item["campaign"] or item["card"]:
             text("of")
             link(target, campaign_path(target))
@@ -31,6 +34,13 @@ def interaction_line(item: Mapping[str, Any]) -> None:
         with ui.element("div").classes("cc-muted cc-small"):
             text("arrived at ")
             moment(item["arrived_at"])
+
+
+def _what(type: str | None) -> str:
+    """Return what the user did in plain words; an event has the name that the shop gave it."""
+    if type is None:
+        return "an interaction that is not logged any more"
+    return INTERACTION_WORDS[InteractionType(type)] if type in _INTERACTIONS else type
 
 
 def decision_line(campaign: str, decision: Mapping[str, Any]) -> None:

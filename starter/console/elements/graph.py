@@ -21,10 +21,10 @@ _CONFIG = {
     "flowchart": {
         "curve": "basis",
         "nodeSpacing": 28,
-        "rankSpacing": 60,
-        "padding": 12,
+        "rankSpacing": 28,
+        "padding": 6,
         "useMaxWidth": False,
-        "wrappingWidth": 280,
+        "wrappingWidth": 240,
     },
 }
 _LEGEND = (

@@ -15,9 +15,9 @@ def share_of(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}%" if whole else ""
 
 
-def as_percent(rate: float, *, signed: bool = False) -> str:
-    """Return a rate in [-1, 1] in per cent, or the difference of two in points, with its sign."""
-    return f"{100 * rate:+.2f}" if signed else f"{100 * rate:.2f}%"
+def as_points(difference: float) -> str:
+    """Return the difference of two rates in points, with its sign: "+2.6"."""
+    return f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration_of(seconds: float) -> str:

@@ -21,6 +21,7 @@ _WORDS = (
     (r"`connector keys list` shows them", "the page Keys lists them"),
     (r"apply them by `connector apply`, not with this text", "they cannot be saved with this text"),
     (r"later, or run `connector backtest` on the store", "later"),
+    (r" \((?:publish|resume) [^()]+\)", ""),
 )
 _PATTERNS = [(re.compile(pattern), words) for pattern, words in _WORDS]
 

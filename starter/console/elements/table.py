@@ -33,16 +33,20 @@ class Column:
 def table(columns: Sequence[Column], rows: Sequence[Row], *, label: str) -> ui.element:
     """Show rows; returns the body, to which `add_rows` adds further ones.
 
+    On a phone each row is a card, which takes its role from an element; therefore the roles are written out.
+
     Args:
         label: what the table lists, for readers of screens.
     """
     with ui.element("div").classes("cc-table-scroll").props('tabindex="0" role="region"') as scroll:
         scroll.props["aria-label"] = label
-        with ui.element("table").classes("cc-table"):
-            with ui.element("thead"), ui.element("tr"):
+        with ui.element("table").classes("cc-table").props('role="table"'):
+            with ui.element("thead").props('role="rowgroup"'), ui.element("tr").props('role="row"'):
                 for column in columns:
-                    text(column.label, "number" if column.is_number else "", tag="th").props('scope="col"')
-            body = ui.element("tbody")
+                    text(column.label, "number" if column.is_number else "", tag="th").props(
+                        'scope="col" role="columnheader"'
+                    )
+            body = ui.element("tbody").props('role="rowgroup"')
     add_rows(body, columns, rows)
     return body
 
@@ -51,9 +55,10 @@ def add_rows(body: ui.element, columns: Sequence[Column], rows: Sequence[Row]) -
     """Add rows to the body of a table."""
     with body:
         for row in rows:
-            with ui.element("tr"):
+            with ui.element("tr").props('role="row"'):
                 for column in columns:
-                    with ui.element("td").classes("number" if column.is_number else ""):
+                    with ui.element("td").classes("number" if column.is_number else "") as cell:
+                        cell.props.update({"role": "cell", "data-label": column.label})
                         shown = column.cell(row)
                         if isinstance(shown, str | int | float):
                             text(shown)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from nicegui import ui
 
 from starter.console.elements.charts import DayChart
+from starter.console.elements.opened import Opened
 from starter.console.elements.table import Column, Row, table
 from starter.console.elements.text import heading, text
 from starter.console.pages.campaign_groups import group_columns, group_rows, users_of
 
 MAX_DAYS = 31
-"""How many days the table has at most, the newest: the page is drawn anew whenever a number changes."""
+"""How many days the table has at most, the newest: it is drawn anew whenever a number changes."""
 
 
 class CampaignDays:
@@ -25,16 +27,12 @@ class CampaignDays:
             note = f"By the day on which users were first reached, in the zone {zone}."
             text(note, "cc-muted cc-small", tag="p")
             self._chart = DayChart("Results per day")
-            with ui.element("details").classes("cc-details"):
-                text("Each day with control group, variants and uplift", tag="summary")
-                self._table = ui.element("div").classes("cc-column")
+            self._table = Opened("Each day with control group, variants and uplift")
 
     def show(self, found: Mapping[str, Any]) -> None:
         """Show the days as they are now."""
         self._chart.show([day["day"] for day in found["days"]], _series(found))
-        self._table.clear()
-        with self._table:
-            _show_days(found)
+        self._table.show(partial(_show_days, found))
 
 
 def day_rows(found: Mapping[str, Any]) -> list[Row]:

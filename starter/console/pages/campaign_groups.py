@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from starter.console.elements.numbers import as_percent, share_of
+from starter.console.elements.numbers import as_points, share_of
 from starter.console.elements.table import Column, Row
 from starter.console.elements.text import text
 
@@ -63,5 +63,5 @@ def _uplift(letter: str, row: Row) -> str:
     uplift = row.get("uplift", {}).get(letter)
     if uplift is None:
         return "–"
-    low, high = as_percent(uplift["low"], signed=True), as_percent(uplift["high"], signed=True)
-    return f"{as_percent(uplift['difference'], signed=True)} ({low} to {high}): {_VERDICTS[uplift['verdict']]}"
+    difference, low, high = (as_points(uplift[name]) for name in ("difference", "low", "high"))
+    return f"{difference} ({low} to {high}): {_VERDICTS[uplift['verdict']]}"

@@ -8,10 +8,11 @@ from connector.rules.model.api_keys import Scope
 from starter.console.compose.composition import Composition
 from starter.console.compose.page import ComposePage
 from starter.console.compose.starts import STARTS
+from starter.console.elements.chips import chip
 from starter.console.elements.empty import empty_state
 from starter.console.elements.text import link, text
 from starter.console.page import console_page
-from starter.console.paths import at
+from starter.console.paths import at, campaign_path
 from starter.console.state import Viewer
 from starter.operations.compose import open_definition
 from starter.operations.errors import NotKnown
@@ -42,5 +43,9 @@ async def edit(viewer: Viewer, id: str) -> None:
             links=[("Compose a new one", "/compose"), ("All campaigns", "/campaigns")],
         )
         return
-    text(f"{opened['state']}; live: {opened['live_revision'] or 'nothing yet'}", "cc-muted cf-lead", tag="p")
+    with ui.element("div").classes("cc-row cf-lead"):
+        chip(opened["state"])
+        link(id, campaign_path(id))
+        live = opened["live_revision"]
+        text(f"Revision {live} is live" if live else "No revision is live", "cc-muted")
     ComposePage(viewer, Composition(opened["yaml"], {id: opened["revision"]})).build()

@@ -34,7 +34,7 @@ async def follow_up(viewer: Viewer, id: str) -> None:
     """Show one follow-up, by its id or the id of its workflow."""
     shown = await explain_follow_up(viewer.context, id)
     with ui.element("div").classes("cc-spread"):
-        heading(shown["id"])
+        heading(f"{shown['campaign']} for {shown['user'] or 'a user who was erased'}")
         if viewer.may(Scope.MANAGE):
             with ui.element("div").classes("cc-row"):
                 _actions(viewer, shown)
@@ -63,8 +63,9 @@ def _actions(viewer: Viewer, shown: Mapping[str, Any]) -> None:
 
 def _facts(viewer: Viewer, shown: Mapping[str, Any]) -> None:
     with ui.element("section").classes("cc-card"):
-        heading("Follow-up")
+        heading("Details")
         with facts():
+            text_fact("Id", shown["id"], classes="cc-mono")
             with fact("Campaign"):
                 link(shown["campaign"], campaign_path(shown["campaign"]))
             with fact("User"):

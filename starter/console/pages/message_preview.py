@@ -13,8 +13,8 @@ from starter.console.elements.rendered import rendered_message
 from starter.console.elements.sentences import sentence
 from starter.console.elements.text import text
 from starter.console.state import Viewer
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 
 NOT_KEPT = "The text was handed to the provider and is not kept."
 

@@ -14,6 +14,7 @@ from starter.console.elements.errors import show_page_error
 from starter.console.elements.graph import CampaignGraph
 from starter.console.elements.live import live, watch
 from starter.console.elements.numbers import count_of
+from starter.console.elements.page_words import in_page_words
 from starter.console.elements.search_form import Choice, search_form
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
@@ -108,7 +109,7 @@ def _show_text(one: Mapping[str, Any]) -> None:
 def _words(one: Mapping[str, Any]) -> str:
     """Return what is so and the way out on these pages, where the text of the operation names commands."""
     if one["kind"] not in _WAYS_OUT:
-        return str(one["text"])
+        return in_page_words(str(one["text"]))
     return f"{count_of(one['count'], 'follow-up')} of {one['campaign']}: {_WAYS_OUT[one['kind']]}"
 
 

@@ -28,6 +28,16 @@
   else document.addEventListener("DOMContentLoaded", start);
 })();
 
+// Shows the entry of the page that is open, where the navigation is wider than the window.
+(() => {
+  const show = () => {
+    const here = document.querySelector(".cc-nav-link[aria-current=page]"), nav = here?.closest(".cc-nav");
+    if (!nav) return setTimeout(show, 100);
+    nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
+  };
+  show();
+})();
+
 // Gives the keyboard's focus back if what had it is built anew: to the element of the same kind and label.
 (() => {
   const KINDS = "a[href], button, input, select, summary, textarea, [tabindex]";

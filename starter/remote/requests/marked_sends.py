@@ -1,7 +1,7 @@
 """The requests of `starter.operations.marked_sends`."""
 
 from starter.operations.marked_sends import send_test
-from starter.operations.preview_subject import Choice
+from starter.operations.preview_choice import Choice
 from starter.remote.registration import Request, act_over_http, path
 
 

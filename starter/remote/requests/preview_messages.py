@@ -1,7 +1,7 @@
 """The requests of `starter.operations.preview_messages`."""
 
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 from starter.remote.registration import Request, over_http, path
 
 

@@ -19,6 +19,7 @@ from starter.operations.compose import open_definition, save_text
 from starter.operations.drafts import save_definitions
 from tests.support.actors import OPERATOR
 from tests.support.api import NOWHERE
+from tests.support.author_mistakes import TYPICAL, WELCOME, G, M
 from tests.support.console import (
     NARROW,
     ConsoleProcess,
@@ -35,6 +36,13 @@ expect.set_options(timeout=60_000)
 pytestmark = pytest.mark.timeout(400)  # the machine may be far slower than the one that this was written on
 
 EDITOR = ".cm-content"
+FORM_MISTAKES = [
+    ("2 Trigger", "Campaign", "welcom", "did you mean welcome"),
+    ("3 Delay", "Time after the trigger", "soon", "is not a duration"),
+    ("3 Delay", "The message is sent", "none", "without a delay"),
+    ("3 Delay", "Until", "2027-01-01", "needs a time zone"),
+]
+"""The step, the field, what is put in there, and what is said at the field: a wrong id and time, a missing delay."""
 CATALOGUE = """\
 campaign: welcome
 name: Welcome mail
@@ -167,7 +175,7 @@ async def test_what_is_written_in_yaml_is_in_the_form_and_stays(desk: Desk, page
     await expect(page.get_by_role("button", name="Save draft")).to_be_disabled()
     assert await name.input_value() == "Ours"
     await name.fill("Theirs")
-    await expect(page.get_by_text("correct it first", exact=False)).to_be_visible()
+    await expect(page.get_by_text("cannot follow line 2", exact=False)).to_be_visible()
     await expect(name).to_have_value("Ours")
     await write_yaml(page, written)
     await expect(page.get_by_role("button", name="Save draft")).to_be_enabled()
@@ -180,6 +188,30 @@ async def test_what_is_written_in_yaml_is_in_the_form_and_stays(desk: Desk, page
     [saved] = parse_yaml(await desk.yaml("reminder"), file="saved").campaigns
     [before] = parse_yaml(written, file="before").campaigns
     assert as_written(saved) == {**as_written(before), "name": "New: one"}
+
+
+async def test_each_typical_mistake_is_explained_where_it_is_made(desk: Desk, page: Page) -> None:
+    """In the YAML at its line, which is marked and in words beside it; what is made in the form, at its field too."""
+    await open_settled(page, desk, "/compose")
+    listed = page.get_by_role("list", name="Faults and warnings").get_by_role("button")
+    for mistake in TYPICAL.values():
+        await write_yaml(page, mistake.text)
+        shown = listed.filter(has_text=re.compile(rf"Line {mistake.line}(?!\d).*{re.escape(mistake.words)}"))
+        await expect(shown).to_have_count(1)
+        marked = page.locator(f"{EDITOR} > .cm-line:nth-child({mistake.line})")
+        await expect(marked).to_have_class(re.compile("is-fault|is-warning"))
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    await expect(listed.first).to_be_focused()  # Tab alone indents: Escape lets people out of the editor
+    await write_yaml(page, G.removeprefix(WELCOME) + "  exceptions: [{event: make_purchase}]\n" + M)
+    await expect(listed).to_have_count(0)
+    for step, label, value, words in FORM_MISTAKES:
+        await page.get_by_role("tab", name=re.compile(rf"^{step}")).click()
+        field = page.get_by_label(label, exact=True)
+        is_choice = await field.evaluate("field => field.tagName === 'SELECT'")
+        await (field.select_option(value) if is_choice else field.fill(value))
+        await expect(field).to_have_accessible_description(re.compile(words))
+        await expect(page.get_by_role("tab", name=re.compile(rf"^{step}.*\(\d+\)"))).to_be_visible()
 
 
 async def test_nobody_saves_over_another_unseen(desk: Desk, page: Page) -> None:

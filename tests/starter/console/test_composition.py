@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from connector.definitions import parse_yaml
 from connector.definitions.yaml_editing import value_at
 from connector.rules.explaining.interaction_words import INTERACTION_GROUPS, INTERACTION_WORDS
-from connector.rules.model.errors import DefinitionError
 from connector.rules.model.interactions import CARD_INTERACTIONS, InteractionType
 from connector.rules.model.predicates import OPERATORS
 from starter.console.compose import audience_data, condition_data
@@ -23,23 +21,11 @@ from starter.console.compose.codecs import (
     read_duration,
     write_duration,
 )
-from starter.console.compose.composition import MAX_VALUES, Composition, NotInStep, covers, dotted
+from starter.console.compose.composition import MAX_VALUES, Composition, NotInStep, dotted
+from starter.console.compose.problems import keys_around
 from starter.console.compose.starts import STARTS
 
 EXAMPLE = Path("examples/abandoned-cart.yaml").read_text()
-_TRIGGER = "delivery:\n  type: action_based\n  trigger: "
-MISTAKES = [
-    ("tab", "campaign: a\n\tname: b\n", 2, "tab"),
-    ("smart quotes", "campaign: a\nname: “Hi”\n", 2, "typographic quotes"),
-    ("duplicate key", "campaign: a\nname: b\nname: c\n", 3, "is repeated, first in line 2"),
-    ("unquoted time", "campaign: a\ndelivery:\n  type: action_based\n  delay: {in_days: 1, at: 09:00}\n", 4, "quoted"),
-    ("misspelt key", "campaign: a\ndelivry: {type: external}\n", 2, "did you mean delivery?"),
-    ("no colon", "campaign: a\nname Sale\n", 2, "name: Sale"),
-    ("unquoted template", "campaign: a\nname: {{ user.id }}\n", 2, "quoted"),
-    ("a duration without a unit", "campaign: a\ndelivery: {type: action_based, delay: {after: 3}}\n", 2, "unit"),
-    ("an unknown interaction", f"campaign: a\n{_TRIGGER}[{{interaction: opens, campaign: b}}]\n", 4, "not"),
-    ("a text that ends nowhere", 'campaign: a\nname: "Hi\n', 2, "at its end"),
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -61,15 +47,6 @@ def test_what_is_equal_changes_nothing() -> None:
     assert not composition.put(("nothing", "here"), None)
     assert composition.text == EXAMPLE
     assert not composition.is_changed
-
-
-@pytest.mark.parametrize(("text", "line", "word"), [row[1:] for row in MISTAKES], ids=[row[0] for row in MISTAKES])
-def test_a_mistake_is_explained_at_its_line(text: str, line: int, word: str) -> None:
-    """Typical mistakes have their line, in the words of `connector validate`."""
-    with pytest.raises(DefinitionError) as refused:
-        parse_yaml(text, file="YAML")
-    found = [(fault.line, fault.problem) for fault in refused.value.faults]
-    assert any(at == line and word in problem for at, problem in found), found
 
 
 def test_a_text_that_is_no_yaml_leaves_the_form_as_it_was() -> None:
@@ -117,10 +94,7 @@ def test_a_new_composition_is_yaml_that_the_form_shows(kind: str) -> None:
 def test_paths_are_dotted_as_faults_name_them() -> None:
     """The fault of an alias is at its field, and one of a key without a field at what is around it."""
     assert dotted(("delivery", "trigger", 0, "alias")) == "delivery.trigger[0].alias"
-    assert covers("delivery.trigger", "delivery.trigger[0].alias")
-    assert covers("delivery", "delivery.delay")
-    assert not covers("delivery.trigger", "delivery.triggers")
-    assert not covers("delivery.trigger[1]", "delivery.trigger[10]")
+    assert list(keys_around("a.b[10].c")) == ["a.b[10].c", "a.b[10]", "a.b", "a"]
 
 
 @pytest.mark.parametrize(

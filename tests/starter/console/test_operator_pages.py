@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 from connector.rules.model.api_keys import parse_key
 from starter.console.paths import follow_up_path, user_path
 from starter.operations.follow_ups import Criteria, read_follow_ups
-from tests.support.console import open_page, open_path
+from tests.support.console import find_serious, open_page, open_path, press
 from tests.support.story_console import StoryConsole, story_console
 
 UI = "http://temporal.test:8233"
@@ -35,8 +35,8 @@ async def test_a_user_is_found_and_explained(console: StoryConsole, page: Page) 
     """By the email, through the link, with the nearest miss of a campaign that decided nothing, and back again."""
     await open_path(page, console.process, "/users")
     await page.get_by_label("Id, email or phone number").fill("ADA@shop.test")
-    await page.get_by_role("button", name="Find").click()
-    await page.get_by_role("link", name=console.story.user, exact=True).click()
+    await press(page.get_by_role("button", name="Find"))
+    await press(page.get_by_role("link", name=console.story.user, exact=True))
     await expect(page.get_by_role("heading", name=console.story.user)).to_be_visible()
     timeline = page.locator("#timeline")
     await expect(timeline.locator("li.message").filter(has_text="Come back")).to_have_count(1)
@@ -77,21 +77,23 @@ async def test_a_list_keeps_its_filters_in_the_address(console: StoryConsole, pa
 
 
 async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: StoryConsole, page: Page) -> None:
-    """The numbers come first, nothing changes before the confirmation, and what was refused says why."""
+    """Without a mouse: the numbers come first, nothing changes before the confirmation, refusals say why."""
     await open_path(page, console.process, "/follow-ups?campaign=later")
     for user in ("cleo", "ben"):
-        await page.get_by_role("row").filter(has=page.get_by_role("link", name=user)).get_by_role("checkbox").click()
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=user))
+        await press(row.get_by_role("checkbox"), "Space")
     await expect(page.get_by_text("2 selected")).to_be_visible()
-    await page.get_by_role("button", name="Cancel…").click()
+    await press(page.get_by_role("button", name="Cancel…"))
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_text("1 would be cancelled")).to_be_visible()
     await expect(dialog.get_by_text("1 refused: it has ended: excepted (exception)")).to_be_visible()
+    assert await find_serious(page, ".cc-dialog") == []
     assert await _states(console, "cleo") == {"waiting", "failed"}
     await dialog.get_by_label("Reason").fill("wrong price")
-    await dialog.get_by_role("button", name="Cancel: 1").click()
+    await press(dialog.get_by_role("button", name="Cancel: 1"))
     await expect(dialog.get_by_text("1 cancelled", exact=True)).to_be_visible()
     assert await _states(console, "cleo") == {"dropped", "failed"}
-    await dialog.get_by_role("button", name="Close").click()
+    await press(dialog.get_by_role("button", name="Close"))
     await expect(page.get_by_role("row").filter(has=page.get_by_role("link", name="cleo"))).to_contain_text("dropped")
     await open_path(page, console.process, "/audit?action=cancel")
     await expect(page.get_by_role("row").filter(has_text="wrong price")).to_have_count(1)
@@ -148,6 +150,7 @@ async def test_an_erasure_is_typed(console: StoryConsole, page: Page) -> None:
     await expect(dialog.get_by_text("the whole log of interactions", exact=False)).to_be_visible()
     erase = dialog.get_by_role("button", name="Erase for good")
     await expect(erase).to_be_disabled()
+    assert await find_serious(page, ".cc-dialog") == []
     await dialog.get_by_label("The id, to confirm").fill("ada")
     await erase.click()
     await expect(page.get_by_text("This user was erased")).to_be_visible()
@@ -164,6 +167,7 @@ async def test_a_key_is_shown_once_and_revoked(console: StoryConsole, page: Page
     await open_path(page, console.process, "/keys")
     await page.get_by_role("button", name="Create a key…").click()
     dialog = page.get_by_role("dialog", name="Create a key")
+    assert await find_serious(page, ".cc-dialog") == []
     await dialog.get_by_label("What the key is for").fill("warehouse")
     await dialog.get_by_role("button", name="Create").click()
     await expect(page.get_by_text("Scopes: ", exact=False).first).to_be_visible()  # none was chosen

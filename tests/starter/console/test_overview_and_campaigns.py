@@ -31,6 +31,7 @@ from tests.support.console import (
     open_page,
     open_path,
     overflows,
+    press,
     running_console,
 )
 from tests.support.databases import migrate_database, open_migrated_database
@@ -230,7 +231,7 @@ async def test_by_keyboard(console: StoryConsole, page: Page) -> None:
 async def test_orders_are_given_and_recorded(
     browser: Browser, environment: WorkflowEnvironment, tmp_path: Path
 ) -> None:
-    """The right order is one button; then stop with its reason, and resume; each is in the audit trail."""
+    """Without a mouse: the right order is one button, then stop and resume; each is in the audit trail."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'connector.db'}"
     await asyncio.to_thread(migrate_database, url)
     async with open_migrated_database(url) as database:
@@ -268,15 +269,15 @@ async def test_orders_are_given_and_recorded(
 
 async def _order(page: Page, process: ConsoleProcess) -> None:
     await open_path(page, process, "/campaigns/o")
-    await page.get_by_role("button", name="Publish 2 campaigns in this order").click()
+    await press(page.get_by_role("button", name="Publish 2 campaigns in this order"))
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("in this order: nudge, o")
-    await dialog.get_by_role("button", name="Publish").click()
+    await press(dialog.get_by_role("button", name="Publish"))
     await expect(page.get_by_text("Revision 1, in effect since")).to_be_visible()
     await open_path(page, process, "/campaigns/nudge")
-    await page.get_by_role("button", name="Stop").click()
+    await press(page.get_by_role("button", name="Stop"))
     await dialog.get_by_label("Reason").fill("wrong price")
-    await dialog.get_by_role("button", name="Stop").click()
-    await page.get_by_role("button", name="Resume").click()
-    await dialog.get_by_role("button", name="Resume").click()
+    await press(dialog.get_by_role("button", name="Stop"))
+    await press(page.get_by_role("button", name="Resume"))
+    await press(dialog.get_by_role("button", name="Resume"))
     await expect(page.get_by_role("button", name="Stop")).to_be_visible()

@@ -21,7 +21,7 @@ from connector.store.engine.database import Database, database_now
 from connector.store.tables import channel_windows, metadata
 from connector.store.users.suppressions import save_address_statements
 from starter.operations.marked_sends import SendTestRefused, send_test
-from starter.operations.preview_subject import Choice
+from starter.operations.preview_choice import Choice
 from tests.support.api import open_client
 from tests.support.builders import ORIGINAL, PUSHED, follow_on
 from tests.support.installation import Installation

@@ -20,8 +20,8 @@ from connector.store.follow_ups.deliveries import write_deliveries
 from connector.store.follow_ups.follow_ups import load_follow_ups_by_id
 from connector.store.tables import metadata
 from connector.store.users.descriptions import save_user
+from starter.operations.preview_choice import Choice, NothingToPreview
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice, NothingToPreview
 from tests.support.builders import ABANDONED, BOUGHT, ORIGINAL, PUSHED, buy, follow_on, push
 from tests.support.installation import Installation
 

@@ -43,8 +43,8 @@ from starter.operations.marked_sends import send_test
 from starter.operations.orders import give_order, preview_resuming
 from starter.operations.overview import read_overview
 from starter.operations.plan import plan_definitions
+from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.operations.preview_subject import Choice
 from starter.operations.provider_events import list_provider_events, match_provider_events
 from starter.operations.resending import send_again
 from starter.operations.results import read_results
