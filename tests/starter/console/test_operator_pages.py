@@ -169,6 +169,7 @@ async def test_a_key_is_shown_once_and_revoked(console: StoryConsole, page: Page
     await open_path(page, console.process, "/keys")
     await page.get_by_role("button", name="Create a key…").click()
     dialog = page.get_by_role("dialog", name="Create a key")
+    await expect(dialog).to_be_visible()
     assert await find_serious(page, ".cc-dialog") == []
     await dialog.get_by_label("What the key is for").fill("warehouse")
     await dialog.get_by_role("button", name="Create").click()
