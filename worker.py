@@ -32,6 +32,7 @@ from connector.app.temporal_variables import warn_of_slips
 from connector.app.tracing import tracing
 from connector.app.version import program_version
 from connector.app.worker_port import open_worker_port
+from connector.channels.keeping import open_keeper
 from connector.channels.protocol import Channel
 from connector.channels.registry import open_channels
 from connector.health.check_log import watch_checks
@@ -216,6 +217,7 @@ async def _open_sender(context: AppContext, channels: Mapping[str, Channel]) -> 
         context.workspace,
         rates=_rates(context.settings),
         link_hosts=context.settings.link_hosts,
+        keeper=open_keeper(context.settings),
         changed=context.outbox.nudge,
     )
     try:

@@ -5,19 +5,20 @@ Load, decide and apply in one transaction; messages that are recorded together s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from activities.claims import Claim, send_outcome
 from activities.due_messages import Attempt, load_turns
 from activities.effects import apply_effects
+from connector.channels.keeping import KeptText
 from connector.ingest.intake import Intake
 from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import LogEntry
 from connector.rules.model.times import start_of_second
-from connector.rules.sending.deliveries import REPLACEABLE, DeliveryState, DueMessage, newest_by_channel
+from connector.rules.sending.deliveries import OUT, REPLACEABLE, DeliveryState, DueMessage, newest_by_channel
 from connector.rules.sending.effects import Effect
 from connector.rules.sending.launching import is_launched
 from connector.rules.sending.results import SendResult, decide_release, decide_result
@@ -26,6 +27,7 @@ from connector.store.engine.group_commit import SingleRequest
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.deliveries import delete_if_open, load_deliveries_by_follow_up
 from connector.store.follow_ups.follow_ups import load_locked
+from connector.store.follow_ups.texts import MessageText, save_texts
 from connector.store.users.log import WantedTypes, load_types
 from connector.tracing import on_behalf_of
 from connector.wire import SendOutcome
@@ -40,10 +42,11 @@ class AttemptEnd(SingleRequest):
 
 @dataclass(frozen=True)
 class ProviderResult(AttemptEnd):
-    """The result of handing a claimed message to its provider."""
+    """The result of handing a claimed message to its provider. `text`: what is kept of the text, None for nothing."""
 
     claim: Claim
     result: SendResult
+    text: KeptText | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ async def record_messages(
             effects += decided
         with on_behalf_of({due.follow_up.user_key: ends[position].attempt.span for position, due in turn.items()}):
             changed |= await apply_effects(tx, catalogue, intake, effects, turn.values())
+        texts = (_kept_text(ends[position], due, tx.now) for position, due in turn.items())
+        await save_texts(tx, [text for of_message in texts for text in of_message])
         current.update(turn)
     for position, end in enumerate(ends):
         if position not in current and isinstance(end, ProviderResult) and end.result.state is DeliveryState.SENT:
@@ -123,7 +128,19 @@ async def _accept_earlier(
     at, now = end.claim.dispatched_at, end.attempt.now
     decision = decide_result(due, end.result, end.claim.user, dispatched_at=at, now=now)
     changed = await apply_effects(tx, catalogue, intake, decision.effects, [due])
+    await save_texts(tx, list(_kept_text(end, due, tx.now)))
     return send_outcome(decision.verdict, follow_up), changed
+
+
+def _kept_text(end: AttemptEnd, due: DueMessage, now: datetime) -> Iterator[MessageText]:
+    """Yield what is kept of the text of a message that went out, or may have; nothing of an erased user's."""
+    if not isinstance(end, ProviderResult) or end.text is None or end.result.state not in OUT:
+        return
+    if due.delivery is not None and not due.follow_up.is_erased:
+        text = end.text
+        yield MessageText(
+            end.claim.due.delivery_id, due.follow_up.user_key, text.content, text.cut, now + text.keep_for
+        )
 
 
 def _exceptions_wanted(follow_up: FollowUp, catalogue: Catalogue) -> WantedTypes:

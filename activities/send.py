@@ -16,34 +16,27 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.claims import Claim, ClaimResult, RateLimited, claim_messages
 from activities.due_messages import Attempt
+from activities.handing_over import hand_over
 from activities.heartbeats import heartbeats
 from activities.ledger import Ledger
 from activities.results import AttemptEnd, NothingSent, ProviderResult, RecordResult, record_messages
 from connector import names, tracing
+from connector.channels.keeping import KEEP_NOTHING, TextKeeper
 from connector.channels.protocol import (
-    Accepted,
     Channel,
-    OutcomeUnknown,
-    OutgoingMessage,
-    Rejected,
-    SendError,
     TryLater,
 )
-from connector.channels.rendering import MessageToRender, render_message
 from connector.ingest.intake import Intake
 from connector.metrics import FAULTS, PROVIDER_CALLS, SEND_ATTEMPTS, SEND_DELAY, SENDS, SENDS_TRIED_AGAIN
 from connector.rules.catalogue.catalogue import Catalogue
-from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import DeliveryState
 from connector.rules.sending.launching import is_launched
 from connector.rules.sending.rates import per_second
-from connector.rules.sending.results import SendResult
 from connector.store.catalogue.cache import CatalogueCache
 from connector.store.catalogue.current import with_current_catalogue
 from connector.store.engine.database import Database, StoreUnavailable
 from connector.store.engine.group_commit import GroupCommit
 from connector.store.engine.transaction import Transaction
-from connector.templating.templates import MessageAborted, RenderingFailed, RenderMoment, result_of_failure
 from connector.wire import SendOutcome, SendRequest
 
 _log = structlog.get_logger("send")
@@ -61,6 +54,7 @@ class Sender:
         channels: by name; a message for a channel that is missing waits and is tried again (`no_provider`, W6).
         rates: messages per second by channel, over all workers; a channel that is missing has no limit.
         link_hosts: hosts to which user data may lead a link; none: not checked, `apply` refuses such links.
+        keeper: takes what is kept of the texts of messages.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
     """
 
@@ -74,11 +68,12 @@ class Sender:
         *,
         rates: Mapping[str, float] = {},
         link_hosts: Collection[str] = (),
+        keeper: TextKeeper = KEEP_NOTHING,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._database, self._cache, self._intake = database, cache, intake
         self._channels, self._workspace, self._changed = channels, workspace, changed
-        self._link_hosts = tuple(link_hosts)
+        self._link_hosts, self._keeper = tuple(link_hosts), keeper
         self._limits = {channel: per_second(rate) for channel, rate in rates.items()}
         limits = {"max_transactions": database.max_group_transactions, "max_size": _MAX_GROUP}
         self._claims: GroupCommit[Attempt, ClaimResult] = GroupCommit(self._claim_together, **limits)
@@ -160,7 +155,7 @@ class Sender:
         SEND_ATTEMPTS.labels(channel).inc()
         try:
             with PROVIDER_CALLS.labels(channel).time():
-                result = await self._send_to_provider(claim)
+                result, text = await hand_over(claim, self._channel(channel), self._link_hosts, self._keeper)
         except TryLater as fault:
             _log.info("send_is_tried_again", delivery=claim.due.delivery_id, fault=fault.code, attempt=attempt.number)
             SENDS_TRIED_AGAIN.labels(channel, FAULTS.show(fault.code)).inc()
@@ -173,28 +168,10 @@ class Sender:
         if result.state is DeliveryState.SENT and not is_launched(claim.due.follow_up):
             delay = (attempt.now - claim.due.follow_up.next_at).total_seconds() + time.monotonic() - began_at
             SEND_DELAY.labels(channel).observe(max(0.0, delay))
-        outcome = await self._record(ProviderResult(attempt, claim, result))
+        outcome = await self._record(ProviderResult(attempt, claim, result, text))
         SENDS.labels(channel, result.state.value).inc()
         assert outcome is not None  # noqa: S101 - only a release has none
         return outcome
-
-    async def _send_to_provider(self, claim: Claim) -> SendResult:
-        """Render a claimed message and hand it to its channel; raises TryLater, or ApplicationError for a defect."""
-        try:
-            channel = self._channel(claim.due.channel)
-            accepted = await _hand_over(channel, await _render(claim, self._link_hosts))
-        except TryLater:
-            raise
-        except (RenderingFailed, MessageAborted) as failure:
-            return result_of_failure(failure)
-        except (Rejected, OutcomeUnknown) as fault:
-            return _result_of(fault)
-        return SendResult(
-            DeliveryState.SENT,
-            provider_id=accepted.provider_id,
-            is_reported=accepted.reported,
-            invalid_tokens=accepted.invalid_tokens,
-        )
 
     async def _record(self, end: AttemptEnd) -> SendOutcome | None:
         """Record how an attempt ended, as soon as the database accepts it; return the outcome, None after a release."""
@@ -230,31 +207,6 @@ def _show_zeros(channels: Collection[str]) -> None:
             SENDS.labels(channel, state.value)
 
 
-async def _render(claim: Claim, link_hosts: Collection[str]) -> OutgoingMessage:
-    """Render a claimed message; raises as `render_message` does."""
-    due, moment = claim.due, RenderMoment(claim.dispatched_at, claim.zone)
-    message = MessageToRender(
-        due.delivery_id, due.follow_up, due.channel, claim.user, claim.campaign, claim.content, moment
-    )
-    return await render_message(message, link_hosts)
-
-
-async def _hand_over(channel: Channel, message: OutgoingMessage) -> Accepted:
-    facts = {"connector.channel": message.channel, "connector.campaign": message.campaign}
-    try:
-        with tracing.span(f"send {message.channel}", "client", facts) as span:
-            try:
-                return await channel.send(message)
-            except SendError as fault:
-                span.fail(fault.code)
-                raise
-    except SendError:
-        raise
-    except Exception as error:  # a defect of the channel: its text could name a person, so only its type is passed on
-        _log.exception("channel_broke", delivery=message.delivery_id)
-        raise ApplicationError("the channel broke", type=type(error).__name__) from None
-
-
 def _facts_of(attempt: Attempt) -> dict[str, tracing.Fact]:
     request = attempt.request
     return {
@@ -263,15 +215,3 @@ def _facts_of(attempt: Attempt) -> dict[str, tracing.Fact]:
         "connector.channel": request.channel,
         "connector.follow_up": request.follow_up_id,
     }
-
-
-def _result_of(fault: Rejected | OutcomeUnknown) -> SendResult:
-    if isinstance(fault, Rejected):
-        return SendResult(
-            DeliveryState.FAILED,
-            Reason.SEND_FAILED,
-            fault.code,
-            invalid_tokens=fault.invalid_tokens,
-            meaning=fault.meaning,
-        )
-    return SendResult(DeliveryState.UNKNOWN, Reason.SEND_UNKNOWN, fault.code)

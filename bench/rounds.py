@@ -53,7 +53,7 @@ QUICK = Sizes(
     min_rounds=1, max_rounds=1, warm_ups=2, starts=20, accepted=100, drains=20, messages=20, batches=1,
     many_campaigns=100, many_waiting=40, latencies=5, backlog=20, logged=200, late_items=2, simulated_items=1000,
     simulated_campaigns=10, command_starts=1, sized=50, old_rows=1000,
-    paced=5, asked=1000, open_pages=4,
+    paced=5, asked=1000, open_pages=2,
 )  # fmt: skip
 
 

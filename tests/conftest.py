@@ -11,7 +11,6 @@ import tempfile
 import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support.workspace import Workspace
 
 UNFINISHED_HANDLERS = ("UnfinishedUpdateHandlersWarning", "UnfinishedSignalHandlersWarning")
+PARTS = ("parallel", "browser", "serial")
 SHARED_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
 _STATUS: list[int] = []
 
@@ -37,8 +37,8 @@ if "TMPDIR" not in os.environ and SHARED_MEMORY.is_dir() and shutil.disk_usage(S
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", choices=("parallel", "serial"), help="only tests that are not, or are, marked serial")
-    parser.addoption("--serial-list", type=Path, help="a file with the serial tests, which the parallel part writes")
+    parser.addoption("--part", choices=PARTS, help="only tests with this mark; parallel: those with neither")
+    parser.addoption("--part-list", type=Path, help="a file with the tests of each part, written by the first")
     parser.addoption("--parity-stories", type=int, help="how many stories of each theme tests/parity plays")
     parser.addoption("--load", choices=("small", "full"), default="small", help="the load of tests/security")
 
@@ -50,38 +50,42 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for name in UNFINISHED_HANDLERS:
             config.addinivalue_line("filterwarnings", f"error::temporalio.workflow.{name}")
     if part := config.getoption("part"):
-        of_part: dict[str, list[pytest.Item]] = {"parallel": [], "serial": []}
+        of_part: dict[str, list[pytest.Item]] = {name: [] for name in PARTS}
         for item in items:
-            of_part["serial" if item.get_closest_marker("serial") else "parallel"].append(item)
-        items[:] = of_part.pop(part)
-        config.hook.pytest_deselected(items=[*chain.from_iterable(of_part.values())])
-        if config.getoption("serial_list"):
-            _compare_serial(config, items if part == "serial" else of_part["serial"])
+            of_part[_part_of(item)].append(item)
+        items[:] = of_part[part]
+        config.hook.pytest_deselected(items=[item for name in PARTS if name != part for item in of_part[name]])
+        if path := config.getoption("part_list"):
+            _compare_parts(config, path, {name: [item.nodeid for item in of_part[name]] for name in PARTS})
     items.sort(key=_timeout, reverse=True)  # tests of minutes first, so that no process waits for another at the end
 
 
-def _compare_serial(config: pytest.Config, serial: list[pytest.Item]) -> None:
-    """Write the serial tests down in the parallel part; in the serial part fail if one of them is missing."""
-    path, ids = config.getoption("serial_list"), sorted(item.nodeid for item in serial)
-    if config.getoption("part") == "serial":
-        if missing := set(_read_serial(config) or ()) - set(ids):
-            raise pytest.UsageError(f"serial tests that were not collected again: {', '.join(sorted(missing))}")
+def _part_of(item: pytest.Item) -> str:
+    return next((name for name in PARTS if item.get_closest_marker(name)), "parallel")
+
+
+def _compare_parts(config: pytest.Config, path: Path, ids: dict[str, list[str]]) -> None:
+    """Write down in the parallel part what is left to the others; fail in another one if a test of it is missing."""
+    part = config.getoption("part")
+    if part != "parallel":
+        if missing := {*_read_part(config)} - {*ids[part]}:
+            raise pytest.UsageError(f"tests that were not collected again: {', '.join(sorted(missing))}")
     elif os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         path.write_text(json.dumps(ids))
 
 
-def _read_serial(config: pytest.Config) -> list[str] | None:
-    """Return the ids of the serial tests, None if they are not known."""
-    path = config.getoption("serial_list")
-    if config.getoption("part") != "serial" or path is None or not path.exists():
-        return None
-    ids: list[str] = json.loads(path.read_text())
+def _read_part(config: pytest.Config) -> list[str]:
+    """Return the ids of this part's tests; none: they are not known, or every file is read anyway."""
+    part, path = config.getoption("part"), config.getoption("part_list")
+    if part in (None, "parallel") or path is None or not path.exists():
+        return []
+    ids: list[str] = json.loads(path.read_text())[part]
     return ids
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import some hundred files for the serial part, in which the parallel part found no serial test."""
-    if not collection_path.name.startswith("test_") or (ids := _read_serial(config)) is None:
+    """Do not import some hundred files again for a part to which the parallel part left none of their tests."""
+    if not collection_path.name.startswith("test_") or not (ids := _read_part(config)):
         return None
     files = {id.partition("::")[0] for id in ids}
     return collection_path.relative_to(config.rootpath).as_posix() not in files or None

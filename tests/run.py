@@ -1,8 +1,8 @@
-"""Run the tests in two parts: most of them in several processes, then those marked `serial` one by one.
+"""Run the tests in three parts: most in several processes, those in a browser in two, the serial ones one by one.
 
 Usage: python -m tests.run [PYTEST ARGUMENT …]
 
-The last line counts both parts; the exit code is that of the first part that failed. Up to three tests that failed run
+The last line counts all parts; the exit code is that of the first part that failed. Up to three tests that failed run
 once more, alone: a test that passes then was disturbed by the machine, and is reported as unstable, to be mended.
 """
 
@@ -21,7 +21,11 @@ from tests.support.repository import ROOT
 
 PROCESSES = max(3, min(8, os.cpu_count() or 1))
 """Even with two cores three processes are faster: many tests wait for another process most of the time."""
-PARTS = {"parallel": ("-n", str(PROCESSES), "--dist", "worksteal"), "serial": ()}
+PARTS = {
+    "parallel": ("-n", str(PROCESSES), "--dist", "worksteal"),
+    "browser": ("-n", "2", "--dist", "loadfile"),  # each module has a console and a Chromium, which are busy themselves
+    "serial": (),
+}
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """Python keeps what it compiles: some hundred processes would compile the same modules, and each process the tests."""
 OK, NOTHING_COLLECTED = 0, 5
@@ -31,7 +35,7 @@ FAILED_ONES = ("--last-failed", "--last-failed-no-failures=none")
 
 def run_part(part: str, arguments: list[str], folder: Path) -> tuple[int, Counter[str]]:
     """Run one part; return pytest's exit code, and how many tests there were, by their outcome."""
-    return _run(part, [f"--part={part}", f"--serial-list={folder / 'serial.json'}", *PARTS[part], *arguments], folder)
+    return _run(part, [f"--part={part}", f"--part-list={folder / 'parts.json'}", *PARTS[part], *arguments], folder)
 
 
 def repeat_failed(arguments: list[str], folder: Path) -> int:
@@ -62,14 +66,14 @@ def _describe(outcomes: Counter[str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run both parts; return the exit code."""
+    """Run all parts; return the exit code."""
     started, outcomes, codes = time.monotonic(), Counter[str](), []
     with TemporaryDirectory() as folder:
         for part in PARTS:
             code, counted = run_part(part, arguments, Path(folder))
             codes.append(code)
             outcomes += counted
-        print(f"both parts: {_describe(outcomes)} in {time.monotonic() - started:.0f} s", flush=True)
+        print(f"all parts: {_describe(outcomes)} in {time.monotonic() - started:.0f} s", flush=True)
         failed = [code for code in codes if code not in (OK, NOTHING_COLLECTED)]
         if failed and 0 < outcomes["failed"] + outcomes["errors"] <= MOST_TO_REPEAT:
             return repeat_failed(arguments, Path(folder))

@@ -131,6 +131,10 @@ LOG_EVENTS = {
     "temporal_variable_unknown": LogEvent(
         "warning", "A variable nearly has the name of one that Temporal's SDK reads; `note` names both."
     ),
+    "text_not_kept": LogEvent("warning", "The text of a message that goes out is not kept: a defect. Report it."),
+    "texts_not_kept": LogEvent(
+        "warning", "The database refused the texts of `number` messages, whose results are recorded all the same."
+    ),
     "thread_failed": LogEvent("error", "A defect in a thread of the process, which goes on. Report it with the line."),
     "visits_broke": LogEvent("error", "A defect stops opens and clicks from being stored; they wait. Report it."),
     "visits_lost": LogEvent("error", "Opens and clicks were lost, because the database was away for too long."),

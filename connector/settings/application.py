@@ -17,7 +17,7 @@ from connector.settings.client import ClientSettings
 from connector.settings.codec import CodecSettings
 from connector.settings.collector import OtlpEndpoint
 from connector.settings.console import ConsoleSettings
-from connector.settings.durations import Duration, between
+from connector.settings.durations import Duration, DurationOrZero, between
 from connector.settings.environment import Section, setting
 from connector.settings.inbox import InboxSettings
 from connector.settings.keys import ConfiguredKey, check_distinct, check_entries
@@ -69,6 +69,13 @@ class Settings(Section):
         timedelta(days=90),
         "for how long interactions are kept; older ones are refused as `stale`, and what else is kept as long is in "
         "[operations](operations.md#retention-and-cleanup)",
+    )
+    keep_messages: Annotated[DurationOrZero, between(most=timedelta(days=3650))] = setting(
+        timedelta(0),
+        "for how long the texts of emails, text messages, pushes and webhooks are kept as they were rendered, for the "
+        "pages of users and follow-ups; personal data, see [messages](erasure.md#messages-as-they-were-rendered)",
+        default_text='`0 seconds`: they are not kept; `connector dev` keeps them for "30 days"',
+        read_by="worker",
     )
     erasure_secret: Annotated[SecretStr, Field(min_length=32)] | None = setting(
         None,

@@ -77,6 +77,12 @@ Duration = Annotated[
     PlainSerializer(show_duration, when_used="json"),
 ]
 """A duration above zero, written "N seconds|minutes|hours|days|weeks"."""
+DurationOrZero = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(show_duration, when_used="json"),
+]
+"""A `Duration`, or zero."""
 whole_days = AfterValidator(_check_whole_days)
 
 

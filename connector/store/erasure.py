@@ -23,6 +23,7 @@ from connector.store.tables import (
     inbox,
     inbox_marks,
     interactions,
+    message_texts,
     receipts,
     user_aliases,
     users,
@@ -55,7 +56,7 @@ EMPTY_DESCRIPTION: dict[str, Any] = {
     "newest_t": None,
 }
 """What replaces the columns of a user's row."""
-_DELETED = (consent_changes, interactions, receipts, inbox, inbox_marks, user_aliases)
+_DELETED = (consent_changes, interactions, message_texts, receipts, inbox, inbox_marks, user_aliases)
 
 
 async def erase_user(tx: Transaction, external_id: str, now: datetime) -> str | None:

@@ -67,6 +67,11 @@ RETENTIONS = (
         f"until a message expires, and {RETENTION} after; marks of published cards {ALWAYS}",
         "an app may report late what was done with a message; a dismissed card stays dismissed",
     ),
+    Retention(
+        (t.message_texts,),
+        "`CONNECTOR_KEEP_MESSAGES` (0 seconds: nothing is kept), as it was when the message was sent",
+        "pages show what a message said; personal data, so that it is kept only if you say so",
+    ),
     Retention((t.unmatched_reports,), f"{RETENTION} after the arrival", "they are matched again until they are stale"),
     Retention(
         (t.heeded_reports,),

@@ -1,8 +1,8 @@
 """The tables (design 7). `workspace` is in every key; every instant is UTC with microseconds.
 
-Personal data is only in `users`, `user_aliases`, `user_joins`, `inbox` (rendered messages), `unmatched_reports` and
-`dead_addresses` (the suppression list). All other tables name a user by the surrogate `user_key`. Comments of tables
-are part of the schema, which only a migration changes.
+Personal data is only in `users`, `user_aliases`, `user_joins`, `inbox` and `message_texts` (rendered messages),
+`unmatched_reports` and `dead_addresses` (the suppression list). All other tables name a user by the surrogate
+`user_key`. Comments of tables are part of the schema, which only a migration changes.
 """
 
 from __future__ import annotations
@@ -404,6 +404,19 @@ deliveries = Table(
     ),
     comment="One message on one channel: open, claimed, sent, dropped, failed or unknown.",
 )  # fmt: skip
+message_texts = Table(
+    "message_texts",
+    metadata,
+    _key("workspace"),
+    _key("delivery_id"),
+    Column("user_key", String(64), nullable=False),
+    Column("content", Json, nullable=False),
+    Column("cut", Json, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index("message_texts_of_user", "workspace", "user_key"),
+    Index("message_texts_expiring", "workspace", "expires_at"),
+    comment="Messages as they were rendered, without tokens and secrets, while CONNECTOR_KEEP_MESSAGES keeps them.",
+)
 receipts = Table(
     "receipts",
     metadata,

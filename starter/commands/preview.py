@@ -43,6 +43,9 @@ def preview(
         str | None, typer.Option(help="The item that triggers, as JSON; by default the user's newest that fits.")
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="The live revision, not the newest saved one.")] = False,
+    revision: Annotated[
+        int | None, typer.Option(min=1, help="This revision, one that was published, not the newest saved one.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the email's HTML to this file.")] = None,
     open_html: Annotated[bool, typer.Option("--open", help="Open the email's HTML in a browser.")] = False,
     send_to: Annotated[
@@ -81,6 +84,7 @@ def preview(
         variant,
         _read_object("--trigger", trigger),
         live,
+        revision,
     )
     if send_to is not None:
         return _show_sent(run_act(data, send_test, choice, send_to, reason=reason), as_json)

@@ -23,8 +23,8 @@ from connector.simulation.pictures import NotDrawable, draw
 from connector.simulation.sharing import play_timeline
 from connector.simulation.timeline import Timeline, TimelineStep
 from starter.commands.files import write_file
-from starter.commands.message_texts import describe_content
 from starter.commands.options import DataOption, JsonOption, parse_time_option
+from starter.explain.texts import describe_content
 from starter.terminal import format_table, print_lines, print_result, print_warnings
 
 _MAX_DRAWN_LINES = 1000

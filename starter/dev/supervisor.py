@@ -107,6 +107,7 @@ class _Supervisor:
             "CONNECTOR_DEV": "1",
             **({} if take_line is None else {"CONNECTOR_LOG_FORMAT": "json"}),
         }
+        self._environment.setdefault("CONNECTOR_KEEP_MESSAGES", "30 days")
         if ports.ui is not None:
             self._environment.setdefault("CONNECTOR_TEMPORAL_UI_URL", _loopback_url(ports.ui))
         self._temporal = SupervisedProcess(

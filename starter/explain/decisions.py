@@ -19,7 +19,7 @@ from connector.rules.model.interactions import Interaction, LogEntry
 from connector.rules.model.reasons import NOTED, Reason
 from connector.rules.model.times import is_before
 from connector.rules.model.values import format_instant
-from connector.rules.sending.deliveries import DeliveryRecord, newest_by_channel, resend_number
+from connector.rules.sending.deliveries import DeliveryRecord, DeliveryState, newest_by_channel, resend_number
 from connector.rules.sending.launching import is_launched
 from connector.rules.triggering.user_log import LoggedHistory
 from connector.store.reporting.history import DecisionRow, OperatorNote, UserRecord
@@ -108,6 +108,7 @@ class ExplanationBuilder:
         return DeliveryView(
             channel=message.channel,
             resend=resend_number(message.id),
+            revision=self._revision(message),
             state=message.state.value,
             reason=message.reason.value if message.reason else None,
             words=REASON_TEXTS[message.reason] if message.reason else DELIVERY_TEXTS[message.state],
@@ -117,6 +118,14 @@ class ExplanationBuilder:
             decided_at=format_instant(message.decided_at),
             looked_at=_evidence(_with_message(context, message)) if message.reason else [],
         )
+
+    def _revision(self, message: DeliveryRecord) -> int | None:
+        """Return the revision that was live when a message was rendered: when it was claimed, or when it failed."""
+        at = message.decided_at if message.state is DeliveryState.FAILED else message.claimed_at
+        if at is None:
+            return None
+        revision = self._catalogue.entries[message.campaign].revision_at(at)
+        return None if revision is None else revision.number
 
     def _refusal_or_note(self, decided: DecisionRow) -> Decision:
         logged = self._record.items.get(decided.interaction_id)

@@ -39,11 +39,13 @@ class InteractionView(BaseModel):
 class DeliveryView(BaseModel):
     """One message on one channel. `fault` is a code; `detail` says where a template failed, and why.
 
-    `resend` is 0 for the channel's first message, and else the number of the resend that made this one.
+    `resend` is 0 for the channel's first message, and else the number of the resend that made this one. `revision` is
+    the campaign's revision by which it was rendered; null if none was.
     """
 
     channel: str
     resend: int = 0
+    revision: int | None = None
     state: str
     reason: str | None
     words: str

@@ -21,7 +21,6 @@ from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.selection import Position
 from connector.store.reporting.history import UserRecord, load_user_record
 from connector.store.users.consent_history import RecordedChange, load_changes
-from connector.store.users.inbox import load_contents
 from connector.store.users.users import StoredUser
 from starter.explain.decisions import ExplanationBuilder, interaction_view
 from starter.explain.explain import load_known_user
@@ -33,6 +32,7 @@ from starter.explain.explanation import (
     interaction_line,
     message_line,
 )
+from starter.explain.texts import describe_content, load_rendered
 from starter.operations.consent_history import ConsentChangeView, view_change
 from starter.operations.cursors import read_cursor, write_cursor
 
@@ -54,8 +54,8 @@ class TimelineEntry(BaseModel):
         kind: `interaction`: the user did something, and `decisions` has what was decided about it. `message`: a message
             was sent, failed or was dropped. `outcome`: a follow-up ended without one. `consent`: the user's consent to
             a channel changed.
-        content: what an inbox message said, as it was rendered. The bodies of other channels are handed to their
-            providers and not kept: null.
+        content: what a message said, as it was rendered, if it is kept: by the inbox, or for CONNECTOR_KEEP_MESSAGES;
+            see `MessageTextView`. cut: the fields of it that were longer than what is kept.
     """
 
     id: str
@@ -65,6 +65,7 @@ class TimelineEntry(BaseModel):
     decisions: list[CampaignDecision] = []
     message: DeliveryView | None = None
     content: dict[str, Any] | None = None
+    cut: list[str] = []
     consent: ConsentChangeView | None = None
 
 
@@ -108,7 +109,7 @@ async def read_timeline(
     left = [one for one in placed if position is None or one.order < (position.at, position.id)]
     page = left[:limit]
     async with context.database.read(context.workspace) as tx:
-        await _add_contents(tx, stored.user_key, [one.entry for one in page])
+        await _add_contents(tx, stored.user_key, [one.entry for one in page], as_of)
     return {
         "user": stored.user.id,
         "user_key": stored.user_key,
@@ -136,6 +137,8 @@ def render_timeline(shown: dict[str, Any]) -> Iterator[str]:
             decision = entry.decisions[0].decision
             what = decision.words if entry.message is None else message_line(entry.message)
             yield f"{entry.at}  {campaign}: {what}"
+            if entry.content is not None:
+                yield f"  {describe_content(entry.content)}"
     if not shown["entries"]:
         yield "nothing is known of what this user did"
     if shown["is_cut"] and not shown["has_more"]:
@@ -197,8 +200,8 @@ def _consent(changes: Iterable[tuple[int, RecordedChange]]) -> Iterator[_Placed]
         yield _Placed(change.changed_at, entry)
 
 
-async def _add_contents(tx: Transaction, user_key: str, entries: Sequence[TimelineEntry]) -> None:
-    """Add what the inbox keeps of messages as they were rendered."""
+async def _add_contents(tx: Transaction, user_key: str, entries: Sequence[TimelineEntry], now: datetime) -> None:
+    """Add what is kept of messages as they were rendered."""
     of_delivery = {entry.id.partition(" ")[2]: entry for entry in entries if entry.kind == "message"}
-    for id, content in (await load_contents(tx, user_key, of_delivery)).items():
-        of_delivery[id].content = content
+    for id, text in (await load_rendered(tx, user_key, of_delivery, now)).items():
+        of_delivery[id].content, of_delivery[id].cut = dict(text.content), text.cut

@@ -2,7 +2,7 @@
 
 ConnectorError
 ├── CampaignUnknown   no campaign or card has that id
-└── NothingToPreview  the campaign sends nothing, or not on that channel, or not in that variant
+└── NothingToPreview  the campaign sends nothing, or not on that channel, or not in that variant or revision
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from connector.definitions import parse_mapping, parse_yaml
 from connector.definitions.faults import describe_faults
 from connector.ingest.parsing import parse_item, with_time
+from connector.rules.catalogue.catalogue import Entry, Revision
 from connector.rules.explaining.samples import newest_match, sample_item
 from connector.rules.model.campaigns import AnyDefinition, Campaign
 from connector.rules.model.errors import DefinitionError, Fault, InvalidItem
@@ -47,6 +48,7 @@ class Choice:
         profile: fields of a profile, which replace those of the user.
         trigger: the item that triggers, in wire form; None: the user's newest one that fits, else an invented one.
         live: preview the live revision, not the newest saved one.
+        revision: preview this revision, the newest saved one or one that was ever published.
     """
 
     campaign: str
@@ -57,6 +59,7 @@ class Choice:
     variant: str | None = None
     trigger: Mapping[str, Any] | None = None
     live: bool = False
+    revision: int | None = None
 
     def as_body(self) -> dict[str, Any]:
         """Return what a request asks for beside its path: what differs from the defaults."""
@@ -87,6 +90,22 @@ def with_profile(user: User, profile: Mapping[str, Any] | None) -> User:
     except ValidationError as error:
         faults = describe_faults(error, User, given)
         raise DefinitionError([replace(fault, key=f"profile.{fault.key}") for fault in faults]) from None
+
+
+def revision_of(entry: Entry, choice: Choice) -> Revision:
+    """Return the revision that is asked for. Raises NothingToPreview."""
+    if choice.revision is not None:
+        found = next((one for one in entry.revisions if one.number == choice.revision), None)
+        if found is None:
+            published = ", ".join(str(one.number) for one in entry.published[-10:]) or "none"
+            raise NothingToPreview(
+                f"{choice.campaign} has no revision {choice.revision} that was published; published were {published}"
+            )
+        return found
+    revision = entry.live if choice.live else entry.newest
+    if revision is None:
+        raise NothingToPreview(f"{choice.campaign} is not live; leave out live to preview the newest saved revision")
+    return revision
 
 
 def content_of(campaign: Campaign, assignment: Assignment, user_id: str, choice: Choice) -> Messages:

@@ -42,6 +42,7 @@ from starter.operations.preview_choice import (
     NothingToPreview,
     content_of,
     read_definition,
+    revision_of,
     trigger_of,
     with_profile,
 )
@@ -164,9 +165,7 @@ def _suppose(
         raise CampaignUnknown(f"the definition is not about {choice.campaign}")
     if entry is None:
         raise CampaignUnknown(f"{choice.campaign} is not known; {suggest_id(catalogue, choice.campaign)}")
-    revision = entry.live if choice.live else entry.newest
-    if revision is None:
-        raise NothingToPreview(f"{choice.campaign} is not live; leave out live to preview the newest saved revision")
+    revision = revision_of(entry, choice)
     if not isinstance(revision.definition, Campaign) or revision.definition.delivery.type == "external":
         raise NothingToPreview(f"{choice.campaign} sends no message itself: it is a card, or another system sends it")
     return suppose_live(catalogue, choice.campaign, revision, now), revision

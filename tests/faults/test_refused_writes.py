@@ -15,8 +15,6 @@ from tests.support.disks import fill, small_disk
 from tests.support.events import accepts, post_events
 from tests.support.polling import until
 
-pytestmark = pytest.mark.serial
-
 
 async def check_refuses(api: ApiProcess, outage: str) -> None:
     """Check that reports get 503, and that `/readyz` says why and what to do."""

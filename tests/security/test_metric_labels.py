@@ -26,8 +26,6 @@ from tests.support.api import KEY, configured, open_client
 from tests.support.api_process import api_process
 from tests.support.builders import at
 
-pytestmark = pytest.mark.serial
-
 KNOWN_METHODS = [
     "DELETE",
     "GET",
@@ -139,6 +137,7 @@ async def test_everything_else_that_a_caller_chooses(sqlite_url: str, tmp_path: 
     assert len(text.splitlines()) < early + 300
 
 
+@pytest.mark.serial
 async def test_rendering_is_off_the_event_loop(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other requests are answered while metrics are rendered, however long that takes."""
     began, end = threading.Event(), threading.Event()

@@ -18,14 +18,20 @@ from tests.support.stories import NUDGE, begin, push, yaml_of
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+TO_ITS_END = 5_000
+"""So many items if they are played to their end, which takes seconds; more than the reader's pipe can hold."""
+
+
 @pytest.fixture
-def simulating(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def simulating(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
     """A command that plays a long timeline in two processes."""
     campaigns, timeline = tmp_path / "campaigns.yaml", tmp_path / "timeline.jsonl"
     campaigns.write_text(yaml_of([ORIGINAL, NUDGE]))
     with timeline.open("w") as file:
         file.writelines(f"{json.dumps(line)}\n" for line in begin("f", "o"))
-        file.writelines(f"{json.dumps(push('10:00', f'e{n}', user=f'u{n}'))}\n" for n in range(20_000))
+        file.writelines(
+            f"{json.dumps(push('10:00', f'e{n}', user=f'u{n}'))}\n" for n in range(getattr(request, "param", 20_000))
+        )
     words = ["simulate", "--campaigns", str(campaigns), "--timeline", str(timeline), "--json", "--jobs", "2"]
     command = subprocess.Popen(
         [sys.executable, "-m", "starter.cli", *words],
@@ -61,6 +67,7 @@ def test_interrupt_from_the_terminal(simulating: subprocess.Popen[str]) -> None:
     _wait_until(lambda: _processes_of(simulating.pid) == [])
 
 
+@pytest.mark.parametrize("simulating", [TO_ITS_END], indirect=True)
 def test_reader_that_goes_away(simulating: subprocess.Popen[str]) -> None:
     """A reader that stops after a few lines, like `head`, ends all processes."""
     assert simulating.stdout is not None
@@ -70,13 +77,14 @@ def test_reader_that_goes_away(simulating: subprocess.Popen[str]) -> None:
     _wait_until(lambda: _processes_of(simulating.pid) == [])
 
 
+@pytest.mark.parametrize("simulating", [TO_ITS_END], indirect=True)
 def test_killed_share(simulating: subprocess.Popen[str]) -> None:
     """If the system kills a share before it has played, one process plays the timeline."""
     _wait_until(lambda: len(_processes_of(simulating.pid)) == 3)
     os.kill(max(_processes_of(simulating.pid)), signal.SIGKILL)
     out, errors = simulating.communicate(timeout=120)
     assert (simulating.returncode, errors) == (0, "")
-    assert len(out.splitlines()) == 20_000
+    assert len(out.splitlines()) == TO_ITS_END
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:

@@ -8,9 +8,10 @@ from sqlalchemy import insert, select, update
 from connector.rules.model.users import User
 from connector.store.engine.database import Database
 from connector.store.erasure import EMPTY_DESCRIPTION, erase_user
+from connector.store.follow_ups.texts import MessageText, save_texts
 from connector.store.tables import deliveries, follow_ups, metadata, users
 from connector.store.users.descriptions import save_user
-from connector.store.users.users import UserErased, find_user
+from connector.store.users.users import UserErased, find_user, find_user_keys
 from tests.support.builders import ABANDONED, ORIGINAL, PUSHED, follow_on, push
 from tests.support.installation import Installation
 
@@ -35,6 +36,9 @@ async def test_erased_user_leaves_nothing_and_does_not_come_back(installation: I
     async with installation.database.write("default") as tx:
         await save_user(tx, ADA, NOW)
     await installation.ingest(push("e1", 0, user=ADA.id, note="s3cret"))
+    async with installation.database.write("default") as tx:
+        user_key = (await find_user_keys(tx, [ADA.id]))[0][ADA.id]
+        await save_texts(tx, [MessageText("d", user_key, {"subject": "Ada"}, (), NOW)])
     assert "s3cret" in await _everything(installation.database)
     async with installation.database.write("default") as tx:
         assert await erase_user(tx, ADA.id, NOW)
@@ -84,6 +88,6 @@ def test_every_table_about_users_is_known() -> None:
     about_users = {name for name, table in metadata.tables.items() if "user_key" in table.c}
     assert about_users == {
         "users", "user_aliases", "user_joins", "interactions", "follow_ups", "deliveries", "receipts", "assignments",
-        "decisions", "inbox", "inbox_marks", "dead_addresses", "consent_changes", "reached_users",
+        "decisions", "inbox", "inbox_marks", "dead_addresses", "consent_changes", "reached_users", "message_texts",
     }  # fmt: skip
     assert {column.name for column in users.c} - {"workspace", "user_key", "created_at"} == EMPTY_DESCRIPTION.keys()

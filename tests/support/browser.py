@@ -39,7 +39,7 @@ class Page:
         answer = await self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         return answer["result"].get("value")
 
-    async def until(self, expression: str, *, seconds: float = 30) -> Any:
+    async def until(self, expression: str, *, seconds: float = 60) -> Any:
         """Poll until the expression is true, and return its value."""
         async with asyncio.timeout(seconds):
             while not (value := await self.evaluate(expression)):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from connector.app.context import AppContext
+from connector.channels.keeping import TextKeeper
 from connector.channels.protocol import Rejected
 from connector.rules.model.api_keys import Scope
 from connector.rules.model.campaigns import parse_definition
@@ -42,7 +43,7 @@ class ConsoleStory:
     def __init__(self, context: AppContext, spice: str = "", template_spice: str | None = None) -> None:
         self._context, self._spice = context, spice
         self._template_spice = spice if template_spice is None else template_spice
-        self._desk = RepairDesk(Installation(context.database))
+        self._desk = RepairDesk(Installation(context.database), keeper=TextKeeper(timedelta(days=30)))
 
     @property
     def user(self) -> str:
@@ -53,7 +54,8 @@ class ConsoleStory:
         """Publish campaigns, and let users trigger, cancel and get them, and operators act."""
         spice, installation = self._spice, self._desk.installation
         await installation.publish(*self._definitions())
-        profile = {"first_name": f"Ada {spice}", "attributes": {f"tier {spice}": f"gold {spice}"}}
+        attributes, consent = {f"tier {spice}": f"gold {spice}"}, {"sms": "unsubscribed"}
+        profile = {"first_name": f"Ada {spice}", "attributes": attributes, "consent": consent}
         await self._desk.describe(self.user, email="ada@shop.test", phone="+49170123", **profile)
         for other in OTHERS:
             await self._desk.describe(other)

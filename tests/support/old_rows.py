@@ -24,6 +24,7 @@ from connector.store.tables import (
     inbox_marks,
     interactions,
     launches,
+    message_texts,
     metadata,
     publications,
     reached_users,
@@ -93,6 +94,8 @@ def old_rows(now: datetime) -> Sequence[OldRow]:
         OldRow(follow_ups, False, "may have been sent", ended(now, 200, state="failed", reason="send_unknown")),
         OldRow(follow_ups, False, "of a launch that goes on", ended(now, 500, campaign="l")),
         OldRow(launches, False, "goes on", launch(now)),
+        OldRow(message_texts, True, "kept no longer", rendered("old", now)),
+        OldRow(message_texts, False, "kept for another minute", rendered("new", now + timedelta(minutes=1))),
         OldRow(inbox, True, "expired", message(now, "old", 92)),
         OldRow(inbox_marks, True, "of that", {"user_key": "k", "message": "old", "viewed_at": now}),
         OldRow(inbox, False, "reports are accepted", message(now, "new", 80)),
@@ -135,6 +138,11 @@ def launch(now: datetime) -> dict[str, Any]:
     """Return a launch that goes on."""
     numbers = {"changed_in": 1, "told_in": 1, "minute_count": 0}
     return {"launch_id": "l1", "campaign": "l", "published_at": LONG_AGO, "kept_up_at": now} | numbers
+
+
+def rendered(delivery: str, expires_at: datetime) -> dict[str, Any]:
+    """Return the text of a message."""
+    return {"delivery_id": delivery, "user_key": "k", "content": {}, "cut": [], "expires_at": expires_at}
 
 
 def message(now: datetime, id: str, days: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.send import Sender
 from connector import names
 from connector.app.context import AppContext, build_context
+from connector.channels.keeping import KEEP_NOTHING, TextKeeper
 from connector.channels.protocol import Accepted
 from connector.provider_events.delivery_reports import apply_delivery_report
 from connector.rules.catalogue.catalogue import Catalogue
@@ -37,10 +38,14 @@ from tests.support.installation import Installation
 class RepairDesk:
     """Follow-ups of push and email on a real database, with providers whose answers a test decides."""
 
-    def __init__(self, installation: Installation, channel: FakeChannel | None = None) -> None:
+    def __init__(
+        self, installation: Installation, channel: FakeChannel | None = None, *, keeper: TextKeeper = KEEP_NOTHING
+    ) -> None:
         self.installation, self.channel = installation, channel or FakeChannel()
         channels = {"push": self.channel, "email": self.channel}
-        self.sender = Sender(installation.database, installation.cache, installation.intake, channels, "default")
+        self.sender = Sender(
+            installation.database, installation.cache, installation.intake, channels, "default", keeper=keeper
+        )
         self.context: AppContext = build_context(Settings(), installation.database)
 
     async def open(self, *definitions: dict[str, Any], user: str = "u") -> None:

@@ -71,6 +71,11 @@ def past_inbox(tx: Transaction, table: FromClause, horizons: Horizons) -> Column
     return and_(tx.in_workspace(table), table.c.expires_at < horizons.log)
 
 
+def past_texts(tx: Transaction, table: FromClause, horizons: Horizons) -> ColumnElement[bool]:
+    """Return the condition that the text of a message is kept no longer."""
+    return and_(tx.in_workspace(table), table.c.expires_at <= _instant(horizons.now))
+
+
 def past_unmatched(tx: Transaction, table: FromClause, horizons: Horizons) -> ColumnElement[bool]:
     """Return the condition that an unmatched event of a provider is too old to be retried."""
     return and_(tx.in_workspace(table), table.c.received_at < horizons.log)

@@ -15,12 +15,14 @@ class Horizons:
     """The instants (UTC) from which rows are kept, as of one moment.
 
     Args:
+        now: the moment itself.
         log: items, decisions, and follow-ups that sent nothing.
         sent: follow-ups that sent something, with their deliveries: links in messages, unsubscriptions and providers'
             late events lead to them.
         looked_back: the items that audiences look back to beyond the log's horizon.
     """
 
+    now: datetime
     log: datetime
     sent: datetime
     looked_back: LookBacks
@@ -41,4 +43,4 @@ class Kept:
     def horizons(self, now: datetime, looked_back: LookBacks) -> Horizons:
         """Return the horizons as of `now` (UTC)."""
         longest = max(self.retention, self.links, MAX_CAP_LOOKBACK) + timedelta(days=1)
-        return Horizons(log_horizon(now, self.retention), log_horizon(now, longest), looked_back)
+        return Horizons(now, log_horizon(now, self.retention), log_horizon(now, longest), looked_back)

@@ -18,7 +18,7 @@ from connector.store.engine.database import Database
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import compatibility
 
-NEWEST_REVISION = "0023"
+NEWEST_REVISION = "0024"
 """The newest script in `connector/store/migrations/versions`."""
 
 _VERSIONS = table("alembic_version", column("version_num"))

@@ -277,7 +277,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     **OPERATOR_EXAMPLES,
     "follow-ups-read_follow_up": Example(
-        {"id": FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION}, view=views.ExplainedFollowUpView
+        {"id": FOLLOW_UP}, answer={**_LISTED, "decision": _DECISION, "texts": []}, view=views.ExplainedFollowUpView
     ),
     "users-read_timeline": Example(
         {"id": "u-17", "since": "3650 days"},
@@ -318,7 +318,7 @@ EXAMPLES: Mapping[str, Example] = {
                     "kind": "interaction",
                     "interaction": _INTERACTION,
                     "decisions": [{"campaign": "cart-reminder", "decision": _DECISION}],
-                    **{"message": None, "content": None, "consent": None},
+                    **{"message": None, "content": None, "cut": [], "consent": None},
                 }
             ],
             **{"is_cut": False, "has_more": False, "next": None},

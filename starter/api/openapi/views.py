@@ -20,6 +20,7 @@ from connector.rules.model.users import User
 from connector.store.engine.outages import Outage
 from starter.api.openapi.model_names import described_by
 from starter.explain.explanation import Decision
+from starter.explain.texts import MessageTextView
 from starter.operations.consent_history import ConsentChangeView
 
 
@@ -249,9 +250,13 @@ class FollowUpView(ResponseModel):
 
 
 class ExplainedFollowUpView(FollowUpView):
-    """A follow-up with the decision about it; null if its user was erased."""
+    """A follow-up with the decision about it; null if its user was erased.
+
+    `texts` are its messages as they were rendered, as far as they are kept.
+    """
 
     decision: Decision | None
+    texts: list[MessageTextView]
 
 
 class FollowUpsView(ResponseModel):

@@ -46,5 +46,13 @@ async def send_test_message(id: str, body: Description, context: ContextHere, ac
 
 def _choice(id: str, given: PreviewOptions) -> Choice:
     return Choice(
-        id, given.definition, given.user, given.profile, given.channel, given.variant, given.trigger, given.live
+        campaign=id,
+        definition=given.definition,
+        user=given.user,
+        profile=given.profile,
+        channel=given.channel,
+        variant=given.variant,
+        trigger=given.trigger,
+        live=given.live,
+        revision=given.revision,
     )

@@ -42,10 +42,14 @@ def day_rows(found: Mapping[str, Any]) -> list[Row]:
 
 
 def _show_days(found: Mapping[str, Any]) -> None:
-    columns = [Column("Day", lambda row: row["day"]), *group_columns(list(found["receivers"]["converted"]))]
+    columns = [Column("Day", _show_day), *group_columns(list(found["receivers"]["converted"]))]
     table(columns, day_rows(found), label="Results of each day")
     note = f"The newest {MAX_DAYS} days with results. Few users make wide intervals: a day seldom decides."
     text(note, "cc-muted cc-small", tag="p")
+
+
+def _show_day(row: Row) -> None:
+    text(row["day"], "cc-time")  # in one line, also on a narrow page
 
 
 def _series(found: Mapping[str, Any]) -> dict[str, list[int]]:

@@ -20,13 +20,15 @@ from starter.console.elements.times import moment
 from starter.console.page import console_page
 from starter.console.pages.follow_up_actions import ActionDialog
 from starter.console.pages.follow_up_settling import settle_button
-from starter.console.pages.message_preview import preview_button
+from starter.console.pages.message_preview import message_text
 from starter.console.paths import campaign_path, user_path, workflow_url
 from starter.console.state import Viewer
 from starter.explain.follow_up import explain_follow_up
 from starter.operations.follow_ups import Criteria
 
 _OPEN = {state.value for state in OPEN_STATES}
+_NOTHING: Mapping[str, Any] = {"content": None, "cut": []}
+"""What is kept of a message without a text."""
 
 
 @console_page("/follow-ups/{id:path}", title="Follow-up")
@@ -127,6 +129,7 @@ def _decision(shown: Mapping[str, Any]) -> None:
 
 def _messages(viewer: Viewer, shown: Mapping[str, Any]) -> None:
     messages = shown["decision"]["messages"]
+    texts = {(one["channel"], one["resend"]): one for one in shown["texts"]}
     with ui.element("section").classes("cc-card"):
         heading("Messages")
         if not messages:
@@ -135,4 +138,5 @@ def _messages(viewer: Viewer, shown: Mapping[str, Any]) -> None:
             with ui.element("div").classes("cc-decision"):
                 message_lines(message)
                 if shown["user"] is not None:
-                    preview_button(viewer, shown["campaign"], shown["user"], message["channel"])
+                    kept = texts.get((message["channel"], message["resend"]), _NOTHING)
+                    message_text(viewer, shown["campaign"], shown["user"], message, kept["content"], kept["cut"])

@@ -1,8 +1,8 @@
-"""What a campaign would send to a user now: shown for messages whose texts are not kept."""
+"""What a message said, if its text is kept; else why it is not, and what its revision says now."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
@@ -16,15 +16,41 @@ from starter.console.state import Viewer
 from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
 
-NOT_KEPT = "The text was handed to the provider and is not kept."
+NOT_KEPT = "Its text is not kept. CONNECTOR_KEEP_MESSAGES of the workers, such as 30 days, keeps those that go out."
+NOT_SENT = "It did not go out; only texts of messages that did are kept."
+_NOT_YET = "It has not gone out yet."
+_WHY = {"sent": NOT_KEPT, "unknown": NOT_KEPT, "open": _NOT_YET, "claimed": _NOT_YET}
+"""Why there is no text, by the state of the message; `NOT_SENT` of all others."""
 
 
-def preview_button(viewer: Viewer, campaign: str, user: str, channel: str) -> None:
-    """Say that the text is not kept, and offer what the live revision would say now."""
+def message_text(
+    viewer: Viewer,
+    campaign: str,
+    user: str,
+    message: Mapping[str, Any],
+    content: Mapping[str, Any] | None,
+    cut: Sequence[str] = (),
+) -> None:
+    """Show what a message said, or offer a preview.
+
+    Args:
+        message: as `explain` shows it. content: what is kept of it; None: nothing. cut: its fields that were longer.
+    """
+    if content is None:
+        _preview_button(viewer, campaign, user, message)
+        return
+    rendered_message(message["channel"], content)
+    if cut:
+        words = f"Cut, because the message was longer than what is kept: {', '.join(cut)}."
+        text(words, "cc-muted cc-small", tag="div")
+
+
+def _preview_button(viewer: Viewer, campaign: str, user: str, message: Mapping[str, Any]) -> None:
+    channel, revision = message["channel"], message["revision"]
 
     async def show() -> None:
         async def load() -> dict[str, Any]:
-            choice = Choice(campaign=campaign, user=user, channel=channel, live=True)
+            choice = Choice(campaign, user=user, channel=channel, live=revision is None, revision=revision)
             return await preview_messages(viewer.context, choice)
 
         found = await attempt(load)
@@ -32,13 +58,16 @@ def preview_button(viewer: Viewer, campaign: str, user: str, channel: str) -> No
             _dialog(campaign, user, found)
 
     with ui.element("div").classes("cc-row cc-small"):
-        text(NOT_KEPT, "cc-muted")
-        button = ui.button("What it would say now", icon="visibility", on_click=show).props("flat dense")
-        button.props["aria-label"] = f"What {campaign} would say now by {channel.replace('_', ' ')}"
+        text(_WHY.get(message["state"], NOT_SENT), "cc-muted")
+        label = "What it would say now" if revision is None else f"What revision {revision} says now"
+        button = ui.button(label, icon="visibility", on_click=show).props("flat dense")
+        by = "the live revision" if revision is None else f"revision {revision}"
+        button.props["aria-label"] = f"What {by} of {campaign} says now by {channel.replace('_', ' ')}"
 
 
 def _dialog(campaign: str, user: str, found: Mapping[str, Any]) -> None:
     with dialog(f"{campaign} for {user}, now", is_wide=True) as opened:
+        text(f"Revision {found['revision']}, with what is known of the user now.", "cc-muted", tag="div")
         for message in found["messages"]:
             sentence(message["words"])
             if message["content"] is not None:

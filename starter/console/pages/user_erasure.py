@@ -14,7 +14,7 @@ from starter.operations.erasure import erase
 
 DELETED = (
     "the profile: ids, addresses, push tokens, name, attributes and consent",
-    "the whole log of interactions, the inbox, and what was received",
+    "the whole log of interactions, the inbox, the texts of messages, and what was received",
     "keys, triggers and ids of the follow-ups and decisions; waiting follow-ups end as dropped: erased",
 )
 KEPT = (

@@ -9,11 +9,10 @@ from nicegui import ui
 
 from starter.console.elements.decisions import decision_line, interaction_line, message_lines
 from starter.console.elements.empty import empty_state
-from starter.console.elements.rendered import rendered_message
 from starter.console.elements.sentences import sentence
 from starter.console.elements.text import heading, link, text
 from starter.console.elements.times import moment
-from starter.console.pages.message_preview import preview_button
+from starter.console.pages.message_preview import message_text
 from starter.console.pages.user_picture import picture_button
 from starter.console.paths import campaign_path, follow_up_path, page_of_user
 from starter.console.state import Viewer
@@ -77,7 +76,4 @@ def _message(viewer: Viewer, id: str, one: Mapping[str, Any], entry: Mapping[str
             link(one["campaign"], campaign_path(one["campaign"]), "cc-link cc-strong")
             link("follow-up", follow_up_path(one["decision"]["follow_up"]))
         message_lines(entry["message"], with_time=False)
-        if entry["content"] is not None:
-            rendered_message(entry["message"]["channel"], entry["content"])
-        else:
-            preview_button(viewer, one["campaign"], id, entry["message"]["channel"])
+        message_text(viewer, one["campaign"], id, entry["message"], entry["content"], entry["cut"])

@@ -22,7 +22,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests in Chromium one by one: beside others a page takes so long that it loses its connection."""
+    """Run the tests in Chromium apart: beside all others a page takes so long that it loses its connection."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.serial)
+            item.add_marker(pytest.mark.browser)

@@ -63,6 +63,7 @@ LOOKS: dict[str, list[Look]] = {
     "/users": [Look(f"/users?find={quote(SPICE)}", "No user has this id"), Look("/users?find=ada%40shop.test", SPICE)],
     "/users/{name:path}": [
         Look(_page(user_path), SPICE, ("Erase…",)),
+        Look(_page(user_path), f"Still thinking? {MARKUP}"),
         Look(
             _page(lambda id: page_of_user(id, {"campaign": "buyers"}, "why")),
             "hat </script><img src=x onerror=top.owned=1>",
@@ -77,7 +78,9 @@ LOOKS: dict[str, list[Look]] = {
     ],
     "/follow-ups/{id:path}": [
         Look(
-            lambda played: follow_up_path(played.follow_up), SPICE, ("Send again…", "What soon would say now by push")
+            lambda played: follow_up_path(played.follow_up),
+            SPICE,
+            ("Send again…", "What revision 1 of soon says now by push"),
         ),
         Look(follow_up_path(SPICE), f"there is no follow-up {SPICE}"),
     ],

@@ -32,14 +32,16 @@ async def page(browser: Browser, console: StoryConsole) -> AsyncIterator[Page]:
 
 
 async def test_a_user_is_found_and_explained(console: StoryConsole, page: Page) -> None:
-    """By the email, through the link, with the nearest miss of a campaign that decided nothing, and back again."""
+    """By the email, through the link, with texts, consent, and the nearest miss of a campaign, and back again."""
     await open_path(page, console.process, "/users")
     await page.get_by_label("Id, email or phone number").fill("ADA@shop.test")
     await press(page.get_by_role("button", name="Find"))
     await press(page.get_by_role("link", name=console.story.user, exact=True))
     await expect(page.get_by_role("heading", name=console.story.user)).to_be_visible()
     timeline = page.locator("#timeline")
-    await expect(timeline.locator("li.message").filter(has_text="Come back")).to_have_count(1)
+    await expect(timeline.locator("li.message").filter(has_text="Still thinking?")).to_have_count(1)
+    await expect(timeline.get_by_text("Sms: nothing stated → unsubscribed, by a profile")).to_be_visible()
+    await expect(page.get_by_text(": sms: nothing stated → unsubscribed, by a profile")).to_be_visible()
     await expect(timeline.get_by_text("not_in_audience")).to_be_visible()
     await page.get_by_label("Campaign").fill("buyers")
     await page.get_by_role("button", name="Explain").click()

@@ -8,9 +8,12 @@ import pytest
 
 from connector.app.context import AppContext
 from connector.rules.model.errors import DefinitionError
+from connector.store.engine.database import database_now
+from connector.store.follow_ups.texts import MessageText, save_texts
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import UserErased
 from starter.explain.explain import UnknownUser, explain_user
+from starter.explain.follow_up import explain_follow_up, render_follow_up
 from starter.explain.timeline import read_timeline, render_timeline
 from tests.support.builders import ABANDONED, BASE, PUSHED, buy, follow_on
 from tests.support.installation import Installation
@@ -80,7 +83,7 @@ async def test_pages_neither_repeat_nor_leave_out(desk: RepairDesk, context: App
 
 
 async def test_an_inbox_message_is_shown_as_it_was_rendered(desk: RepairDesk, context: AppContext) -> None:
-    """The inbox keeps its messages; of other channels no body is kept."""
+    """The inbox keeps its messages, and `CONNECTOR_KEEP_MESSAGES` those of other channels, until their time is over."""
     [before] = [one for one in (await read_timeline(context, "u"))["entries"] if one["kind"] == "message"]
     assert before["content"] is None
     user_key, delivery = (await desk.row()).user_key, before["id"].removeprefix("message ")
@@ -90,7 +93,27 @@ async def test_an_inbox_message_is_shown_as_it_was_rendered(desk: RepairDesk, co
     async with context.database.write("default") as tx:
         await insert_message(tx, message)
     [after] = [one for one in (await read_timeline(context, "u"))["entries"] if one["kind"] == "message"]
-    assert after["content"] == {"title": "For you"}
+    assert (after["content"], after["message"]["revision"]) == ({"title": "For you"}, 1)
+
+
+@pytest.mark.parametrize(("seconds", "is_shown"), [(3600, True), (-1, False)])
+async def test_a_text_is_shown_while_it_is_kept(
+    desk: RepairDesk, context: AppContext, seconds: int, is_shown: bool
+) -> None:
+    """In the timeline and with the follow-up, on the command line too; the cleanup may come later than its end."""
+    row = next(row for row in await desk.installation.rows() if row.campaign == "soon")
+    async with context.database.write("default") as tx:
+        until = await database_now(tx) + timedelta(seconds=seconds)
+        content = {"title": "Come back", "body": "15% off"}
+        await save_texts(tx, [MessageText(f"{row.id}.push", row.user_key, content, ("body",), until)])
+    page = await read_timeline(context, "u")
+    [entry] = [one for one in page["entries"] if one["kind"] == "message"]
+    follow_up = await explain_follow_up(context, row.id)
+    shown = [{"channel": "push", "resend": 0, "content": content, "cut": ["body"]}] if is_shown else []
+    assert (entry["content"], entry["cut"]) == ((content, ["body"]) if is_shown else (None, []))
+    assert follow_up["texts"] == shown
+    lines = [*render_timeline(page), *render_follow_up(follow_up)]
+    assert sum("Come back · 15% off" in line for line in lines) == 2 * is_shown
 
 
 async def test_who_is_unknown_or_erased(desk: RepairDesk, context: AppContext, api: httpx.AsyncClient) -> None:

@@ -188,6 +188,16 @@ async def test_a_cap_that_is_full_and_a_wait_in_the_way(shop: AppContext, sqlite
     assert cap["looked_at"][0]["words"].startswith("the cap of at most 1 ")
 
 
+async def test_an_earlier_revision_is_shown(shop: AppContext, sqlite_database: Database) -> None:
+    """As the pages need it for a message whose text was not kept: by the revision that sent it."""
+    installation = Installation(sqlite_database)
+    for title in ("first", "second"):
+        await installation.publish({**ABANDONED, "messages": {"push": {"title": title, "body": "b"}}})
+    for revision, title in ((2, "first"), (3, "second"), (None, "second")):
+        shown = await preview_messages(shop, Choice("f", user="u", revision=revision))
+        assert (shown["messages"][0]["content"]["title"], shown["revision"]) == (title, revision or 3)
+
+
 async def test_the_users_newest_trigger_is_taken(shop: AppContext) -> None:
     """Of the user's log the newest item that fits; a given one replaces it; else one is invented."""
     assert (await preview_messages(shop, Choice("f", user="u")))["trigger"]["is_sample"] is True
@@ -206,6 +216,7 @@ async def test_the_users_newest_trigger_is_taken(shop: AppContext) -> None:
         (Choice("o"), NothingToPreview, "another system sends it"),
         (Choice("f", channel="content_card"), NothingToPreview, "sends on email, sms, push, webhook, in_app_message"),
         (Choice("f", variant="b"), NothingToPreview, "no variant 'b'"),
+        (Choice("f", revision=9), NothingToPreview, "no revision 9 that was published; published were 1"),
         (Choice("f", "campaign: f\n delivery: x"), DefinitionError, "line"),
         (Choice("f", profile={"time_zone": "Mars"}), DefinitionError, "profile.time_zone"),
         (Choice("f", trigger={"type": "receive_psuh"}), DefinitionError, "trigger"),
