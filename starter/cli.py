@@ -18,8 +18,8 @@ from typer.main import get_group
 
 from connector.rules.model.errors import ConnectorError
 from connector.rules.model.printable import escape_line
-from starter.commands.places import check_place
-from starter.terminal import log_notes, print_defect, print_error, print_result
+from starter.commands.places import URL_VARIABLE, check_place, is_remote
+from starter.terminal import log_notes, print_defect, print_error, print_note, print_result
 
 COMMANDS = {
     "Get started": {
@@ -59,7 +59,7 @@ COMMANDS = {
         "send-now": "Evaluate and send follow-ups now, not at their due time: one, or all that match.",
         "postpone": "Move the time that follow-ups wait for, even if they are held: of one, or of all that match.",
         "cancel": "End follow-ups, as `dropped: cancelled_by_operator`, or as `sent` if a channel went out already.",
-        "resolve": "Settle a message whose result is unknown (`send_unknown`): it was sent, or it was not.",
+        "resolve": "Settle messages whose result is unknown (`send_unknown`): of one follow-up, or of all that match.",
         "resend": "Send messages again that failed (`send_failed`): of one follow-up, or of all that match.",
     },
     "Users": {
@@ -220,6 +220,8 @@ def run_command(arguments: Sequence[str]) -> int:
         return 1
     except Exception:
         print_defect()
+        if is_remote():
+            print_note(f"this happens too if {URL_VARIABLE} names an API of another version, or not the connector's")
         return 1
     return ended if isinstance(ended, int) else 0
 

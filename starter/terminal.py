@@ -38,6 +38,12 @@ def print_lines(text: str) -> None:
     print(escape_lines(text))
 
 
+def print_each(lines: Iterable[str]) -> None:
+    """Print results line by line; a line break within one is escaped, because it belongs to a value."""
+    for line in lines:
+        print_result(line)
+
+
 def print_json(value: Any) -> None:
     """Print a result as one line of JSON."""
     print(escape_line(json.dumps(value, ensure_ascii=False)), flush=True)
@@ -63,8 +69,10 @@ def print_defect() -> None:
     """Print the traceback of the exception that is being handled; it is a fault of this program."""
     if _is_logged:
         return _log.critical("command_crashed", exc_info=True)
-    for line in traceback.format_exc().rstrip().split("\n"):
-        print_note(line)
+    for part in traceback.format_exception(sys.exception()):
+        # The lines of a place in the program begin with spaces; a line break in a message belongs to a value.
+        for line in part.rstrip("\n").split("\n") if part.startswith(" ") else [part.rstrip("\n")]:
+            print_note(line)
     return None
 
 

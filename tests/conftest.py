@@ -69,7 +69,7 @@ def _compare_parts(config: pytest.Config, path: Path, ids: dict[str, list[str]])
     part = config.getoption("part")
     if part != "parallel":
         if missing := {*_read_part(config)} - {*ids[part]}:
-            raise pytest.UsageError(f"tests that were not collected again: {', '.join(sorted(missing))}")
+            pytest.exit(f"tests that were not collected again: {', '.join(sorted(missing))}", returncode=4)
     elif os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
         path.write_text(json.dumps(ids))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -13,6 +15,14 @@ from connector.settings.environment import Section, setting
 
 _URL = re.compile(r"https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _KEY = re.compile(r"[\x21-\x7e]+")
+
+
+def _is_here(host: str) -> bool:
+    """Return whether the host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 class RemoteSettings(Section):
@@ -49,6 +59,12 @@ class RemoteSettings(Section):
         if key is not None and not _KEY.fullmatch(key.get_secret_value()):
             raise ValueError("write a key of visible ASCII characters, as `connector keys create` prints it")
         return key
+
+    @property
+    def sends_key_unprotected(self) -> bool:
+        """Whether the key goes over a network without TLS, so that whoever is on the way can read it."""
+        parts = urlsplit(self.url or "")
+        return self.key is not None and parts.scheme == "http" and not _is_here(parts.hostname or "")
 
     def find_contradictions(self) -> Iterator[str]:
         """Yield a sentence for each group of settings that do not go together."""

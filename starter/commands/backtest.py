@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from connector.rules.model.errors import DefinitionError
+from connector.rules.model.printable import escape_line
 from starter.commands.calls import run_operation
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.store_session import READ_SECONDS
@@ -71,7 +72,7 @@ def _in_text(result: dict[str, Any]) -> str:
         f"for {users:,} {'user' if users == 1 else 'users'}:"
     )
     exceptions = _exceptions_in_text(result["seconds_until_exception"])
-    return "\n\n".join([head, format_table(("", "", "follow-ups"), rows), exceptions])
+    return "\n\n".join([escape_line(head), format_table(("", "", "follow-ups"), rows), exceptions])
 
 
 def _exceptions_in_text(waits: dict[str, float]) -> str:

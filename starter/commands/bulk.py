@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from starter.commands.calls import open_calls
+from starter.commands.calls import next_page, open_calls
 from starter.commands.store_session import run
-from starter.operations.bulk import BulkAction, act_on_follow_ups
+from starter.operations.bulk import act_on_follow_ups
+from starter.operations.bulk_actions import BulkAction
 from starter.terminal import print_json, print_note, print_result
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and change nothing.")]
@@ -25,12 +26,14 @@ _DONE = {
     "send_now": "sent now, if the rules of their due time allow it",
     "postpone": "postponed",
     "resend": "sent again",
+    "resolve": "settled",
 }
 _UNCHANGED = {
     "cancel": "cancelled before",
     "send_now": "due already",
     "postpone": "waiting at least that long already",
     "resend": "being sent again already",
+    "resolve": "known to be so before",
 }
 
 
@@ -84,7 +87,7 @@ async def _act(data: Path | None, action: BulkAction, *, dry_run: bool) -> BulkS
         while True:
             page = await calls.act(act_on_follow_ups, action, after=after, dry_run=dry_run)
             summary.add(page)
-            after = page["next"]
+            after = next_page(page, after)
             if after is None:
                 return summary
             print_note(f"{summary.total} follow-ups so far; if this is interrupted, the same command continues it")

@@ -16,15 +16,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connector.app.configuration import read_settings
+from connector.rules.model.errors import ConnectorError
 from starter.commands.actor import command_line_actor
-from starter.commands.places import is_remote
+from starter.commands.places import URL_VARIABLE, is_remote
 from starter.commands.store_session import configure_store_logs, open_store, run
 from starter.remote.registration import Acting, P, Reading, View, find_request, has_actor
+from starter.terminal import print_warnings
 
 if TYPE_CHECKING:
     from connector.app.context import AppContext
     from connector.app.store_context import StoreContext
+    from connector.settings.remote import RemoteSettings
     from starter.remote.client import ApiClient
+
+
+_UNPROTECTED = (
+    "CONNECTOR_API_URL begins with http://, so that others on the network can read the key and use it; write https://, "
+    "or go through a tunnel that begins on this machine, such as `ssh -L` or `kubectl port-forward`"
+)
+
+
+class EndlessList(ConnectorError):
+    """A list has no end, because a page names itself as the next one."""
 
 
 class Calls(Protocol):
@@ -71,6 +84,21 @@ def run_act(data: Path | None, operation: Acting[P], *args: P.args, **parameters
     return run(work())
 
 
+def next_page(page: View, after: str | None) -> str | None:
+    """Return the cursor of the page that follows; None: there is none.
+
+    Args:
+        after: the cursor of this page.
+
+    Raises:
+        EndlessList: they are the same, so that what answers is not the connector's API.
+    """
+    following: str | None = page["next"]
+    if following is not None and following == after:
+        raise EndlessList(f"the page after {after} is that page again; is {URL_VARIABLE} the connector's API?")
+    return following
+
+
 @asynccontextmanager
 async def open_calls(data: Path | None) -> AsyncIterator[Calls]:
     """Open what a command calls: the store of the data folder, or the API of CONNECTOR_API_URL.
@@ -82,12 +110,19 @@ async def open_calls(data: Path | None) -> AsyncIterator[Calls]:
         async with AsyncExitStack() as stack:
             yield StoreCalls(data, stack)
         return
-    from starter.remote.client import ApiClient  # commands on the store need no HTTP client
-
     settings = read_settings(data)
     configure_store_logs(settings)
-    async with ApiClient(settings.remote) as client:
+    async with open_api(settings.remote) as client:
         yield RemoteCalls(client)
+
+
+def open_api(settings: RemoteSettings) -> ApiClient:
+    """Return a client of the API; a warning says so if others can read the key."""
+    from starter.remote.client import ApiClient  # commands on the store need no HTTP client
+
+    if settings.sends_key_unprotected:
+        print_warnings([_UNPROTECTED])
+    return ApiClient(settings)
 
 
 class StoreCalls:

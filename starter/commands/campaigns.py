@@ -14,7 +14,7 @@ from starter.commands.options import DataOption, JsonOption
 from starter.commands.plan import format_difference
 from starter.operations.campaigns import MAX_PAGE, list_campaigns, read_campaign
 from starter.operations.review import review_campaign
-from starter.terminal import format_table, print_json, print_lines, print_note, print_result
+from starter.terminal import format_table, print_each, print_json, print_lines, print_note, print_result
 
 _COLUMNS = ("id", "kind", "state", "live_revision", "newest_revision", "effective_at", "name")
 
@@ -52,7 +52,7 @@ def campaigns(
         if campaign is None:
             raise typer.BadParameter("--review is about one campaign or card; give its id")
         reviewed = run_operation(data, review_campaign, campaign)
-        return print_json(reviewed) if as_json else print_lines("\n".join(_describe_review(reviewed)))
+        return print_json(reviewed) if as_json else print_each(_describe_review(reviewed))
     if campaign is not None:
         shown = run_operation(data, read_campaign, campaign)
         return print_json(shown) if as_json else print_lines(write_document(shown["definition"]).rstrip("\n"))

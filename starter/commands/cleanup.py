@@ -50,7 +50,7 @@ async def _clean_up(data: Path | None, dry_run: bool, reason: str | None) -> dic
             cleaned = await calls.act(clean_up, dry_run=dry_run, reason=reason, progress=_print_progress)
             rows.update(cleaned["rows"])
             partitions |= cleaned["partitions"]
-            if not cleaned["has_more"]:
+            if cleaned["has_more"] is not True:
                 return {**cleaned, "rows": dict(sorted(rows.items())), "partitions": dict(sorted(partitions.items()))}
             _print_counts(rows)
 

@@ -19,6 +19,7 @@ from connector.health.readiness import Readiness
 from connector.settings.application import Settings
 from connector.store.engine.outages import Outage
 from connector.temporal.client import TemporalLink
+from starter.commands.calls import open_api
 from starter.commands.options import DataOption, JsonOption
 from starter.commands.places import is_remote
 from starter.commands.session import start_command
@@ -57,11 +58,9 @@ def doctor(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 
 async def _examine_remotely(data: Path | None) -> dict[str, Any]:
-    from starter.remote.client import ApiClient  # only here: on the store no HTTP client is needed
-    from starter.remote.doctor import examine_remotely
+    from starter.remote.doctor import examine_remotely  # only here: on the store no HTTP client is needed
 
-    settings = read_settings(data)
-    async with ApiClient(settings.remote) as client:
+    async with open_api(read_settings(data).remote) as client:
         return await examine_remotely(client)
 
 

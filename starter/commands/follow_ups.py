@@ -26,7 +26,7 @@ from starter.commands.options import DataOption, JsonOption, check_reason, parse
 from starter.operations.acts import cancel as cancel_one
 from starter.operations.acts import postpone as postpone_one
 from starter.operations.acts import send_now as send_one_now
-from starter.operations.bulk import BulkAction
+from starter.operations.bulk_actions import BulkAction
 from starter.terminal import print_json, print_result
 
 FollowUpArgument = Annotated[

@@ -11,6 +11,7 @@ import typer
 
 from connector.rules.catalogue.lifecycle import OrderVerb
 from connector.rules.model.errors import OrderRefused
+from connector.rules.model.printable import escape_line
 from starter.commands.calls import run_act, run_operation
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.operations.order_keys import KEY_PATTERN, OrderKey
@@ -138,7 +139,7 @@ def _confirm_resume(preview: dict[str, Any]) -> None:
     """Ask for confirmation if the resume sends, or drops, messages of a launch."""
     if any(one["at_once"] or one["stale"] for one in preview["launches"]):
         print_warnings(preview["warnings"])
-        typer.confirm(f"Resume {', '.join(preview['changed'])}?", abort=True, err=True)
+        typer.confirm(escape_line(f"Resume {', '.join(preview['changed'])}?"), abort=True, err=True)
 
 
 def _print_refusal(verb: OrderVerb, refusal: OrderRefused) -> None:

@@ -15,7 +15,7 @@ from starter.commands.audience_sizes import format_audience
 from starter.commands.calls import run_operation
 from starter.commands.options import DataOption, DefinitionPaths, JsonOption
 from starter.operations.plan import plan_definitions
-from starter.terminal import format_table, print_json, print_lines, print_note, print_result, print_warnings
+from starter.terminal import format_table, print_each, print_json, print_lines, print_note, print_result, print_warnings
 
 _MAX_VALUE_CHARACTERS, _CONTEXT_CHARACTERS = 60, 20
 _MAX_NAMES = 20
@@ -84,7 +84,7 @@ def _print_changes(changed: Sequence[dict[str, Any]]) -> None:
         print_lines(format_table((*columns[:-1], "live"), rows))
     for one in changed:
         for number, difference in enumerate(one["differences"]):
-            print_lines(("" if number else f"\n{one['id']}:\n") + format_difference(difference))
+            print_each([*([] if number else ["", f"{one['id']}:"]), format_difference(difference)])
 
 
 def format_difference(difference: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from starter.commands.options import DataOption, JsonOption, ReasonOption, check
 from starter.operations.marked_sends import send_test
 from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
-from starter.terminal import print_json, print_lines, print_note, print_result
+from starter.terminal import print_each, print_json, print_note, print_result
 
 _SIGNS = {"passes": "✓", "held": "…"}
 _UNITS = {"GSM-7": "septets", "UCS-2": "units"}
@@ -92,7 +92,7 @@ def preview(
     if as_json:
         print_json(shown)
     else:
-        print_lines("\n".join(_describe(shown)))
+        print_each(_describe(shown))
     if html is not None or open_html:
         _write_html(shown, html, open_html)
     return None

@@ -20,7 +20,7 @@ from starter.commands.filter_options import (
     parse_criteria,
 )
 from starter.commands.options import DataOption, JsonOption, check_reason
-from starter.operations.bulk import BulkAction
+from starter.operations.bulk_actions import BulkAction
 from starter.operations.resending import send_again
 from starter.operations.settling import settle
 from starter.terminal import print_json, print_result
@@ -31,7 +31,9 @@ ChannelOption = Annotated[
 
 
 def resolve(
-    follow_up: Annotated[str, typer.Argument(metavar="FOLLOW_UP", help="Its id.", show_default=False)],
+    follow_up: Annotated[
+        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its id; or select many.", show_default=False)
+    ] = None,
     sent: Annotated[
         bool | None, typer.Option("--sent/--not-sent", help="What the provider says of it.", show_default=False)
     ] = None,
@@ -39,25 +41,40 @@ def resolve(
         str | None, typer.Option(help="How you know, for the audit trail: kept for good, so do not name users.")
     ] = None,
     channel: ChannelOption = None,
+    campaign: CampaignOption = None,
+    user: UserOption = None,
+    since: SinceOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Settle a message whose result is unknown (`send_unknown`): it was sent, or it was not.
+    """Settle messages whose result is unknown (`send_unknown`): of one follow-up, or of all that match.
 
     Ask the provider by the delivery's id, which is the follow-up's id, a dot and the channel. A message that was sent
-    counts as received; one that was not can be sent again with `connector resend`.
+    counts as received; one that was not can be sent again with `connector resend`. With a filter, all that match get
+    the same verdict; what is known of a message already is never changed.
 
     Examples:
 
       connector resolve 3f1c0a9e5b7d4826a1c4e0b2d9 --sent --note "in the provider's log"
 
       connector resolve 3f1c0a9e5b7d4826a1c4e0b2d9 --not-sent --channel push --note "the provider has no such message"
+
+      connector resolve --campaign cart-reminder --since 2026-03-02T00:00:00Z --not-sent --note "they were down"
     """
     check_reason(note, option="--note")
+    criteria = parse_criteria(campaign=campaign, user=user, reason=None, channel=channel, since=since)
+    check_selection(follow_up, replace(criteria, channel=None))  # also one follow-up may have several channels
     if sent is None:
         raise typer.BadParameter("say --sent or --not-sent")
     if not note:
         raise typer.BadParameter("say how you know, with --note")
+    if follow_up is None:
+        action = BulkAction("resolve", criteria, note=note, was_sent=sent)
+        return run_bulk(action, data, as_json, dry_run=dry_run, yes=yes)
+    if dry_run:
+        raise typer.BadParameter("--dry-run is for filters; `connector explain` shows what is known of one follow-up")
     settled = run_act(data, settle, follow_up, was_sent=sent, channel=channel, note=note)
     if as_json:
         return print_json(settled)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from connector.rules.provider_events.events import PROVIDERS
-from starter.commands.calls import open_calls
+from starter.commands.calls import next_page, open_calls
 from starter.commands.options import DataOption, JsonOption, ReasonOption, check_reason
 from starter.commands.store_session import run
 from starter.operations.provider_events import MAX_PAGE, list_provider_events, match_provider_events
@@ -56,7 +56,7 @@ async def _match(data: Path | None, provider: str | None, note: str | None) -> d
         while True:
             page = await calls.act(match_provider_events, provider=provider, note=note, after=after)
             total = {name: total[name] + page[name] for name in _NUMBERS}
-            after = page["next"]
+            after = next_page(page, after)
             if after is None:
                 return total
             print_note(f"{sum(total.values())} events so far; if this is interrupted, the same command continues it")
@@ -66,11 +66,11 @@ async def _list(data: Path | None, provider: str | None, limit: int) -> dict[str
     """Return the newest events, at most `limit`, from as many pages as they take."""
     async with open_calls(data) as calls:
         page = await calls.read(list_provider_events, provider=provider, limit=min(limit, MAX_PAGE))
-        listed = page["reports"]
-        while page["has_more"] and len(listed) < limit:
+        listed, after = page["reports"], next_page(page, None)
+        while after is not None and len(listed) < limit:
             most = min(limit - len(listed), MAX_PAGE)
-            page = await calls.read(list_provider_events, provider=provider, limit=most, after=page["next"])
-            listed += page["reports"]
+            page = await calls.read(list_provider_events, provider=provider, limit=most, after=after)
+            listed, after = listed + page["reports"], next_page(page, after)
         return page | {"reports": listed}
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from connector.app.context import AppContext
 from connector.rules.model.audit import Actor
-from starter.operations.bulk import BulkAction, BulkPage, act_on_page
+from starter.operations.bulk import BulkPage, act_on_page
+from starter.operations.bulk_actions import BulkAction
 
 WhoActs = Callable[[], Awaitable[Actor]]
 """Checks the key and its scopes, and returns the actor; raises ApiError. It is asked before every page."""

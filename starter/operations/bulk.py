@@ -7,16 +7,14 @@ The rows change in the store, as with a stop; the outbox signals their workflows
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from connector.app.context import AppContext
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.errors import DefinitionError, Fault
 from connector.rules.model.follow_up import FollowUp
-from connector.rules.model.reasons import Reason, State
-from connector.rules.model.values import canonical_json, format_instant
+from connector.rules.model.reasons import Reason
 from connector.rules.sending.deliveries import newest_by_channel, with_rest
 from connector.rules.sending.effects import end_rest
 from connector.rules.sending.operating import BulkVerb, decide_bulk_action
@@ -30,39 +28,14 @@ from connector.store.follow_ups.follow_ups import (
     load_locked,
     move_follow_ups,
 )
-from connector.store.follow_ups.selection import OPEN, OVERDUE, select_page
+from connector.store.follow_ups.selection import select_page
+from starter.operations.bulk_actions import MAX_ACTED_ON, BulkAction, check_action, select_criteria
 from starter.operations.cursors import read_cursor, write_cursor
-from starter.operations.follow_ups import Criteria, check_criteria, describe_unknown_campaign, resolve_criteria
+from starter.operations.follow_ups import describe_unknown_campaign, resolve_criteria
 from starter.operations.resending import preview_resend, resend
+from starter.operations.settling import NotSettled, Verdict, preview_resolve, resolve_many
 
-MAX_ACTED_ON = 500
-"""The most follow-ups of one page."""
-
-_OPEN_STATES = (OPEN, OVERDUE, State.WAITING, State.HELD, State.SENDING)
 Outcome = Literal["done", "unchanged", "refused"]
-
-
-@dataclass(frozen=True)
-class BulkAction:
-    """An action on all follow-ups that match the criteria, or on those of these ids.
-
-    Args:
-        ids: at most 500; what the action does not concern among them is refused. The criteria then select nothing.
-        to: for `postpone`: the new time, or how long after its original due time each waits at least.
-        note: why, for the audit trail.
-    """
-
-    verb: BulkVerb | Literal["resend"]
-    criteria: Criteria
-    to: datetime | timedelta | None = None
-    note: str | None = None
-    ids: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """A text that differs between actions, for cursors."""
-        to = format_instant(self.to) if isinstance(self.to, datetime) else self.to and self.to.total_seconds()
-        return canonical_json([self.verb, self.criteria.digest, to, *self.ids])
 
 
 @dataclass(frozen=True)
@@ -85,27 +58,6 @@ class BulkPage:
 
     items: Sequence[BulkItem]
     next: str | None
-
-
-def check_action(action: BulkAction, now: datetime) -> None:
-    """Raise DefinitionError if the action selects too much, a state that it never concerns, or a time in the past."""
-    faults = []
-    if len(action.ids) > MAX_ACTED_ON:
-        faults.append(Fault("ids", f"are {len(action.ids)}, and at most {MAX_ACTED_ON} are possible"))
-    if not action.ids and action.criteria.campaign is None and action.criteria.user is None:
-        faults.append(Fault("campaign", "name the campaign or the user: no action concerns all of a workspace"))
-    state = action.criteria.state
-    if action.verb == "resend" and state not in (None, State.FAILED):
-        faults.append(Fault("state", f"only what failed is sent again, not what is {state}"))
-    if action.verb != "resend" and state is not None and state not in _OPEN_STATES:
-        faults.append(Fault("state", f"what is {state} has ended: choose one of {', '.join(_OPEN_STATES)}"))
-    if action.verb == "postpone" and action.to is None:
-        faults.append(Fault("until", "say until when, or by how much"))
-    if isinstance(action.to, datetime) and action.to <= now:
-        faults.append(Fault("until", f"{format_instant(action.to)} has passed; to send at once, use send_now"))
-    if faults:
-        raise DefinitionError(faults)
-    check_criteria(action.criteria)
 
 
 async def act_on_follow_ups(
@@ -149,6 +101,8 @@ async def act_on_page(
         return BulkPage((), following)
     if action.verb == "resend":
         return BulkPage(await _resend(context, actor, action, ids, dry_run=dry_run), following)
+    if action.verb == "resolve":
+        return BulkPage(await _resolve(context, actor, action, ids, dry_run=dry_run), following)
     if dry_run:
         async with context.database.read(context.workspace) as tx:
             decided = await _decide(tx, action, action.verb, ids, await load_follow_ups_by_id(tx, ids))
@@ -170,6 +124,22 @@ async def _resend(
         results = await resend(context, actor, ids, channel=channel, note=action.note)
     return [
         BulkItem(one.id, "done" if one.outcome == "resent" else one.outcome, one.why, one.reason, one.left_out)
+        for one in results
+    ]
+
+
+async def _resolve(
+    context: AppContext, actor: Actor, action: BulkAction, ids: Sequence[str], *, dry_run: bool
+) -> list[BulkItem]:
+    verdict = Verdict(bool(action.was_sent), action.criteria.channel)
+    if dry_run:
+        results = await preview_resolve(context, ids, verdict)
+    else:
+        results = await resolve_many(context, actor, ids, verdict, note=action.note or "")
+    return [
+        BulkItem(one.follow_up.id, "refused", one.why)
+        if isinstance(one, NotSettled)
+        else BulkItem(one.follow_up.id, "done" if one.changed else "unchanged")
         for one in results
     ]
 
@@ -202,20 +172,12 @@ async def _select(
         check_action(action, await database_now(tx))
         if action.ids:
             return list(action.ids), None
-        wanted = await resolve_criteria(tx, _with_state(action))
+        wanted = await resolve_criteria(tx, select_criteria(action))
         if wanted is None:
             return [], None
         selected = await select_page(tx, wanted, limit, after=position)
     ids = [one.id for one in selected.positions]
     return ids, None if selected.next is None else write_cursor(selected.next, action.digest)
-
-
-def _with_state(action: BulkAction) -> Criteria:
-    """Return the criteria with the state that the action concerns if they name none."""
-    given = action.criteria
-    if action.verb == "resend":
-        return replace(given, state="failed", reason=given.reason or Reason.SEND_FAILED)
-    return given if given.state is not None else replace(given, state="open")
 
 
 async def _decide(

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from starter.operations.graph_layout import BEND_WIDTH, GAP_WIDTH, LINE_HEIGHT, NODE_WIDTH, Box, Layout, lay_out
+from starter.operations.mermaid import state_class
 
 _MOST_IN_TITLE, _MOST_IN_NODE, _MOST_ON_EDGE = 28, 36, 38
 _STYLE = """
@@ -49,7 +50,7 @@ def _node_lines(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     shown = f"{state}, new draft" if node["has_draft"] and state != "draft" else state
     if node["kind"] in ("external", "card", "scheduled"):
         shown += {"external": " · external", "card": " · card", "scheduled": " · scheduled"}[node["kind"]]
-    yield shown, node["state"] or "missing"
+    yield shown, state_class(node["state"])
     if "waiting" in node and node["state"] is not None:
         yield f"{node['waiting']:,} waiting · {node['sent_today']:,} sent today", "soft"
     if node["starts_on"]:
@@ -59,7 +60,7 @@ def _node_lines(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _node(node: Mapping[str, Any], lines: list[tuple[str, str]], box: Box) -> Iterator[str]:
-    kind = node["state"] or "missing"
+    kind = state_class(node["state"])
     rounding = 14 if node["kind"] in ("external", "card") else 5
     place = f'x="{box.x:g}" y="{box.y:g}" height="{box.height:g}"'
     yield f"<g><title>{_clean(node['id'])}</title>"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _MAX_LABEL_CHARACTERS = 60
+_CLASSES = ("active", "draft", "stopped", "archived")
 
 
 def draw_mermaid(graph: Mapping[str, Any], *, link: Callable[[str], str] | None = None) -> str:
@@ -36,6 +37,11 @@ def escape_label(text: str, most: int = _MAX_LABEL_CHARACTERS) -> str:
     return "".join(_escape(character) for character in shown)
 
 
+def state_class(state: str | None) -> str:
+    """Return the class of nodes in this state: one of ours, also if an API that was called has answered another."""
+    return state if state is not None and state in _CLASSES else "missing"
+
+
 def _escape(character: str) -> str:
     if character.isalnum() or character == " " or (ord(character) > 0xA0 and character.isprintable()):
         return character
@@ -45,7 +51,7 @@ def _escape(character: str) -> str:
 def _node(node: Mapping[str, Any], names: Mapping[str, str]) -> str:
     label = "<br/>".join(escape_label(line) for line in _node_lines(node))
     opening, closing = ("([", "])") if node["kind"] in ("external", "card") else ("[", "]")
-    return f'{names[node["id"]]}{opening}"{label}"{closing}:::{node["state"] or "missing"}'
+    return f'{names[node["id"]]}{opening}"{label}"{closing}:::{state_class(node["state"])}'
 
 
 def _node_lines(node: Mapping[str, Any]) -> Iterator[str]:

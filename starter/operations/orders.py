@@ -24,8 +24,10 @@ from starter.operations.preview import preview_resume, view_resume
 
 MAX_ORDERED = 10_000
 """Campaigns and cards in one order over HTTP."""
-_MAX_PROBLEMS = 5
-"""How many problems the entry of a refused order names."""
+_MAX_NAMED = 5
+"""How many problems, and how many ids of very many, the entry of a refused order names."""
+_MAX_ENTRIES = 100
+"""An order about more ids that is refused before the registry was asked leaves one entry for all of them."""
 
 
 async def give_order(
@@ -110,23 +112,36 @@ async def order_now(
 async def _submit(
     context: AppContext, actor: Actor, order: Order, reason: str | None, *, may_repeat: bool
 ) -> OrderReceipt:
+    ids, is_requested = list(dict.fromkeys(order.ids)), False
     try:
         find_ordered(await context.cache.at_least(context.database), order.ids)
         client = await context.temporal.client()
-        await _record(context, actor, order, "requested", reason)
+        await _record(context, actor, order, "requested", reason, ids)
+        is_requested = True
         return await submit_order(client, order, may_repeat=may_repeat)
     except OrderRefused as refusal:
+        named = {"problems": list(refusal.problems[:_MAX_NAMED])}
         with suppress(StoreUnavailable):
-            await _record(context, actor, order, "refused", reason, problems=list(refusal.problems[:_MAX_PROBLEMS]))
+            if is_requested or len(ids) <= _MAX_ENTRIES:
+                await _record(context, actor, order, "refused", reason, ids, **named)
+            else:
+                number = {"ids": len(ids), "first_ids": ids[:_MAX_NAMED]}
+                await _record(context, actor, order, "refused", reason, [None], **number, **named)
         raise
 
 
 async def _record(
-    context: AppContext, actor: Actor, order: Order, outcome: Outcome, reason: str | None, **details: object
+    context: AppContext,
+    actor: Actor,
+    order: Order,
+    outcome: Outcome,
+    reason: str | None,
+    subjects: Sequence[str | None],
+    **details: object,
 ) -> None:
     options = {name: True for name in ("with_follow_ons", "allow_missed") if getattr(order, name)} | details
     act_id = order.act_id  # once: it is a digest of all ids
-    acts = [Act(AuditAction(order.verb), id, options, reason, outcome, act_id) for id in dict.fromkeys(order.ids)]
+    acts = [Act(AuditAction(order.verb), subject, options, reason, outcome, act_id) for subject in subjects]
     async with context.database.write(context.workspace, lock="none") as tx:
         await record_audit(tx, actor, *acts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,18 +13,38 @@ from connector.rules.catalogue.catalogue import Catalogue
 from connector.rules.model.audit import Act, Actor, AuditAction
 from connector.rules.model.follow_up import FollowUp
 from connector.rules.model.interactions import Interaction, is_too_old
-from connector.rules.sending.deliveries import DeliveryRecord, build_receive_interaction, receive_id
+from connector.rules.sending.deliveries import DeliveryRecord, build_receive_interaction, newest_by_channel
 from connector.rules.sending.resolving import Resolution, decide_resolution
 from connector.store.audit import record_audit
 from connector.store.catalogue.current import with_current_catalogue
-from connector.store.engine.transaction import Transaction
+from connector.store.engine.transaction import Transaction, database_now
 from connector.store.follow_ups.counting import count_ended
-from connector.store.follow_ups.deliveries import load_deliveries, save_resolution
-from connector.store.follow_ups.follow_ups import load_locked, update_follow_ups
-from connector.store.follow_ups.receipts import receipt_key, save_receipts, withdraw_receipt
-from connector.store.users.log import is_logged
+from connector.store.follow_ups.deliveries import load_deliveries_by_follow_up, save_resolutions
+from connector.store.follow_ups.follow_ups import load_follow_ups_by_id, load_locked, update_follow_ups
+from connector.store.follow_ups.receipts import (
+    load_logged_receipts,
+    receipt_key,
+    save_receipts,
+    withdraw_receipts,
+)
 from connector.store.users.users import load_users
 from connector.temporal.follow_up_client import FollowUpUnknown, OperationRefused
+
+Change = tuple[FollowUp, Resolution]
+"""A follow-up as it was, and what settling its message changes."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an operator says of messages whose results are unknown.
+
+    Args:
+        was_sent: whether they went out; else they failed, and may be sent again.
+        channel: theirs; None: the only message of each follow-up that can be meant.
+    """
+
+    was_sent: bool
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,40 +56,64 @@ class Settled:
     changed: bool
 
 
+@dataclass(frozen=True)
+class NotSettled:
+    """A follow-up without a message that can be settled so, and why, in one sentence."""
+
+    follow_up: FollowUp
+    why: str
+
+
+async def resolve_many(
+    context: AppContext, actor: Actor, ids: Sequence[str], verdict: Verdict, *, note: str
+) -> list[Settled | NotSettled]:
+    """Settle messages whose results are unknown, in one transaction: they were sent, or were not (guarantee 4).
+
+    A message that was sent makes its `receive_*` interaction, at its dispatch. One that was not is no receipt any more.
+
+    Returns:
+        The result of each follow-up, in the order of the ids; unknown ids are left out.
+
+    Raises:
+        StoreUnavailable: nothing was changed.
+    """
+
+    async def act(tx: Transaction, catalogue: Catalogue) -> tuple[list[Settled | NotSettled], bool]:
+        decided = await _decide(tx, ids, await load_locked(tx, set(ids)), verdict, tx.now)
+        changes = [(one, made) for one, made in decided if isinstance(made, Resolution) and made.follow_up is not None]
+        begun = await _apply(tx, catalogue, context, changes, was_sent=verdict.was_sent)
+        await record_audit(tx, actor, *(_act(one, made, verdict, note) for one, made in changes))
+        return [_result(one, made) for one, made in decided], begun
+
+    results, begun = await with_current_catalogue(context.database, context.cache, context.workspace, act)
+    if begun:
+        context.outbox.nudge()
+    return results
+
+
+async def preview_resolve(context: StoreContext, ids: Sequence[str], verdict: Verdict) -> list[Settled | NotSettled]:
+    """Return what `resolve_many` would do now, and change nothing."""
+    async with context.database.read(context.workspace) as tx:
+        decided = await _decide(tx, ids, await load_follow_ups_by_id(tx, set(ids)), verdict, await database_now(tx))
+    return [_result(one, made) for one, made in decided]
+
+
 async def resolve(
     context: AppContext, actor: Actor, follow_up_id: str, *, was_sent: bool, channel: str | None, note: str
 ) -> Settled:
-    """Settle a message whose result is unknown: it was sent, or it was not and may be sent again (guarantee 4).
-
-    A message that was sent makes its `receive_*` interaction, at its dispatch. One that was not is no receipt any more.
+    """Settle the message of one follow-up as `resolve_many` does.
 
     Raises:
         FollowUpUnknown: there is no follow-up with this id.
         OperationRefused: its result is known and differs, or a channel must be named.
         StoreUnavailable: nothing was changed.
     """
-
-    async def act(tx: Transaction, catalogue: Catalogue) -> tuple[Settled, bool]:
-        follow_up = (await load_locked(tx, [follow_up_id])).get(follow_up_id)
-        if follow_up is None:
-            raise unknown_follow_up(follow_up_id)
-        deliveries = await load_deliveries(tx, follow_up_id)
-        decided = decide_resolution(follow_up, deliveries, channel, was_sent=was_sent, now=tx.now)
-        if isinstance(decided, str):
-            raise OperationRefused(decided)
-        if decided.follow_up is None:
-            return Settled(follow_up, decided.delivery.channel, changed=False), False
-        begun = await _apply_resolution(tx, catalogue, context, decided, decided.follow_up, was_sent=was_sent)
-        if follow_up.is_open:
-            count_ended(tx, [decided.follow_up])
-        details = {"campaign": follow_up.campaign, "channel": decided.delivery.channel, "sent": was_sent}
-        await record_audit(tx, actor, Act(AuditAction.RESOLVE, follow_up.user_key, details, note))
-        return Settled(decided.follow_up, decided.delivery.channel, changed=True), begun
-
-    settled, begun = await with_current_catalogue(context.database, context.cache, context.workspace, act)
-    if begun:
-        context.outbox.nudge()
-    return settled
+    results = await resolve_many(context, actor, [follow_up_id], Verdict(was_sent, channel), note=note)
+    if not results:
+        raise unknown_follow_up(follow_up_id)
+    if isinstance(results[0], NotSettled):
+        raise OperationRefused(results[0].why)
+    return results[0]
 
 
 async def settle(
@@ -86,39 +131,65 @@ async def settle(
     }
 
 
-async def _apply_resolution(
-    tx: Transaction,
-    catalogue: Catalogue,
-    context: AppContext,
-    decided: Resolution,
-    follow_up: FollowUp,
-    *,
-    was_sent: bool,
+async def _decide(
+    tx: Transaction, ids: Sequence[str], found: Mapping[str, FollowUp], verdict: Verdict, now: datetime
+) -> list[tuple[FollowUp, Resolution | str]]:
+    """Decide about each follow-up that exists, in the order of the ids."""
+    records = await load_deliveries_by_follow_up(tx, set(ids))
+    decided = []
+    for follow_up in (found[id] for id in dict.fromkeys(ids) if id in found):
+        newest = newest_by_channel(records.get(follow_up.id, ()))
+        made = decide_resolution(follow_up, newest, verdict.channel, was_sent=verdict.was_sent, now=now)
+        decided.append((follow_up, made))
+    return decided
+
+
+async def _apply(
+    tx: Transaction, catalogue: Catalogue, context: AppContext, changes: Sequence[Change], *, was_sent: bool
 ) -> bool:
-    """Save a settled message and its follow-up; return whether its interaction began or ended other follow-ups."""
-    delivery = decided.delivery
-    dispatched_at = delivery.claimed_at or tx.now
-    await save_resolution(tx, delivery)
-    await update_follow_ups(tx, [follow_up])
+    """Save settled messages and their follow-ups; return whether their interactions began or ended other follow-ups."""
+    ended = [made.follow_up for _, made in changes if made.follow_up is not None]
+    messages = [made.delivery for _, made in changes]
+    await save_resolutions(tx, messages)
+    await update_follow_ups(tx, ended)
+    count_ended(tx, [after for (before, _), after in zip(changes, ended, strict=True) if before.is_open])
+    dispatched = [(receipt_key(one), made.delivery.claimed_at or tx.now) for one, made in changes]
     if not was_sent:
-        await withdraw_receipt(tx, follow_up, dispatched_at)
+        await withdraw_receipts(tx, dispatched)
         return False
-    await save_receipts(tx, {receipt_key(follow_up): dispatched_at})
-    item = await _receive_interaction(tx, context, delivery, dispatched_at)
-    if item is None:
+    await save_receipts(tx, dict(sorted(dispatched, key=lambda one: one[1])))
+    items = await _receive_interactions(tx, context, messages)
+    if not items:
         return False
-    return (await context.intake.ingest_in_transaction(tx, catalogue, [item], anonymous={item.user})).changed
+    anonymous = {item.user for item in items}
+    return (await context.intake.ingest_in_transaction(tx, catalogue, items, anonymous=anonymous)).changed
 
 
-async def _receive_interaction(
-    tx: Transaction, context: StoreContext, delivery: DeliveryRecord, at: datetime
-) -> Interaction | None:
-    """Return the interaction of receiving the message; None if it is logged, or older than the log, or has no user."""
-    stored = (await load_users(tx, [delivery.user_key])).get(delivery.user_key)
-    if stored is None or await is_logged(tx, delivery.user_key, receive_id(delivery.id)):
-        return None
-    item = build_receive_interaction(delivery.id, delivery.channel, delivery.campaign, stored.user.id, at)
-    return None if item is None or is_too_old(item, tx.now, context.settings.retention) else item
+async def _receive_interactions(
+    tx: Transaction, context: StoreContext, messages: Sequence[DeliveryRecord]
+) -> list[Interaction]:
+    """Return the interactions of receiving these messages that are not logged yet, nor older than the log."""
+    stored = await load_users(tx, {one.user_key for one in messages})
+    logged = await load_logged_receipts(tx, messages)
+    items = []
+    for one in messages:
+        if one.user_key in stored and one.id not in logged:
+            user, at = stored[one.user_key].user.id, one.claimed_at or tx.now
+            item = build_receive_interaction(one.id, one.channel, one.campaign, user, at)
+            if item is not None and not is_too_old(item, tx.now, context.settings.retention):
+                items.append(item)
+    return items
+
+
+def _act(follow_up: FollowUp, made: Resolution, verdict: Verdict, note: str) -> Act:
+    details = {"campaign": follow_up.campaign, "channel": made.delivery.channel, "sent": verdict.was_sent}
+    return Act(AuditAction.RESOLVE, follow_up.user_key, details, note)
+
+
+def _result(follow_up: FollowUp, made: Resolution | str) -> Settled | NotSettled:
+    if isinstance(made, str):
+        return NotSettled(follow_up, made)
+    return Settled(made.follow_up or follow_up, made.delivery.channel, changed=made.follow_up is not None)
 
 
 def unknown_follow_up(id: str) -> FollowUpUnknown:

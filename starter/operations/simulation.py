@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from connector.rules.model.errors import ConnectorError, DefinitionError, Fault
@@ -18,8 +20,12 @@ MAX_SECONDS = 30.0
 """How long a simulation over HTTP may take."""
 MAX_OUTCOMES = 10_000
 """How many follow-ups and refusals a simulation over HTTP may have."""
+MAX_CHARACTERS = 16 * 1024**2
+"""Of how many characters its outcomes may be, with what went out as rendered."""
 _MAX_RUNNING = 2
 _running = 0
+_VARIABLES = ("PATH", "PYTHONPATH", "PYTHONUTF8", "LANG", "LC_ALL", "SYSTEMROOT")
+"""What the process gets of the environment: none of the settings, and none of the secrets among them."""
 
 
 class SimulationsBusy(ConnectorError):
@@ -68,7 +74,10 @@ async def simulate_story(story: Story, *, seconds: float = MAX_SECONDS) -> dict[
     if "faults" in result:
         raise DefinitionError([Fault("timeline", fault) for fault in result["faults"]])
     if result.pop("is_cut"):
-        raise SimulationTooLarge(f"the simulation has more than {MAX_OUTCOMES:,} outcomes; {_WAY_OUT}")
+        raise SimulationTooLarge(
+            f"the simulation has more than {MAX_OUTCOMES:,} outcomes, or of more than {MAX_CHARACTERS:,} characters; "
+            f"{_WAY_OUT}"
+        )
     return dict(result)
 
 
@@ -76,11 +85,17 @@ _WAY_OUT = "send a shorter timeline, or run `connector simulate`"
 
 
 async def _run_process(story: Story, seconds: float) -> bytes:
+    with TemporaryDirectory(prefix="connector-simulation-") as folder:  # gone also if the process is killed
+        return await _run_process_in(folder, story, seconds)
+
+
+async def _run_process_in(folder: str, story: Story, seconds: float) -> bytes:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "starter.operations.simulation_process"),
+        *(sys.executable, "-m", "starter.operations.simulation_process", folder),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _VARIABLES if name in os.environ} | {"TMPDIR": folder},
     )
     try:
         async with asyncio.timeout(seconds):
@@ -92,9 +107,12 @@ async def _run_process(story: Story, seconds: float) -> bytes:
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        raise SimulationTooLarge(f"the simulation was ended, because it needs too much memory or time; {_WAY_OUT}")
+        raise SimulationTooLarge(
+            f"the simulation was ended, because it needs too much memory, time or space; {_WAY_OUT}"
+        )
     return printed
 
 
 def _view(story: Story) -> dict[str, Any]:
-    return {**vars(story), "until": format_instant(story.until), "max_outcomes": MAX_OUTCOMES}
+    bounds = {"max_outcomes": MAX_OUTCOMES, "max_characters": MAX_CHARACTERS}
+    return {**vars(story), "until": format_instant(story.until), **bounds}

@@ -1,6 +1,6 @@
 """The process of one simulation: reads a story from standard input as JSON, and prints its result as JSON.
 
-It limits its own memory and processor time, because whoever sends a story may send any.
+It limits its own memory, processor time and files, because whoever sends a story may send any.
 """
 
 from __future__ import annotations
@@ -8,20 +8,22 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from connector.definitions import parse_mappings, parse_texts
 from connector.simulation.sharing import play_timeline
 from connector.simulation.timeline import InvalidTimeline, Timeline
 
-_MEMORY_BYTES = 2 * 1024**3
-_PROCESSOR_SECONDS = 120
+_MEMORY_BYTES = 512 * 1024**2
+"""A tenth is needed to begin. Two run at once, in the memory that an API may have."""
+_PROCESSOR_SECONDS = 40
+"""Longer than the API waits: it ends a simulation whose API has been killed."""
+_FILE_BYTES = 20 * 1024**2
+"""A timeline and a store of its own, twice, are within the 64 MiB of `deploy/kubernetes/api.yaml`."""
 
 
 def play_story(story: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -37,26 +39,39 @@ def play_story(story: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     except InvalidTimeline as error:
         return {"faults": [line.replace(f"{folder}{os.sep}", "") for line in str(error).split("\n")]}
     with played:
-        outcomes = [json.loads(line) for line in islice(played.lines(), story["max_outcomes"] + 1)]
+        outcomes, is_cut = _take(played.lines(), story["max_outcomes"], story["max_characters"])
         failure = None if played.failure is None else str(played.failure)
         warnings = [*played.warnings, *([] if timeline.count else ["the timeline is empty: nothing happens"])]
     return {
-        "outcomes": outcomes[: story["max_outcomes"]],
-        "is_cut": len(outcomes) > story["max_outcomes"],
+        "outcomes": outcomes,
+        "is_cut": is_cut,
         "warnings": [text.replace(f"{folder}{os.sep}", "") for text in warnings],
         "failure": None if failure is None else failure.replace(f"{folder}{os.sep}", ""),
     }
 
 
+def _take(lines: Iterator[str], most: int, characters: int) -> tuple[list[Any], bool]:
+    """Return the outcomes, at most so many and of so many characters, and whether there were more."""
+    outcomes: list[Any] = []
+    for line in lines:
+        characters -= len(line)
+        if len(outcomes) == most or characters < 0:
+            return [], True
+        outcomes.append(json.loads(line))
+    return outcomes, False
+
+
 def _limit() -> None:
+    with suppress(OSError):  # not on Linux: if the memory is short, this process is ended before the API
+        Path("/proc/self/oom_score_adj").write_text("1000")
     with suppress(ImportError, OSError, ValueError):  # not on Windows; or a lower limit holds already
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_SECONDS, _PROCESSOR_SECONDS))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
 
 
 if __name__ == "__main__":
     _limit()
-    with TemporaryDirectory(prefix="connector-simulation-") as own:
-        print(json.dumps(play_story(json.load(sys.stdin), Path(own))))
+    print(json.dumps(play_story(json.load(sys.stdin), Path(sys.argv[1]))))

@@ -18,6 +18,8 @@ from starter.remote.registration import Request, View
 
 _CONNECT_SECONDS = 10.0
 _ATTEMPTS = 3
+MAX_ANSWER_BYTES = 64 * 1024**2
+"""More than any answer of the API has."""
 _WAIT_SECONDS, _MAX_WAIT_SECONDS = 0.5, 10.0
 _PASSING_CODES = frozenset({"rate_limited", "overloaded", "store_unavailable", "shutting_down"})
 """Codes of refusals that end by themselves. That Temporal or its workers are away is reported at once, as locally."""
@@ -68,7 +70,8 @@ class ApiClient:
     async def _send_once(self, request: Request) -> View:
         try:
             async with asyncio.timeout(request.seconds):
-                response = await self._client.send(self._build(request))
+                response = await self._client.send(self._build(request), stream=True)
+                content = await self._read_content(response)
         except TimeoutError:
             fault = ApiUnreachable(f"the API at {self._url} has not answered within {request.seconds:.0f} seconds")
             raise _Passing(fault, request.may_repeat) from None
@@ -77,7 +80,19 @@ class ApiClient:
             never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             fault = ApiUnreachable(f"the API at {self._url} cannot be reached: {why}")
             raise _Passing(fault, request.may_repeat or never_sent) from None
-        return self._read(request, response)
+        return self._read(request, response, _parse(content))
+
+    async def _read_content(self, response: httpx.Response) -> bytes:
+        """Return the content, decompressed. Raises ApiUnreachable as soon as it is too large."""
+        content = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise ApiUnreachable(f"the answer of {self._url} is larger than {MAX_ANSWER_BYTES:,} bytes")
+        finally:
+            await response.aclose()
+        return bytes(content)
 
     def _build(self, request: Request) -> httpx.Request:
         headers = {} if request.idempotency_key is None else {"Idempotency-Key": request.idempotency_key}
@@ -93,8 +108,7 @@ class ApiClient:
             timeout=httpx.Timeout(request.seconds, connect=min(_CONNECT_SECONDS, request.seconds)),
         )
 
-    def _read(self, request: Request, response: httpx.Response) -> View:
-        value = _parse(response)
+    def _read(self, request: Request, response: httpx.Response, value: Any) -> View:
         if request.read is not None and (view := request.read(response.status_code, value)) is not None:
             return view
         if response.is_success and isinstance(value, dict):
@@ -136,8 +150,8 @@ def _as_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _parse(response: httpx.Response) -> Any:
+def _parse(content: bytes) -> Any:
     try:
-        return response.json()
-    except ValueError:
+        return json.loads(content)
+    except (ValueError, RecursionError):
         return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from connector.rules.model.errors import ConnectorError, DefinitionError, Fault, OrderRefused
 
-_FAULT_KEYS = ("key", "problem", "file", "line", "id")
+_TEXTS = ("key", "problem", "file", "id")
 
 
 class ApiUnreachable(ConnectorError):
@@ -42,10 +42,10 @@ def as_error(status: int, error: Mapping[str, Any], request_id: str | None) -> C
     code, message = str(error.get("code")), str(error.get("message"))
     details = error.get("details")
     found: Mapping[str, Any] = details if isinstance(details, Mapping) else {}
-    if isinstance(found.get("problems"), list):
-        return OrderRefused([str(problem) for problem in found["problems"]])
-    if isinstance(found.get("faults"), list):
-        return DefinitionError([_read_fault(fault) for fault in found["faults"] if isinstance(fault, Mapping)])
+    if problems := _list_of(found, "problems"):
+        return OrderRefused([str(problem) for problem in problems])
+    if faults := [_read_fault(fault) for fault in _list_of(found, "faults") if isinstance(fault, Mapping)]:
+        return DefinitionError(faults)
     if status == 401:
         return ApiRefused(status, code, f"{message}; CONNECTOR_API_KEY or CONNECTOR_API_KEY_FILE has the key")
     if status >= 500 and code == "internal":
@@ -54,6 +54,12 @@ def as_error(status: int, error: Mapping[str, Any], request_id: str | None) -> C
     return ApiRefused(status, code, message)
 
 
+def _list_of(details: Mapping[str, Any], name: str) -> list[Any]:
+    found = details.get(name)
+    return found if isinstance(found, list) else []
+
+
 def _read_fault(fault: Mapping[str, Any]) -> Fault:
-    given = {name: fault[name] for name in _FAULT_KEYS if fault.get(name) is not None}
-    return Fault(**{"key": "", "problem": "", **given})
+    texts = {name: str(fault[name]) for name in _TEXTS if fault.get(name) is not None}
+    line = fault.get("line")
+    return Fault(**{"key": "", "problem": "", **texts}, line=line if isinstance(line, int) else None)

@@ -97,7 +97,8 @@ TWO_ENTRIES = ("/v1/orders", "/v1/provider-events/match")
 ROUTES_OF_REPAIRS = {
     f"follow-ups-{name}"
     for name in (
-        *("resolve_message", "resend_messages", "resend_many", "send_many_now", "postpone_many", "cancel_many"),
+        *("resolve_message", "resolve_many", "resend_messages", "resend_many"),
+        *("send_many_now", "postpone_many", "cancel_many"),
         *("send_one_now", "postpone_one", "cancel_one"),  # the commands of the table below call the same operations
     )
 }

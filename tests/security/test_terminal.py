@@ -22,14 +22,10 @@ from connector.rules.model.printable import escape_line
 from starter.terminal import format_table
 from tests.support.api import NOWHERE
 from tests.support.repository import ROOT
+from tests.support.terminals import DEFINITIONS, EVIL, dangerous
 
-EVIL = "x\x1b]0;owned\x07\x1b[31m\x9b2J\u202egnp.exe\u2066\u200b\ufeff\x7f\r\nfake: line"
 SHOWN = "x\\u001b]0;owned\\u0007\\u001b[31m\\u009b2J\\u202egnp.exe\\u2066\\u200b\\ufeff\\u007f\\r\\nfake: line"
 DANGEROUS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-DEFINITIONS = "campaign: o\ndelivery: {type: external}\n---\n" + (
-    "campaign: f\ndelivery: {type: action_based, trigger: [{interaction: receive_push, campaign: o}]}\n"
-    "messages: {push: {title: t, body: b}}\n"
-)
 
 
 def run(folder: Path, *words: str, code: int = 0) -> str:
@@ -47,15 +43,6 @@ def run(folder: Path, *words: str, code: int = 0) -> str:
     assert not dangerous(printed), repr(printed)
     assert "\nfake: line" not in printed
     return printed
-
-
-def dangerous(text: str) -> set[str]:
-    """Return the characters of a text, besides line breaks, that a terminal obeys or hides."""
-    return {
-        character
-        for character in text
-        if character != "\n" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    }
 
 
 def test_every_character_that_a_terminal_obeys_or_hides_is_escaped() -> None:

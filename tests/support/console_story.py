@@ -19,7 +19,8 @@ from connector.store.provider_events.events import save_unmatched
 from connector.store.users.inbox import InboxMessage, insert_message
 from connector.store.users.users import find_user_keys
 from starter.operations.api_keys import ApiKeyService
-from starter.operations.bulk import BulkAction, act_on_page
+from starter.operations.bulk import act_on_page
+from starter.operations.bulk_actions import BulkAction
 from starter.operations.follow_ups import Criteria
 from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, PUSHED, at, buy, external, follow_on, push
@@ -80,6 +81,12 @@ class ConsoleStory:
         """Let one more user get a push, which starts follow-ups."""
         await self._desk.describe(user)
         await self._desk.installation.ingest(push(f"e-{user}", 30, user))
+
+    async def lose(self, user: str) -> None:
+        """Let a later attempt find that the result of this user's message is unknown, because its worker died."""
+        key, rows = await self._user_key(user), await self._desk.installation.rows()
+        place = next(n for n, row in enumerate(rows) if (row.campaign, row.user_key) == ("soon", key))
+        await self._desk.attempt("push", place=place)
 
     def _definitions(self) -> list[dict[str, Any]]:
         spice = self._template_spice

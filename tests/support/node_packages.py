@@ -43,14 +43,21 @@ def installed_packages(manifest: Path, name: str, *, oldest_node: tuple[int, int
     return kept
 
 
-def _check_node(oldest: tuple[int, int]) -> None:
+def node_version() -> tuple[int, int]:
+    """Return the major and minor version of Node.js. Skips the test where there is none with npm."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         pytest.skip("there is no Node.js with npm on PATH")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
     major, minor, *_ = map(int, re.findall(r"\d+", version))
-    if (major, minor) < oldest:
-        pytest.skip(f"Node.js {version} is older than {'.'.join(map(str, oldest))}, which the packages need")
+    return major, minor
+
+
+def _check_node(oldest: tuple[int, int]) -> None:
+    version = node_version()
+    if version < oldest:
+        found, needed = (".".join(map(str, one)) for one in (version, oldest))
+        pytest.skip(f"Node.js {found} is older than {needed}, which the packages need")
 
 
 def _install(folder: Path) -> None:

@@ -25,7 +25,8 @@ from connector.store.engine.transaction import Transaction
 from connector.store.tables import deliveries, receipts
 from connector.store.users.descriptions import save_user
 from connector.wire import SendOutcome, SendRequest
-from starter.operations.bulk import BulkAction, act_on_page
+from starter.operations.bulk import act_on_page
+from starter.operations.bulk_actions import BulkAction
 from starter.operations.follow_ups import Criteria
 from starter.operations.resending import ResendResult, resend
 from starter.operations.settling import Settled, resolve
@@ -87,11 +88,11 @@ class RepairDesk:
         outcome: SendOutcome = await environment.run(self.sender.send, request)
         return outcome
 
-    async def lose(self, channel: str) -> None:
+    async def lose(self, channel: str, *, place: int = 0) -> None:
         """Hand a message over and die: a later attempt finds that its result is unknown (guarantee 4)."""
         with pytest.raises(Killed):
-            await self.attempt(channel, Killed())
-        await self.attempt(channel)
+            await self.attempt(channel, Killed(), place=place)
+        await self.attempt(channel, place=place)
 
     async def resolve(self, verdict: str, channel: str | None = None, *, note: str = "asked them") -> Settled:
         """Settle a message of the only follow-up: `sent` or `not_sent`."""
@@ -114,11 +115,20 @@ class RepairDesk:
         await with_current_catalogue(self.context.database, self.context.cache, "default", apply)
 
     async def act(
-        self, verb: Any, *, to: Any = None, limit: int = 500, after: str | None = None, **criteria: Any
+        self,
+        verb: Any,
+        *,
+        to: Any = None,
+        limit: int = 500,
+        after: str | None = None,
+        sent: bool | None = None,
+        note: str | None = "outage",
+        dry_run: bool = False,
+        **criteria: Any,
     ) -> Any:
         """Carry out an action on a page of the follow-ups that match: by default of campaign `f`."""
-        action = BulkAction(verb, Criteria(**{"campaign": "f", **criteria}), to, "outage")
-        return await act_on_page(self.context, OPERATOR, action, after=after, limit=limit)
+        action = BulkAction(verb, Criteria(**{"campaign": "f", **criteria}), to, note, was_sent=sent)
+        return await act_on_page(self.context, OPERATOR, action, after=after, limit=limit, dry_run=dry_run)
 
     async def stored(self, table: Any) -> Sequence[Any]:
         """Return all rows of a table."""

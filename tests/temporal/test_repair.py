@@ -9,7 +9,8 @@ from sqlalchemy import delete, update
 from connector import names
 from connector.app.context import AppContext, build_context
 from connector.store.tables import deliveries, follow_ups, receipts
-from starter.operations.bulk import BulkAction, act_on_page
+from starter.operations.bulk import act_on_page
+from starter.operations.bulk_actions import BulkAction
 from starter.operations.follow_ups import Criteria
 from starter.operations.resending import resend
 from tests.support.actors import OPERATOR

@@ -26,8 +26,8 @@ from tests.support.databases import PostgreSQL, open_database
 from tests.support.polling import until
 from tests.support.repository import ROOT
 
-PREVIOUS = "691419d"
-"""The commit of the previous release; until there is one, the first whose tables name the oldest program."""
+PREVIOUS = "d476d51"
+"""The commit of the previous release, 0.2.0."""
 AT_ONCE = follow_on("at-once", {"event": "go"})
 SOON = follow_on("soon", {"event": "go"}, delay={"after": "20 seconds"})
 CANCELLED = follow_on("cancelled", {"event": "go"}, delay={"after": "1 day"}, exceptions=[{"event": "stay"}])

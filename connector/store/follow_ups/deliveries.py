@@ -22,7 +22,7 @@ from connector.rules.sending.deliveries import (
 )
 from connector.rules.sending.effects import WriteDelivery
 from connector.rules.timing.caps import MAX_CAP_LOOKBACK, PastSend
-from connector.store.engine.bulk import in_set, upsert_rows
+from connector.store.engine.bulk import as_table, in_set, upsert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.counting import count_ended
 from connector.store.follow_ups.follow_ups import update_follow_ups
@@ -31,6 +31,8 @@ from connector.store.users.marks import make_pseudonym
 
 _DECIDED = ("state", "reason", "claimed_at", "decided_at", "attempt", "fault", "detail", "provider_id")
 """The columns that a decision about a delivery changes."""
+_RESOLVED = ("id", "state", "reason", "fault", "detail", "decided_at")
+"""The id, and the columns that change when an operator settles a message."""
 
 
 async def find_deliveries(
@@ -170,10 +172,14 @@ async def delete_if_open(tx: Transaction, delivery_id: str) -> None:
     await tx.execute(delete(deliveries).where(tx.in_workspace(deliveries), *is_open))
 
 
-async def save_resolution(tx: Transaction, settled: DeliveryRecord) -> None:
-    """Save how an operator settled a message whose result was unknown."""
-    names = ("state", "reason", "fault", "detail", "decided_at")
-    await _update(tx, settled.id, **{name: getattr(settled, name) for name in names})
+async def save_resolutions(tx: Transaction, settled: Sequence[DeliveryRecord]) -> None:
+    """Save how an operator settled messages whose results were unknown, in one statement."""
+    if not settled:
+        return
+    rows = [{name: getattr(one, name) for name in _RESOLVED} for one in settled]
+    new, table = as_table(tx, {name: deliveries.c[name].type for name in _RESOLVED}, rows).c, deliveries.c
+    values = {name: new[name] for name in _RESOLVED if name != "id"}
+    await tx.execute(update(deliveries).where(tx.in_workspace(deliveries), table.id == new.id).values(values))
 
 
 async def save_fault(tx: Transaction, delivery_id: str, fault: str | None) -> None:

@@ -33,6 +33,7 @@ from starter.api.requests.operator_options import (
     PostponeOneOptions,
     PostponeOptions,
     ResendOptions,
+    ResolveManyOptions,
     ResolveOptions,
     RotateKeyOptions,
 )
@@ -116,6 +117,7 @@ def _schemas() -> dict[str, Any]:
         PostponeOneOptions,
         BulkOptions,
         PostponeOptions,
+        ResolveManyOptions,
         MatchOptions,
         CreateKeyOptions,
         RotateKeyOptions,

@@ -50,6 +50,7 @@ METHOD_NAMES: Mapping[str, str] = {
     "follow-ups-read_follow_ups": "list_follow_ups",
     "follow-ups-resend_messages": "resend_follow_up",
     "follow-ups-resend_many": "resend_follow_ups",
+    "follow-ups-resolve_many": "resolve_follow_ups",
     "follow-ups-send_many_now": "send_follow_ups_now",
     "follow-ups-postpone_many": "postpone_follow_ups",
     "follow-ups-cancel_many": "cancel_follow_ups",

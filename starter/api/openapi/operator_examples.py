@@ -73,6 +73,7 @@ OPERATOR_EXAMPLES: Mapping[str, Example] = {
         view=views.OperatedView,
     ),
     "follow-ups-resend_many": _bulk_example(),
+    "follow-ups-resolve_many": _bulk_example(sent=False, note="the provider has none of them"),
     "follow-ups-send_many_now": _bulk_example(state="waiting"),
     "follow-ups-postpone_many": _bulk_example(by="2 hours"),
     "follow-ups-cancel_many": _bulk_example(note="wrong price"),

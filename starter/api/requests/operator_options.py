@@ -12,7 +12,7 @@ from connector.rules.model.reasons import Reason
 from connector.rules.model.values import ChannelName, Duration, Text
 from connector.rules.provider_events.events import PROVIDERS
 from starter.api.requests.options import Moment, NoOptions, Note, OrderOptions
-from starter.operations.bulk import MAX_ACTED_ON
+from starter.operations.bulk_actions import MAX_ACTED_ON
 from starter.operations.cursors import MAX_CHARACTERS
 from starter.operations.follow_ups import ListedState
 from starter.operations.provider_events import MAX_CURSOR_CHARACTERS
@@ -99,6 +99,16 @@ class PostponeOptions(BulkOptions):
     def _one_time(self) -> PostponeOptions:
         _check_one_time(self.until, self.by)
         return self
+
+
+class ResolveManyOptions(BulkOptions):
+    """What is said of all of them: whether their messages, whose results are unknown, were `sent`, and how you know.
+
+    Of a follow-up with several such messages, only that of `channel` is settled; without it, the follow-up is refused.
+    """
+
+    sent: bool
+    note: Note
 
 
 class MatchOptions(NoOptions):

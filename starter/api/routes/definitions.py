@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from connector.definitions import Definitions, parse_mapping
 from connector.rules.model.campaigns import Workspace
@@ -23,6 +23,7 @@ from starter.api.requests.definitions import (
     read_given,
     reader_of,
 )
+from starter.api.requests.disconnects import while_connected
 from starter.api.requests.errors import ApiError
 from starter.operations.drafts import apply_definitions
 from starter.operations.plan import plan_definitions
@@ -71,16 +72,16 @@ async def check(body: Description, context: ContextHere) -> dict[str, Any]:
 
 
 @router.post("/simulate", dependencies=_READS, openapi_extra=describe_body("SimulateRequest"), name="simulate")
-async def play(body: JsonObject, context: ContextHere) -> dict[str, Any]:
+async def play(request: Request, body: JsonObject, context: ContextHere) -> dict[str, Any]:
     """Play a timeline by the rules of production, without sending.
 
     `outcomes` has what `connector simulate --json` prints. A lifecycle step that is refused ends the run, and is its
-    `failure`. It is played in a process of its own for at most 30 seconds and 10,000 outcomes; beyond them 409. Nothing
-    is read from the store or changed.
+    `failure`. It is played in a process of its own for at most 30 seconds, 10,000 outcomes and 16 million characters;
+    beyond them 409. Nothing is read from the store or changed.
     """
     given = validate(SimulateRequest, body)
     await read_given(given, with_links=not context.settings.link_hosts)
-    return await simulate_story(given.story())
+    return await while_connected(request, simulate_story(given.story()))
 
 
 @router.get("/workspace", dependencies=_READS, name="read_workspace")

@@ -21,11 +21,13 @@ from starter.api.requests.operator_options import (
     PostponeOneOptions,
     PostponeOptions,
     ResendOptions,
+    ResolveManyOptions,
     ResolveOptions,
 )
 from starter.api.routes.follow_ups import FollowUpId
 from starter.operations.acts import cancel, postpone, send_now
-from starter.operations.bulk import BulkAction, act_on_follow_ups
+from starter.operations.bulk import act_on_follow_ups
+from starter.operations.bulk_actions import BulkAction
 from starter.operations.follow_ups import Criteria
 from starter.operations.resending import send_again
 from starter.operations.settling import settle
@@ -85,6 +87,16 @@ async def resend_many(body: JsonObject, context: ContextHere, actor: ActorHere) 
     return await _act(context, actor, "resend", validate(BulkOptions, body))
 
 
+@router.post("/resolve", openapi_extra=describe_body("ResolveManyOptions"))
+async def resolve_many(body: JsonObject, context: ContextHere, actor: ActorHere) -> dict[str, Any]:
+    """Settle messages whose results are unknown, page by page: all of them were sent, or none was.
+
+    Without `ids`, it takes only follow-ups that are `failed` with `send_unknown`. Repeated, it changes nothing.
+    """
+    given = validate(ResolveManyOptions, body)
+    return await _act(context, actor, "resolve", given, was_sent=given.sent)
+
+
 @router.post("/send-now", openapi_extra=_BULK)
 async def send_many_now(body: JsonObject, context: ContextHere, actor: ActorHere) -> dict[str, Any]:
     """Evaluate and send follow-ups now, page by page; the rules of their due time still apply.
@@ -110,11 +122,12 @@ async def cancel_many(body: JsonObject, context: ContextHere, actor: ActorHere) 
 async def _act(
     context: AppContext,
     actor: Actor,
-    verb: BulkVerb | Literal["resend"],
+    verb: BulkVerb | Literal["resend", "resolve"],
     given: BulkOptions,
     *,
     to: datetime | timedelta | None = None,
+    was_sent: bool | None = None,
 ) -> dict[str, Any]:
     criteria = Criteria(given.state, given.campaign, given.user, given.reason, given.channel, given.since)
-    action = BulkAction(verb, criteria, to, given.note, tuple(given.ids or ()))
+    action = BulkAction(verb, criteria, to, given.note, tuple(given.ids or ()), was_sent)
     return await act_on_follow_ups(context, actor, action, after=given.after, limit=given.limit, dry_run=given.dry_run)

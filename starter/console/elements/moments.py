@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from nicegui import ui
 
@@ -25,6 +26,10 @@ class MomentField:
         self._field = ui.input(label).props("type=datetime-local outlined dense stack-label clearable")
         if instant is not None:
             ui.timer(0.0, lambda: self._show(instant), once=True)
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call a function when somebody changes the time."""
+        self._field.on_value_change(call)
 
     async def instant(self) -> str | None:
         """Return the time in UTC with `Z`; None if none is given."""

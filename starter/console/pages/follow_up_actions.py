@@ -15,11 +15,12 @@ from starter.console.bulk_progress import BulkNumbers, run_bulk
 from starter.console.elements.dialogs import buttons, dialog, duration_in, reason_field, reason_in
 from starter.console.elements.errors import notify_error
 from starter.console.elements.moments import MomentField
+from starter.console.elements.native_select import native_select, on_option
 from starter.console.elements.sentences import sentence
 from starter.console.elements.text import link, text
 from starter.console.paths import follow_up_path
 from starter.console.state import Viewer
-from starter.operations.bulk import BulkAction
+from starter.operations.bulk_actions import BulkAction
 from starter.operations.follow_ups import Criteria
 
 _VERBS: Mapping[str, tuple[str, str, str, str, str]] = {
@@ -33,8 +34,23 @@ _VERBS: Mapping[str, tuple[str, str, str, str, str]] = {
         "being sent again already",
         "Only messages that failed are sent again, as new messages for their provider.",
     ),
+    "resolve": (
+        "Settle",
+        "rule",
+        "settled",
+        "known to be so before",
+        "Ask the provider first. Only messages whose result is unknown are settled, all of them in the same way: sent "
+        "ones count as received and may start follow-ups; those that were not sent can be sent again.",
+    ),
 }
 """By verb: the label, the icon, what happens to those that it changes, why others are unchanged, and a note."""
+_WITH_OPTIONS = ("postpone", "resolve")
+"""The verbs of which the viewer says more before the numbers can be shown."""
+_VERDICTS = {
+    "": "Choose what the provider says",
+    "sent": "They were sent",
+    "not_sent": "They were not sent",
+}
 
 
 @dataclass
@@ -98,18 +114,26 @@ class ActionDialog:
         with dialog(f"{self._label}: {whom}", is_persistent=True) as self._dialog:
             if note:
                 text(note, "cc-muted", tag="p")
+            if criteria.channel is not None and verb in ("resend", "resolve"):
+                text(f"Only messages by {criteria.channel.replace('_', ' ')}, as the filter says.", "cc-muted", tag="p")
+            self._verdict = ""
             if verb == "postpone":
-                self._by = ui.input("By").props("outlined dense")
+                self._by = ui.input("By", on_change=self._reset).props("outlined dense")
                 self._by.props["hint"] = "Such as 2 hours: counted from the original due time"
                 self._until = MomentField("Or until")
-            self._note = reason_field()
+                self._until.on_change(self._reset)
+            if verb == "resolve":
+                verdict = native_select({"": _VERDICTS}, "", "cc-input")
+                verdict.props["aria-label"] = "What the provider says of the messages"
+                on_option(verdict, self._choose)
+            self._note = reason_field("How you know" if verb == "resolve" else "Reason")
             self._result = ui.element("div").classes("cc-column").props('aria-live="polite"')
             with buttons():
                 self._close = ui.button("Close", on_click=self._leave).props("flat")
                 self._check = ui.button("Show what it would do", on_click=lambda: self._run(dry_run=True))
                 self._act = ui.button(self._label, on_click=lambda: self._run(dry_run=False), color="negative")
                 self._act.set_visibility(False)
-            if verb != "postpone":
+            if verb not in _WITH_OPTIONS:
                 self._check.set_visibility(False)
                 ui.timer(0.0, lambda: self._run(dry_run=True), once=True)
 
@@ -128,10 +152,21 @@ class ActionDialog:
             notify_error(error)
         else:
             self._has_changed |= not dry_run
-            self._act.set_text(f"{self._label}: {numbers.done:,}")
+            verdict = f" as {self._verdict.replace('_', ' ')}" if self._verdict else ""
+            self._act.set_text(f"{self._label}{verdict}: {numbers.done:,}")
             self._act.set_visibility(dry_run and numbers.done > 0)
-            self._check.set_visibility(dry_run and self._verb == "postpone")
+            self._check.set_visibility(dry_run and self._verb in _WITH_OPTIONS)
         self._set_busy(False)
+
+    def _choose(self, verdict: str) -> None:
+        self._verdict = verdict
+        self._reset()
+
+    def _reset(self) -> None:
+        """Hide the numbers and the button of other options than those that are chosen now."""
+        self._result.clear()
+        self._act.set_visibility(False)
+        self._check.set_visibility(True)
 
     async def _who(self) -> Any:
         return await self._viewer.actor(Scope.MANAGE)
@@ -142,8 +177,9 @@ class ActionDialog:
             until = await self._until.instant()
             to = datetime.fromisoformat(until) if until else None
             to = to or duration_in("by", self._by.value)
-        criteria = Criteria() if self._ids else self._criteria
-        return BulkAction(self._verb, criteria, to, reason_in(self._note), self._ids)  # type: ignore[arg-type]
+        is_sent = {"sent": True, "not_sent": False}.get(self._verdict)
+        criteria = Criteria(channel=self._criteria.channel) if self._ids else self._criteria
+        return BulkAction(self._verb, criteria, to, reason_in(self._note), self._ids, is_sent)  # type: ignore[arg-type]
 
     def _show(self, numbers: BulkNumbers, *, dry_run: bool, is_over: bool) -> None:
         self._result.clear()

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from connector.rules.model.values import format_duration, format_instant
-from starter.operations.bulk import MAX_ACTED_ON, BulkAction, act_on_follow_ups
+from starter.operations.bulk import act_on_follow_ups
+from starter.operations.bulk_actions import MAX_ACTED_ON, BulkAction
 from starter.remote.registration import LONG_SECONDS, Request, act_over_http
 
 
@@ -11,7 +12,7 @@ from starter.remote.registration import LONG_SECONDS, Request, act_over_http
 def _act(action: BulkAction, *, after: str | None = None, limit: int = MAX_ACTED_ON, dry_run: bool = False) -> Request:
     criteria = vars(action.criteria) | {"since": format_instant(action.criteria.since)}
     options = {"after": after, "limit": limit, "dry_run": dry_run, "note": action.note, "ids": [*action.ids] or None}
-    given = criteria | options | ({} if action.to is None else _time_of(action))
+    given = criteria | options | {"sent": action.was_sent} | ({} if action.to is None else _time_of(action))
     body = {name: value for name, value in given.items() if value is not None}
     # A page that is repeated finds done what the first attempt did.
     route = f"/v1/follow-ups/{action.verb.replace('_', '-')}"

@@ -78,12 +78,32 @@ async def test_many_page_by_page(desk: RepairDesk, api: httpx.AsyncClient) -> No
         ("postpone", {"campaign": "f", "until": "2026-01-01T00:00:00Z"}, 422, "has passed"),
         ("resend", {"campaign": "f", "state": "waiting"}, 422, "only what failed"),
         ("resend", {"campaign": "f", "limit": 501}, 422, "limit"),
+        ("resolve", {"campaign": "f", "note": "n"}, 422, "sent"),
+        ("resolve", {"campaign": "f", "sent": None, "note": "n"}, 422, "sent"),
+        ("resolve", {"campaign": "f", "sent": True}, 422, "note"),
+        ("resolve", {"sent": True, "note": "n"}, 422, "name the campaign or the user"),
+        ("resolve", {"campaign": "f", "sent": True, "note": "n", "state": "sent"}, 422, "only what failed"),
+        ("resolve", {"campaign": "f", "sent": True, "note": "n", "limit": 501}, 422, "limit"),
     ],
 )
 async def test_refused_requests(api: httpx.AsyncClient, path: str, body: Any, status: int, words: str) -> None:
     """The status, and a sentence that names what is wrong."""
     answer = await api.post(f"{URL}/{path}", json=body)
     assert (answer.status_code, words in answer.json()["error"]["message"]) == (status, True), answer.text
+
+
+async def test_many_are_settled(desk: RepairDesk, api: httpx.AsyncClient) -> None:
+    """The answer has the form of the other actions on many; what waits is not concerned."""
+    id = (await desk.row()).id
+    asked = {"campaign": "f", "sent": True, "note": "all of them are in the provider's log"}
+    answers = [
+        (await api.post(f"{URL}/resolve", json={**asked, "dry_run": one})).json() for one in (True, False, False)
+    ]
+    assert [(one["done"], one["dry_run"], one["has_more"]) for one in answers] == [
+        ([id], True, False), ([id], False, False), ([], False, False),
+    ]  # fmt: skip
+    again = (await api.post(f"{URL}/resolve", json={"ids": [id], "sent": True, "note": "n"})).json()
+    assert again["unchanged"] == [id]
 
 
 async def test_acts_on_one_say_what_is_wrong(desk: RepairDesk, api: httpx.AsyncClient) -> None:

@@ -52,6 +52,7 @@ def settings(sqlite_url: str) -> Settings:
     return Settings(database_url=sqlite_url)
 
 
+@pytest.mark.store_only("about the start of the API")
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize("dead", [False, True])
 def test_without_any_key(connector: Connector, data: Path, host: str, dead: bool) -> None:
@@ -64,6 +65,7 @@ def test_without_any_key(connector: Connector, data: Path, host: str, dead: bool
     assert "CONNECTOR_API_KEYS" in err
 
 
+@pytest.mark.store_only("about the start of the API")
 def test_dev_beyond_loopback(connector: Connector, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`connector dev`'s open door is for this machine alone."""
     monkeypatch.setenv("CONNECTOR_DEV", "1")

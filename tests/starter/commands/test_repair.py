@@ -22,6 +22,11 @@ from tests.support.repair_desk import RepairDesk
         ["resolve", "f", "--note", "n"],
         ["resolve", "f", "--sent"],
         ["resolve", "f", "--sent", "--note", "x" * 201],
+        ["resolve", "--campaign", "c", "--note", "n"],
+        ["resolve", "--campaign", "c", "--sent"],
+        ["resolve", "--sent", "--note", "n"],
+        ["resolve", "f", "--campaign", "c", "--sent", "--note", "n"],
+        ["resolve", "f", "--sent", "--note", "n", "--dry-run"],
         ["resend"],
         ["resend", "f", "--campaign", "c"],
         ["cancel", "f", "--campaign", "c"],
@@ -53,7 +58,11 @@ async def test_repair_at_the_command_line(connector: Connector, data: Path, sqli
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert f"connector resolve {id} --not-sent" in err
     note = ("--note", "they have no such message")
-    assert await run("resolve", id, "--not-sent", *note) == (0, f"{id}: push was not sent: failed (send_failed)\n", "")
+    many = ("resolve", "--campaign", "f", "--not-sent", *note)
+    assert (await run(*many, "--dry-run"))[1].splitlines() == ["1 would be settled", f"for example {id}"]
+    settled = _summary(await run(*many, "--json"))
+    assert (settled["action"], settled["done"], settled["refused"]) == ("resolve", 1, {})
+    assert (await run(*many))[1] == "0 settled\n"
     assert "nothing has changed" in (await run("resolve", id, "--not-sent", *note))[1]
     assert (await run("resolve", id, "--sent", *note))[0] == 1
     assert (await run("resend", id, "--dry-run"))[1] == f"{id}: would be sent again on push\n"

@@ -101,6 +101,31 @@ async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: StoryCon
     await expect(page.get_by_role("row").filter(has_text="wrong price")).to_have_count(1)
 
 
+async def test_unknown_results_are_settled_after_a_dry_run(console: StoryConsole, page: Page) -> None:
+    """Nothing is chosen beforehand; another choice needs new numbers before it can be carried out."""
+    await console.story.lose("ada")
+    await open_path(page, console.process, "/follow-ups?campaign=soon&state=failed&reason=send_unknown")
+    await page.get_by_role("button", name="Settle…").click()
+    dialog = page.get_by_role("dialog")
+    verdict, act = dialog.get_by_role("combobox"), dialog.get_by_role("button", name="Settle as not sent: 1")
+    await dialog.get_by_label("How you know").fill("their log")
+    await dialog.get_by_role("button", name="Show what it would do").click()
+    await expect(page.get_by_text("say whether the messages were sent", exact=False).first).to_be_visible()
+    await verdict.select_option("sent")
+    await dialog.get_by_role("button", name="Show what it would do").click()
+    await expect(dialog.get_by_text("1 would be settled")).to_be_visible()
+    await expect(dialog.get_by_role("button", name="Settle as sent: 1")).to_be_visible()
+    await verdict.select_option("not_sent")
+    await expect(dialog.get_by_role("button", name="Settle as")).to_have_count(0)
+    await dialog.get_by_role("button", name="Show what it would do").click()
+    await act.click()
+    await expect(dialog.get_by_text("1 settled", exact=True)).to_be_visible()
+    listed = await read_follow_ups(console.context, Criteria(user="ada", campaign="soon"), 1)
+    assert (listed["follow_ups"][0]["state"], listed["follow_ups"][0]["reason"]) == ("failed", "send_failed")
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(page.get_by_text("Nothing matches these filters")).to_be_visible()
+
+
 async def test_a_follow_up_leads_to_its_user_and_its_workflow(console: StoryConsole, page: Page) -> None:
     """With the decision and the link into Temporal's UI, namespace and workflow encoded."""
     listed = await read_follow_ups(console.context, Criteria(user="ben", campaign="later"), 1)

@@ -104,6 +104,7 @@ async def test_unknown(api: httpx.AsyncClient, id: str, message: str) -> None:
     assert message in answer.json()["error"]["message"]
 
 
+@pytest.mark.store_only("it calls no operation")
 @pytest.mark.parametrize("words", [[], ["u", "--follow-up", "x"], ["--follow-up", "x", "--campaign", "f"]])
 def test_wrong_words(connector: Connector, words: list[str]) -> None:
     """A user or a follow-up, not both."""

@@ -11,7 +11,8 @@ from connector.rules.model.errors import DefinitionError
 from connector.store.engine.database import Database
 from connector.store.follow_ups.outbox import find_moved, find_to_signal, mark_moves_signalled
 from connector.store.tables import audit, deliveries, follow_ups
-from starter.operations.bulk import MAX_ACTED_ON, BulkAction, act_on_page
+from starter.operations.bulk import act_on_page
+from starter.operations.bulk_actions import MAX_ACTED_ON, BulkAction
 from starter.operations.follow_ups import Criteria
 from tests.support.actors import OPERATOR
 from tests.support.builders import BASE, ORIGINAL, PUSHED, follow_on, now, push
@@ -126,6 +127,12 @@ async def test_what_is_being_sent_is_refused(desk: RepairDesk) -> None:
         ("cancel", {"campaign": "cart"}, "cart is not known"),
         ("cancel", {"state": "sent"}, "what is sent has ended"),
         ("resend", {"state": "waiting"}, "only what failed is sent again"),
+        ("resolve", {}, "say whether the messages were sent"),
+        ("resolve", {"sent": True, "note": None}, "say how you know"),
+        ("resolve", {"sent": False, "note": ""}, "say how you know"),
+        ("resolve", {"sent": False, "campaign": None}, "name the campaign or the user"),
+        ("resolve", {"sent": True, "state": "sent"}, "only what failed is settled"),
+        ("resolve", {"sent": True, "reason": "send_failed"}, "only what is send_unknown is settled"),
         ("postpone", {}, "say until when"),
         ("postpone", {"to": BASE}, "has passed"),
         ("cancel", {"after": "AAAA"}, "the cursor was changed"),

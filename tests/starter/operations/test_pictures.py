@@ -31,10 +31,11 @@ def parsed(*definitions: dict[str, Any]) -> list[AnyDefinition]:
 
 
 def hostile_graph() -> dict[str, Any]:
-    """Markup wherever a marketer can write: names, buttons, events and their values."""
+    """Markup wherever a marketer can write: names, buttons, events and their values; and in what an API may answer."""
     named = {**follow_on("f", on("o", "click_push_button", button=HOSTILE), exceptions=[on("f")]), "name": HOSTILE}
     named["delivery"]["trigger"].append({"event": HOSTILE, "where": {HOSTILE: HOSTILE}})
-    return graph_of_files(parsed(external(), named))
+    graph = graph_of_files(parsed(external(), named))
+    return {**graph, "nodes": [{**node, "state": HOSTILE, "delay": HOSTILE} for node in graph["nodes"]]}
 
 
 def hostile_graph_live() -> dict[str, Any]:
@@ -53,13 +54,16 @@ def hostile_results() -> dict[str, Any]:
         "since": None,
         "until": "2026-04-01T00:00:00Z",
         "as_of": "2026-03-02T12:00:00Z",
-        "zone": "America/New_York",
+        "zone": HOSTILE,
         "confidence": 0.95,
         "control": counts,
         "receivers": compared,
         "variants": [{"variant": HOSTILE, **compared}, {"variant": None, **compared}],
         "funnel": {"triggered": 40, "waiting": 5, "sent": 20, "opened": 9, "clicked": 4, "converted": {"A": 3}},
-        "reasons": [{"state": "dropped", "reason": "stale", "text": "it came too late", "count": 7}],
+        "reasons": [
+            {"state": "dropped", "reason": "stale", "text": "it came too late", "count": 7},
+            {"state": HOSTILE, "reason": HOSTILE, "text": HOSTILE, "count": 1},
+        ],
         "exceptions_after": {"count": 3, "p10": 5.0, "p50": 5400.0, "p99": 200_000.0},
         "days": [{"day": f"2026-03-0{n}", **day} for n in (1, 2)],
     }
@@ -84,7 +88,9 @@ class _Reader(HTMLParser):
 
 def test_the_report_is_self_contained() -> None:
     """No script, no address, no handler; markup is shown as it was written."""
-    page = write_report(hostile_results(), hostile_graph_live())
+    results = hostile_results()
+    results["days"].append({**results["days"][0], "day": HOSTILE})
+    page = write_report(results, hostile_graph_live())
     reader = _Reader()
     reader.feed(page)
     assert reader.tags.isdisjoint({"script", "img", "iframe", "link", "object", "a", "form"})

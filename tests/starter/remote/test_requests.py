@@ -28,7 +28,8 @@ from starter.explain.timeline import read_timeline
 from starter.operations.acts import cancel, postpone, send_now
 from starter.operations.audit import read_audit
 from starter.operations.backtest import backtest_campaign
-from starter.operations.bulk import BulkAction, act_on_follow_ups
+from starter.operations.bulk import act_on_follow_ups
+from starter.operations.bulk_actions import BulkAction
 from starter.operations.campaigns import list_campaigns, read_campaign
 from starter.operations.cleanup import clean_up
 from starter.operations.drafts import apply_definitions
@@ -79,7 +80,7 @@ SAMPLES: dict[Callable[..., Any], tuple[tuple[Any, ...], dict[str, Any]]] = {
     send_now: (("a/b",), {"note": "n"}),
     postpone: (("a",), {"by": timedelta(hours=2), "note": None}),
     cancel: (("a",), {}),
-    act_on_follow_ups: ((BulkAction("send_now", Criteria(campaign="c")),), {"dry_run": True}),
+    act_on_follow_ups: ((BulkAction("resolve", Criteria(campaign="c"), was_sent=False, note="n"),), {"dry_run": True}),
     settle: (("a",), {"was_sent": True, "channel": None, "note": "n"}),
     send_again: (("a",), {"channel": "push"}),
     explain_decisions: (("a/b", "c"), {}),
