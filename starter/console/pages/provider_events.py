@@ -65,9 +65,12 @@ def _counts(counts: list[Mapping[str, Any]]) -> None:
     def only(one: Mapping[str, Any]) -> None:
         link("Show", at("provider-events", provider=one["provider"], reason=one["reason"]))
 
+    def reason(one: Mapping[str, Any]) -> None:
+        text(f"{one['reason']}: {REASONS[Unmatched(one['reason'])]}", "cc-sentence")
+
     columns = [
         Column("Provider", lambda one: one["provider"]),
-        Column("Reason", lambda one: f"{one['reason']}: {REASONS[Unmatched(one['reason'])]}"),
+        Column("Reason", reason),
         Column("Events", lambda one: f"{one['count']:,}", is_number=True),
         Column("Only these", only),
     ]
