@@ -135,10 +135,6 @@ class HostileApi(ThreadingHTTPServer):
         return self.spoil(next(found, {"status": "ready", "checks": [{"name": "database", "status": "ok"}]}))
 
 
-def _pattern(path: str) -> str:
-    return re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(path))
-
-
 class _Handler(BaseHTTPRequestHandler):
     server: HostileApi
 

@@ -228,8 +228,3 @@ async def _delete_messages(tx: Transaction, condition: ColumnElement[bool]) -> C
     marks = (await tx.execute(delete(inbox_marks).where(tx.in_workspace(inbox_marks), *own))).rowcount
     messages = (await tx.execute(delete(inbox).where(condition))).rowcount
     return Counts({"inbox": messages, "inbox_marks": marks})
-
-
-def names_of(deletions: Sequence[Deletion]) -> list[str]:
-    """Return the tables that deletions concern, each once."""
-    return list(dict.fromkeys(deletion.name for deletion in deletions))
