@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from nicegui import ui
 
@@ -15,7 +16,10 @@ class Opened:
     def __init__(self, summary: str) -> None:
         self._build: Callable[[], None] | None = None
         self._is_open = self._is_built = False
-        with ui.element("details").classes("cc-details").on("toggle", self._toggle):
+        details = ui.element("details").classes("cc-details")
+        # Not counted: of two changes at once the browser reports only the last.
+        details.on("toggle", self._toggle, js_handler="(event) => emit(event.target.open)")
+        with details:
             text(summary, tag="summary")
             self._content = ui.element("div").classes("cc-column")
 
@@ -25,8 +29,8 @@ class Opened:
         self._content.clear()
         self._fill()
 
-    def _toggle(self) -> None:
-        self._is_open = not self._is_open
+    def _toggle(self, event: Any) -> None:
+        self._is_open = bool(event.args)
         self._fill()
 
     def _fill(self) -> None:
