@@ -19,8 +19,8 @@ from connector.store.engine.database import LONG_SECONDS
 from connector.store.engine.outages import StoreUnavailable
 from connector.temporal.registry_client import submit_order
 from connector.wire import Order, OrderReceipt
+from starter.operations.change_previews import preview_resume, view_resume
 from starter.operations.order_keys import OrderKey
-from starter.operations.preview import preview_resume, view_resume
 
 MAX_ORDERED = 10_000
 """Campaigns and cards in one order over HTTP."""

@@ -10,8 +10,8 @@ from connector.definitions import Definitions
 from connector.rules.publishing.preview import DefinitionPreview
 from connector.store.engine.database import LONG_SECONDS, database_now
 from connector.templating.threads import run_in_thread
+from starter.operations.change_previews import Preview, preview_changes, view_audience
 from starter.operations.drafts import check_workspace
-from starter.operations.preview import Preview, preview_changes, view_audience
 from starter.operations.text_sizes import measure_texts
 
 

@@ -1,7 +1,4 @@
-"""Preview what a campaign sends to a user, message by message, and what decides now. Nothing is sent or changed.
-
-`preview` is about what `apply` and `publish` do (`starter/operations/preview.py`); this is about messages.
-"""
+"""Preview what a campaign sends to a user, message by message, and what decides now. Nothing is sent or changed."""
 
 from __future__ import annotations
 

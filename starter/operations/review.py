@@ -19,8 +19,8 @@ from connector.store.engine.database import LONG_SECONDS
 from connector.store.engine.transaction import Transaction, database_now
 from connector.store.reporting.counts import count_waits
 from connector.store.reporting.launch_forecasts import forecast_launches
+from starter.operations.change_previews import preview_resume, view_resume
 from starter.operations.entries import entry_in, name_of
-from starter.operations.preview import preview_resume, view_resume
 from starter.operations.views import view_entry_with_definition
 
 

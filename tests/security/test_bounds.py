@@ -289,8 +289,8 @@ async def test_texts_of_requests_are_worked_on_beside_the_loop(
     for module, name in (
         ("preview_choice", "parse_yaml"),
         ("preview_subject", "draft"),
-        ("preview", "applying_warnings"),
-        ("preview", "check_publish"),
+        ("change_previews", "applying_warnings"),
+        ("change_previews", "check_publish"),
         ("plan", "measure_texts"),
     ):
         place = f"starter.operations.{module}.{name}"

@@ -17,7 +17,7 @@ from starter.console.compose.conditions import Targets
 from starter.console.compose.document_choice import DocumentChoice
 from starter.console.compose.examples import Example
 from starter.console.compose.form import Form
-from starter.console.compose.previews import PreviewBox
+from starter.console.compose.preview_box import PreviewBox
 from starter.console.compose.problems import Problem
 from starter.console.compose.rendering import Previews, load_preview_user
 from starter.console.compose.saving import SaveBar

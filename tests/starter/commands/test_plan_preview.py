@@ -17,7 +17,7 @@ from connector.store.reporting.counts import WaitCounts, count_waits
 from connector.store.tables import catalogue, entries, follow_ups, revisions
 from connector.store.users.descriptions import save_user
 from starter.commands.audience_sizes import format_audience
-from starter.operations.preview import Preview, preview_changes, view_audience
+from starter.operations.change_previews import Preview, preview_changes, view_audience
 from tests.support.builders import ORIGINAL, PUSHED, follow_on, push
 from tests.support.installation import Installation
 
