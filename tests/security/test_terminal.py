@@ -22,10 +22,9 @@ from connector.rules.model.printable import escape_line
 from starter.terminal import format_table
 from tests.support.api import NOWHERE
 from tests.support.repository import ROOT
-from tests.support.terminals import DEFINITIONS, EVIL, dangerous
+from tests.support.terminals import DANGEROUS, DEFINITIONS, EVIL, dangerous
 
 SHOWN = "x\\u001b]0;owned\\u0007\\u001b[31m\\u009b2J\\u202egnp.exe\\u2066\\u200b\\ufeff\\u007f\\r\\nfake: line"
-DANGEROUS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def run(folder: Path, *words: str, code: int = 0) -> str:
