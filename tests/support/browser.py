@@ -1,6 +1,7 @@
 """Headless Chromium, controlled over a pair of pipes: open pages, read them and click in them."""
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -81,7 +82,7 @@ async def open_page(chromium: str, folder: Path) -> AsyncIterator[Page]:
 
     def wire() -> None:
         # Move both out of the way first: either end may have the number that the other one needs.
-        ends = [os.dup2(end, 50 + place) for place, end in enumerate((its_read, its_write))]
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, _ITS_WRITE + 1) for end in (its_read, its_write)]
         os.dup2(ends[0], _ITS_READ)
         os.dup2(ends[1], _ITS_WRITE)
 
