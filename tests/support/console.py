@@ -127,9 +127,9 @@ class Window:
             yield page
             assert self._problems == [], self._problems
         finally:
-            self._problems.clear()
             with suppress(Exception):
                 await page.close()
+            self._problems.clear()  # what a page says while it closes is not about the next one
 
 
 @asynccontextmanager
