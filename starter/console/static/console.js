@@ -31,9 +31,10 @@
 // Shows the entry of the page that is open, where the navigation is wider than the window.
 (() => {
   const show = () => {
-    const here = document.querySelector(".cc-nav-link[aria-current=page]"), nav = here?.closest(".cc-nav");
+    const nav = document.querySelector(".cc-nav");
     if (!nav) return setTimeout(show, 100);
-    nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
+    const here = nav.querySelector("[aria-current=page]"); // none on a page that is not found, or not offered
+    if (here) nav.scrollLeft = here.offsetLeft - nav.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
   };
   show();
 })();
