@@ -108,7 +108,7 @@ class ActionDialog:
 
     def __init__(self, viewer: Viewer, verb: str, criteria: Criteria, ids: tuple[str, ...]) -> None:
         self._viewer, self._verb, self._criteria, self._ids = viewer, verb, criteria, ids
-        self._stopped = self._is_busy = self._has_changed = False
+        self._stopped = self._is_busy = self._has_changed = self._is_outdated = False
         self._label, _, self._done, self._unchanged, note = _VERBS[verb]
         whom = f"{len(ids)} selected" if len(ids) > 1 else "this follow-up" if ids else "all that match"
         with dialog(f"{self._label}: {whom}", is_persistent=True) as self._dialog:
@@ -139,7 +139,7 @@ class ActionDialog:
 
     async def _run(self, *, dry_run: bool) -> None:
         self._set_busy(True)
-        self._stopped = False
+        self._stopped = self._is_outdated = False
         numbers = BulkNumbers()
         try:
             action = await self._action()
@@ -156,6 +156,8 @@ class ActionDialog:
             self._act.set_text(f"{self._label}{verdict}: {numbers.done:,}")
             self._act.set_visibility(dry_run and numbers.done > 0)
             self._check.set_visibility(dry_run and self._verb in _WITH_OPTIONS)
+            if dry_run and self._is_outdated:
+                self._reset()
         self._set_busy(False)
 
     def _choose(self, verdict: str) -> None:
@@ -163,7 +165,8 @@ class ActionDialog:
         self._reset()
 
     def _reset(self) -> None:
-        """Hide the numbers and the button of other options than those that are chosen now."""
+        """Hide the numbers and the button of other options than those that are chosen now, also of a run under way."""
+        self._is_outdated = True
         self._result.clear()
         self._act.set_visibility(False)
         self._check.set_visibility(True)
