@@ -11,7 +11,7 @@ from connector.rules.model.values import format_instant
 from connector.rules.provider_events.events import ANSWER
 from connector.store.users.consent_history import JOIN, RecordedChange
 
-_SOURCES = {
+SOURCES = {
     ConsentSource.PROFILE.value: "by a profile",
     ConsentSource.USER.value: "by the user, with a link to unsubscribe",
     ConsentSource.PROVIDER.value: "by a provider",
@@ -19,6 +19,7 @@ _SOURCES = {
     ConsentSource.OPERATOR.value: "by an operator",
     JOIN: "by a user who became part of this one",
 }
+"""Who stated consent, in words."""
 
 
 class ConsentChangeView(BaseModel):
@@ -71,4 +72,4 @@ def _describe_source(change: RecordedChange) -> str:
     if change.provider is not None:
         return f"reported by {change.provider} ({change.event})"
     by = f" ({change.changed_by})" if change.changed_by else ""
-    return _SOURCES[change.source] + by
+    return SOURCES[change.source] + by

@@ -21,19 +21,13 @@ from starter.console.pages.user_timeline import timeline
 from starter.console.paths import at, id_in
 from starter.console.state import Viewer
 from starter.explain.timeline import read_timeline
+from starter.operations.consent_history import SOURCES
 from starter.operations.users import read_ids, read_user
 
 _PAGE = 25
 _CHANGES = 20
 """How many changes of consent the card shows, the newest ones."""
 NO_CHANGES = "It has not changed since this version keeps its changes; above is what holds."
-_SOURCES = {
-    "profile": "by the profile",
-    "user": "by the user, with a link to unsubscribe",
-    "provider": "by a provider",
-    "service": "by a service",
-    "operator": "by an operator",
-}
 
 
 @console_page("/users/{name:path}", title="User")
@@ -107,7 +101,7 @@ def _consent(viewer: Viewer, profile: Mapping[str, Any], user_key: str) -> None:
 def _statement(stated: Mapping[str, Any] | None) -> None:
     if stated is None:
         return
-    text(f" {_SOURCES[stated['source']]}", classes="cc-muted")
+    text(f" {SOURCES[stated['source']]}", classes="cc-muted")
     if stated["at"] is not None:
         text(", ", classes="cc-muted")
         moment(stated["at"])
