@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
 from nicegui import app, ui
 
 from connector.rules.model.api_keys import Scope
@@ -19,8 +18,6 @@ from starter.console.sessions import SESSION
 from starter.console.state import Console, Viewer
 
 _RESPONSE_SECONDS = 20.0
-
-_log = structlog.get_logger("console")
 
 
 def console_page(

@@ -15,8 +15,6 @@ from starter.console.compose.time_fields import clock_field, duration_field, ins
 from starter.console.elements.text import heading, text
 
 _DELIVERY: Path = ("delivery",)
-_STALE_AFTER: Path = (*_DELIVERY, "stale_after")
-_SPREAD: Path = (*_DELIVERY, "spread")
 _WEEKDAYS = {
     "": {
         day: day.capitalize() for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
