@@ -62,9 +62,7 @@ async def check_text(context: StoreContext, text: str) -> dict[str, Any]:
     return {"faults": [], **await run_in_thread(partial(_check, definitions, catalogue, await _now(context)))}
 
 
-async def save_text(
-    context: StoreContext, actor: Actor, text: str, *, bases: Mapping[str, int], reason: str | None = None
-) -> dict[str, Any]:
+async def save_text(context: StoreContext, actor: Actor, text: str, *, bases: Mapping[str, int]) -> dict[str, Any]:
     """Save the definitions of a YAML text as drafts, all or none.
 
     Args:
@@ -76,7 +74,7 @@ async def save_text(
         OrderRefused: as `apply_definitions` raises it.
     """
     definitions = await _read(context, text)
-    return await apply_definitions(context, actor, definitions, reason=reason, bases=bases)
+    return await apply_definitions(context, actor, definitions, bases=bases)
 
 
 async def search_targets(context: StoreContext, words: str = "", *, limit: int = 30) -> dict[str, Any]:

@@ -27,13 +27,13 @@ def draw_mermaid(graph: Mapping[str, Any], *, link: Callable[[str], str] | None 
     return "\n".join(lines) + "\n"
 
 
-def escape_label(text: str, most: int = _MAX_LABEL_CHARACTERS) -> str:
+def escape_label(text: str) -> str:
     """Return a text of a user or marketer that Mermaid shows as it is, and neither parses nor renders.
 
     Every punctuation mark becomes the code of its character, so none can end a label, begin a directive, a tag or an
     entity. Control characters and line breaks become spaces, and a long text is cut.
     """
-    shown = text if len(text) <= most else text[: most - 1] + "…"
+    shown = text if len(text) <= _MAX_LABEL_CHARACTERS else text[: _MAX_LABEL_CHARACTERS - 1] + "…"
     return "".join(_escape(character) for character in shown)
 
 
