@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,26 @@ from bench.measurements import MEASUREMENTS
 from bench.report import print_markdown
 from bench.rounds import QUICK, Bench, Sizes
 from tests.support.repository import ROOT
+
+
+class MigratedFiles(SqliteFiles):
+    """SQLite files that have been migrated already, which takes longer than many a measurement."""
+
+    def __init__(self, folder: Path, template: Path) -> None:
+        super().__init__(folder)
+        self._template = template
+
+    def create(self) -> str:
+        """Return the URL of a copy of the template."""
+        url = super().create()
+        shutil.copy(self._template, url.removeprefix("sqlite:///"))
+        return url
+
+
+@pytest.fixture
+def databases(tmp_path: Path, _sqlite_template: Path) -> MigratedFiles:
+    """The databases of a measurement, which may need several."""
+    return MigratedFiles(tmp_path, _sqlite_template)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +81,9 @@ async def test_a_measurement_is_repeated_until_its_median_is_narrow(ratios: list
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", [name for name, each in MEASUREMENTS.items() if "sqlite" in each.databases])
-async def test_each_measurement_runs(name: str, tmp_path: Path) -> None:
+async def test_each_measurement_runs(name: str, tmp_path: Path, databases: MigratedFiles) -> None:
     """A tiny version of every row of the table can be measured."""
-    bench = Bench(QUICK, tmp_path, SqliteFiles(tmp_path), lambda _: None)
+    bench = Bench(QUICK, tmp_path, databases, lambda _: None)
     figures = await MEASUREMENTS[name].measure(bench)
     assert all(figure.ours > 0 and (figure.baseline is None or figure.baseline > 0) for figure in figures)
 
