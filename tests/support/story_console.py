@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from connector.settings.application import Settings
 from tests.support.api import NOWHERE
 from tests.support.console import ConsoleProcess, running_console
 from tests.support.console_story import ConsoleStory
-from tests.support.databases import migrate_database, open_migrated_database
+from tests.support.databases import open_migrated_database
 
 expect.set_options(timeout=60_000)  # the machine may be five times slower than the one that a test was written on
 
@@ -36,11 +36,15 @@ class StoryConsole:
 
 @asynccontextmanager
 async def story_console(
-    folder: Path, spice: str = "", template_spice: str | None = None, **settings: str
+    folder: Path, migrated: Path, spice: str = "", template_spice: str | None = None, **settings: str
 ) -> AsyncIterator[StoryConsole]:
-    """Play a story on SQLite, and run the console without Temporal, and without sign-in as `connector dev` does."""
-    url = f"sqlite+aiosqlite:///{folder / 'connector.db'}"
-    await asyncio.to_thread(migrate_database, url)
+    """Play a story on SQLite, and run the console without Temporal, and without sign-in as `connector dev` does.
+
+    Args:
+        migrated: an empty database, of which a copy is used.
+        spice, template_spice: as for `ConsoleStory`.
+    """
+    url = f"sqlite+aiosqlite:///{shutil.copy(migrated, folder / 'connector.db')}"
     async with open_migrated_database(url) as database:
         context = build_context(Settings(), database)
         story = ConsoleStory(context, spice, template_spice)

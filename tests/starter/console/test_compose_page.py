@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from tests.support.console import (
     overflows,
     running_console,
 )
-from tests.support.databases import migrate_database, open_migrated_database
+from tests.support.databases import open_migrated_database
 
 expect.set_options(timeout=60_000)
 pytestmark = pytest.mark.timeout(400)  # the machine may be far slower than the one that this was written on
@@ -84,11 +85,10 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+async def desk(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> AsyncIterator[Desk]:
     """A console on a catalogue with two campaigns, without sign-in as in `connector dev`."""
     folder = tmp_path_factory.mktemp("compose")
-    url = f"sqlite+aiosqlite:///{folder / 'connector.db'}"
-    await asyncio.to_thread(migrate_database, url)
+    url = f"sqlite+aiosqlite:///{shutil.copy(_sqlite_template, folder / 'connector.db')}"
     async with open_migrated_database(url) as database:
         context = build_context(Settings(), database)
         await save_definitions(context, OPERATOR, parse_yaml(CATALOGUE, file="catalogue.yaml").all)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -92,9 +93,9 @@ LOOKS: dict[str, list[Look]] = {
 
 
 @pytest.fixture(scope="module")
-async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoryConsole]:
+async def console(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> AsyncIterator[StoryConsole]:
     """A console on which every text has markup in it."""
-    async with story_console(tmp_path_factory.mktemp("markup"), SPICE, MARKUP) as played:
+    async with story_console(tmp_path_factory.mktemp("markup"), _sqlite_template, SPICE, MARKUP) as played:
         failed = await read_follow_ups(played.context, Criteria(state="failed"), 1)
         yield played.with_follow_up(failed["follow_ups"][0]["id"])
 

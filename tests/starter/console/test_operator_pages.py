@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -18,9 +19,10 @@ UI = "http://temporal.test:8233"
 
 
 @pytest.fixture(scope="module")
-async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoryConsole]:
+async def console(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> AsyncIterator[StoryConsole]:
     """A console on which `u/17` got a message, `ben` cancelled one by a purchase, and an operator another."""
-    async with story_console(tmp_path_factory.mktemp("console"), CONNECTOR_TEMPORAL_UI_URL=UI) as played:
+    folder = tmp_path_factory.mktemp("console")
+    async with story_console(folder, _sqlite_template, CONNECTOR_TEMPORAL_UI_URL=UI) as played:
         yield played
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -34,7 +33,7 @@ from tests.support.console import (
     press,
     running_console,
 )
-from tests.support.databases import migrate_database, open_migrated_database
+from tests.support.databases import open_migrated_database
 from tests.support.story_console import StoryConsole, story_console
 from tests.support.workspace import Workspace, settings_for, working
 
@@ -53,11 +52,11 @@ PATHS = ("/", "/campaigns", "/campaigns/soon?days=0", "/campaigns/idea", "/campa
 
 
 @pytest.fixture(scope="module")
-async def console(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StoryConsole]:
+async def console(tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path) -> AsyncIterator[StoryConsole]:
     """A console with sign-in, on a story with markup in every text, and with a draft beside what is live."""
     folder = tmp_path_factory.mktemp("console")
     settings = {"CONNECTOR_DEV": "0", "CONNECTOR_API_KEYS": KEYS, "CONNECTOR_CONSOLE_INTERVAL": "1 second"}
-    async with story_console(folder, MARKUP, **settings) as played:
+    async with story_console(folder, _sqlite_template, MARKUP, **settings) as played:
         idea = {
             **follow_on("idea", {"interaction": "open_push", "campaign": "soon"}, delay={"after": "1 hour"}),
             "name": f"Idea {MARKUP}",
@@ -229,20 +228,18 @@ async def test_by_keyboard(console: StoryConsole, page: Page) -> None:
 
 
 async def test_orders_are_given_and_recorded(
-    browser: Browser, environment: WorkflowEnvironment, tmp_path: Path
+    browser: Browser, environment: WorkflowEnvironment, tmp_path: Path, sqlite_url: str
 ) -> None:
     """Without a mouse: the right order is one button, then stop and resume; each is in the audit trail."""
-    url = f"sqlite+aiosqlite:///{tmp_path / 'connector.db'}"
-    await asyncio.to_thread(migrate_database, url)
-    async with open_migrated_database(url) as database:
+    async with open_migrated_database(sqlite_url) as database:
         workspace = Workspace(database, environment)
         drafts = [external(), follow_on("nudge", PUSHED, delay={"after": "1 day"})]
-        async with working(environment, settings := settings_for(workspace.name, url, tmp_path)):
+        async with working(environment, settings := settings_for(workspace.name, sqlite_url, tmp_path)):
             context = build_context(settings, database)
             await save_definitions(context, OPERATOR, [parse_definition(one) for one in drafts])
             address = environment.client.service_client.config.target_host
             started = running_console(
-                url,
+                sqlite_url,
                 tmp_path,
                 CONNECTOR_WORKSPACE=workspace.name,
                 CONNECTOR_API_KEYS=KEYS,
