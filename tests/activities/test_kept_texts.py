@@ -118,7 +118,7 @@ async def test_a_hundred_texts_are_one_statement(database: Database) -> None:
     assert kept == [{"body": "first"}] * 100
 
 
-async def test_nothing_is_kept_of_who_was_erased_meanwhile(texts: Texts) -> None:
+async def test_no_text_is_kept_of_a_user_who_was_erased_meanwhile(texts: Texts) -> None:
     """The provider has the message by then; the result is recorded without anything of the person."""
 
     async def erase(message: OutgoingMessage) -> None:

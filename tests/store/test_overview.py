@@ -75,7 +75,7 @@ async def test_counts_by_campaign_state_and_reason(follow_ups: Database) -> None
         assert await load_counts(tx, ["o"]) == []
 
 
-async def test_of_too_many_standings_those_that_ended_are_loaded_first(
+async def test_of_too_many_follow_ups_those_that_ended_are_loaded_first(
     follow_ups: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The story of `connector dev` then tells each end, whatever still waits."""

@@ -65,7 +65,7 @@ async def test_no_setting_and_no_secret_reaches_the_process(
     assert os.listdir(folder) == []
 
 
-async def test_nothing_is_left_of_one_that_is_killed(folder: Path) -> None:
+async def test_a_killed_simulation_leaves_no_files(folder: Path) -> None:
     """Its timeline is deleted by the API, because a process that is killed deletes nothing."""
     with pytest.raises(SimulationTooLarge, match="has not ended within"):
         await simulate_story(Story("- {at: 2026-03-02T09:00:00Z, publish: f}" * 10_000, texts={}), seconds=0.01)

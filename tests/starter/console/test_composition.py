@@ -1,4 +1,4 @@
-"""C8, without a browser: the text of a composition and what its form shows are one, and nothing is lost."""
+"""The composer without a browser: the text of a composition and what its form shows are one, and nothing is lost."""
 
 from __future__ import annotations
 

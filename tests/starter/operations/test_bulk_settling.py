@@ -78,8 +78,8 @@ async def test_settled_as_not_sent(desk: RepairDesk) -> None:
     assert Counter(one.outcome for one in (await desk.act("resend")).items) == {"done": 4}
 
 
-async def test_chosen_ones(desk: RepairDesk) -> None:
-    """Of those that were chosen, only unknown results change; a known one is left, or contradicted with the reason."""
+async def test_chosen_follow_ups(desk: RepairDesk) -> None:
+    """Only unknown results change; a known result stays, and a verdict that contradicts it is refused."""
     ids = tuple(row.id for row in await desk.installation.rows() if row.campaign == "f")
     action = BulkAction("resolve", Criteria(), note="asked them", ids=(*ids, ids[0], "nobody"), was_sent=True)
     page = await act_on_page(desk.context, OPERATOR, action)
