@@ -1,4 +1,4 @@
-"""What CONNECTOR_API_URL names may be hostile: no command obeys, waits for or trusts what it answers."""
+"""The API that CONNECTOR_API_URL names may be hostile: no command obeys, waits for or trusts its answers."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from starter.console.elements.charts import DayChart
-from starter.console.elements.opened import Opened
+from starter.console.elements.lazy_details import LazyDetails
 from starter.console.elements.table import Column, Row, table
 from starter.console.elements.text import heading, text
 from starter.console.pages.campaign_groups import group_columns, group_rows, users_of
@@ -27,7 +27,7 @@ class CampaignDays:
             note = f"By the day on which users were first reached, in the zone {zone}."
             text(note, "cc-muted cc-small", tag="p")
             self._chart = DayChart("Results per day")
-            self._table = Opened("Each day with control group, variants and uplift")
+            self._table = LazyDetails("Each day with control group, variants and uplift")
 
     def show(self, found: Mapping[str, Any]) -> None:
         """Show the days as they are now."""
