@@ -42,7 +42,7 @@ class AttemptEnd(SingleRequest):
 
 @dataclass(frozen=True)
 class ProviderResult(AttemptEnd):
-    """The result of handing a claimed message to its provider. `text`: what is kept of the text, None for nothing."""
+    """The result of handing a claimed message to its provider. `text`: the text to keep, if any."""
 
     claim: Claim
     result: SendResult
@@ -133,7 +133,7 @@ async def _accept_earlier(
 
 
 def _kept_text(end: AttemptEnd, due: DueMessage, now: datetime) -> Iterator[MessageText]:
-    """Yield what is kept of the text of a message that went out, or may have; nothing of an erased user's."""
+    """Yield the text to keep of a message that was sent, or may have been; nothing of an erased user's."""
     if not isinstance(end, ProviderResult) or end.text is None or end.result.state not in OUT:
         return
     if due.delivery is not None and not due.follow_up.is_erased:

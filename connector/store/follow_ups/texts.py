@@ -1,4 +1,4 @@
-"""Texts of messages as they were rendered, by delivery: kept for a while if `CONNECTOR_KEEP_MESSAGES` says so."""
+"""Message texts by delivery, kept for the duration of `CONNECTOR_KEEP_MESSAGES`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _log = structlog.get_logger("send")
 
 @dataclass(frozen=True)
 class MessageText:
-    """What is kept of one message.
+    """The text of one message.
 
     Args:
-        content: the fields of its channel that are kept. cut: those of them that were longer.
+        content: the fields of its channel that are kept. cut: those of them that were cut.
         expires_at: until when it is kept, UTC.
     """
 
@@ -35,7 +35,7 @@ class MessageText:
 
 
 async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
-    """Save texts in one statement of SQL, none without any; one that is there already stays.
+    """Save texts in one statement of SQL, without any in none; a text that is stored already stays.
 
     A statement that the database refuses, also for a missing privilege, leaves the transaction as it was: results must
     be recorded all the same.
