@@ -155,11 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def hostile() -> Iterator[HostileApi]:
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostileApi]:
     """A hostile API on a port of its own."""
-    app = create_app(
-        build_context(Settings(), Database.open("sqlite+aiosqlite:////nowhere/connector.db")), Keys(configured(KEY))
-    )
+    database = Database.open(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('hostile') / 'connector.db'}")
+    app = create_app(build_context(Settings(), database), Keys(configured(KEY)))
     with HostileApi(app.openapi()) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
