@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from connector.store.engine.bulk import in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import message_texts
-
-_log = structlog.get_logger("send")
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,10 @@ class MessageText:
     expires_at: datetime
 
 
-async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
+async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> DBAPIError | None:
     """Save texts in one statement of SQL, without any in none; a text that is stored already stays.
+
+    Returns why the database refused the statement; None: it did not.
 
     A statement that the database refuses, also for a missing privilege, leaves the transaction as it was: results must
     be recorded all the same.
@@ -44,7 +43,7 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
         DBAPIError: the connection is lost, and the transaction fails as a whole.
     """
     if not texts:
-        return
+        return None
     rows = [{"workspace": tx.workspace, **vars(text), "cut": list(text.cut)} for text in texts]
     savepoint = await tx.connection.begin_nested()
     try:
@@ -54,7 +53,8 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
         if error.connection_invalidated:
             raise
         await savepoint.rollback()
-        _log.warning("texts_not_kept", number=len(texts), fault=type(error).__name__)
+        return error
+    return None
 
 
 async def load_texts(
