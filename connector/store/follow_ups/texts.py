@@ -41,7 +41,8 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
     be recorded all the same.
 
     Raises:
-        DBAPIError: the connection is lost, and the transaction fails as a whole.
+        DBAPIError: the connection is lost, or the database has ended the transaction, as SQLite may on a full disk:
+            all of it fails, and is recorded again.
     """
     if not texts:
         return
@@ -53,7 +54,10 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        await savepoint.rollback()
+        try:
+            await savepoint.rollback()
+        except DBAPIError:  # there is no savepoint any more; the first error says why
+            raise error from None
         _log.warning("texts_not_kept", number=len(texts), fault=type(error).__name__)
 
 
