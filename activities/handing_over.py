@@ -1,4 +1,4 @@
-"""Render a claimed message and hand it to its provider, and return the result with what is kept of the text."""
+"""Render a claimed message and hand it to its provider; return the result, and the text to keep."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger("send")
 async def hand_over(
     claim: Claim, channel: Channel, link_hosts: Collection[str], keeper: TextKeeper
 ) -> tuple[SendResult, KeptText | None]:
-    """Render a claimed message and hand it to its channel; return the result, and what is kept of the text.
+    """Render a claimed message and hand it to its channel; return the result, and the text to keep.
 
     Args:
         link_hosts: as in `render_message`.

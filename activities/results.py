@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from activities.claims import Claim, send_outcome
 from activities.due_messages import Attempt, load_turns
 from activities.effects import apply_effects
@@ -32,6 +34,8 @@ from connector.store.users.log import WantedTypes, load_types
 from connector.tracing import on_behalf_of
 from connector.wire import SendOutcome
 
+_log = structlog.get_logger("send")
+
 
 @dataclass(frozen=True)
 class AttemptEnd(SingleRequest):
@@ -42,7 +46,7 @@ class AttemptEnd(SingleRequest):
 
 @dataclass(frozen=True)
 class ProviderResult(AttemptEnd):
-    """The result of handing a claimed message to its provider. `text`: what is kept of the text, None for nothing."""
+    """The result of handing a claimed message to its provider. `text`: the text to keep, if any."""
 
     claim: Claim
     result: SendResult
@@ -97,7 +101,7 @@ async def record_messages(
         with on_behalf_of({due.follow_up.user_key: ends[position].attempt.span for position, due in turn.items()}):
             changed |= await apply_effects(tx, catalogue, intake, effects, turn.values())
         texts = (_kept_text(ends[position], due, tx.now) for position, due in turn.items())
-        await save_texts(tx, [text for of_message in texts for text in of_message])
+        await _keep_texts(tx, [text for of_message in texts for text in of_message])
         current.update(turn)
     for position, end in enumerate(ends):
         if position not in current and isinstance(end, ProviderResult) and end.result.state is DeliveryState.SENT:
@@ -128,12 +132,17 @@ async def _accept_earlier(
     at, now = end.claim.dispatched_at, end.attempt.now
     decision = decide_result(due, end.result, end.claim.user, dispatched_at=at, now=now)
     changed = await apply_effects(tx, catalogue, intake, decision.effects, [due])
-    await save_texts(tx, list(_kept_text(end, due, tx.now)))
+    await _keep_texts(tx, list(_kept_text(end, due, tx.now)))
     return send_outcome(decision.verdict, follow_up), changed
 
 
+async def _keep_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
+    if fault := await save_texts(tx, texts):
+        _log.warning("texts_not_kept", number=len(texts), fault=type(fault).__name__)
+
+
 def _kept_text(end: AttemptEnd, due: DueMessage, now: datetime) -> Iterator[MessageText]:
-    """Yield what is kept of the text of a message that went out, or may have; nothing of an erased user's."""
+    """Yield the text to keep of a message that was sent, or may have been; nothing of an erased user's."""
     if not isinstance(end, ProviderResult) or end.text is None or end.result.state not in OUT:
         return
     if due.delivery is not None and not due.follow_up.is_erased:

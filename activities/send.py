@@ -54,7 +54,7 @@ class Sender:
         channels: by name; a message for a channel that is missing waits and is tried again (`no_provider`, W6).
         rates: messages per second by channel, over all workers; a channel that is missing has no limit.
         link_hosts: hosts to which user data may lead a link; none: not checked, `apply` refuses such links.
-        keeper: takes what is kept of the texts of messages.
+        keeper: extracts the texts of messages that are kept.
         changed: called when a send may have begun follow-ups of other campaigns, so that the outbox looks at once.
     """
 

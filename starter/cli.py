@@ -221,7 +221,7 @@ def run_command(arguments: Sequence[str]) -> int:
     except Exception:
         print_defect()
         if is_remote():
-            print_note(f"this happens too if {URL_VARIABLE} names an API of another version, or not the connector's")
+            print_note(f"this also happens if {URL_VARIABLE} names an API of another version, or another program")
         return 1
     return ended if isinstance(ended, int) else 0
 

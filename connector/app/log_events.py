@@ -131,7 +131,9 @@ LOG_EVENTS = {
     "temporal_variable_unknown": LogEvent(
         "warning", "A variable nearly has the name of one that Temporal's SDK reads; `note` names both."
     ),
-    "text_not_kept": LogEvent("warning", "The text of a message that goes out is not kept: a defect. Report it."),
+    "text_not_kept": LogEvent(
+        "warning", "A defect: the text of a message could not be extracted, so it is not kept. Report it."
+    ),
     "texts_not_kept": LogEvent(
         "warning", "The database refused the texts of `number` messages, whose results are recorded all the same."
     ),

@@ -1,4 +1,4 @@
-"""What is kept of a message that goes out, if anything: its text as it was rendered, without what acts for the user.
+"""Extract the text of a message that is kept after it was sent, without tokens that act for the user.
 
 The text is taken before tracked links, the pixel and the link to unsubscribe are inserted: whoever reads it later sees
 what was written, and holds no token of ours. A webhook is kept without its headers and without all but the host of its
@@ -30,7 +30,7 @@ KEPT_FIELDS: dict[str, tuple[str, ...]] = {
     "push": ("title", "body", "link", "buttons", "pages"),
     "webhook": ("method", "url", "body"),
 }
-"""By channel, what is kept, in the order in which it is given the place."""
+"""By channel, the fields that are kept; the first ones have precedence if the message is too long."""
 
 _log = structlog.get_logger("send")
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -38,7 +38,7 @@ _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class KeptText:
-    """What is kept of a message: the content, the fields of it that were cut, and for how long."""
+    """The text of a message that is kept: its fields, which of them were cut, and for how long it is kept."""
 
     content: dict[str, Any]
     cut: tuple[str, ...]
@@ -47,7 +47,7 @@ class KeptText:
 
 @dataclass(frozen=True)
 class TextKeeper:
-    """Takes what is kept of messages.
+    """Extracts the texts of messages that are kept.
 
     Args:
         keep_for: for how long; zero: nothing is kept.
@@ -58,7 +58,7 @@ class TextKeeper:
     own_url: str | None = None
 
     def take(self, message: OutgoingMessage) -> KeptText | None:
-        """Return what is kept of a message that was rendered, but not tracked yet; None: nothing.
+        """Return the text to keep of a message that is rendered, but not tracked yet; None: nothing is kept.
 
         It never fails: a text that cannot be kept must not keep its message from going out.
         """
@@ -93,7 +93,7 @@ class TextKeeper:
             yield name, self._clean(value)
 
     def _clean(self, value: Any) -> Any:
-        """Return a value without what no database stores, and without our tokens, should its author have put some."""
+        """Return a value without characters that databases refuse, and without our tokens if its author wrote some."""
         if isinstance(value, str):
             text = _NOT_STORABLE.sub("\ufffd", value)
             return text if self._own is None else self._own.sub(r"\1…", text)

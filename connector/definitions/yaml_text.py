@@ -90,7 +90,7 @@ def read_documents(text: str, file: str, *, max_values: int = sys.maxsize) -> It
     """Yield the documents of a YAML text that are not empty.
 
     Args:
-        max_values: how many values the text has at most, for a caller that must not wait; more of them are a fault.
+        max_values: the most values that are read, for a caller that must not wait; a text with more has a fault.
 
     Raises:
         DefinitionError: the text is not YAML or uses a forbidden feature; documents before the fault were yielded.

@@ -59,8 +59,9 @@ RETENTIONS = (
     Retention(
         (t.reached_users,),
         f"{ALWAYS}; of an archived campaign as long as its follow-ups",
-        "results stay right when the log with its opens and conversions has gone; a row says which steps of the "
-        "campaign a user reached, not when nor how often, and erasing the user empties it",
+        "results stay right when the log with its opens and conversions is deleted; a row says which steps of the "
+        "campaign a user reached and when the first, not how often, and erasing the user removes opens, clicks and "
+        "conversions",
     ),
     Retention(
         (t.inbox, t.inbox_marks),
@@ -69,8 +70,9 @@ RETENTIONS = (
     ),
     Retention(
         (t.message_texts,),
-        "`CONNECTOR_KEEP_MESSAGES` (0 seconds: nothing is kept), as it was when the message was sent",
-        "pages show what a message said; personal data, so that it is kept only if you say so",
+        "`CONNECTOR_KEEP_MESSAGES` (0 seconds: nothing is kept) after the message was sent, "
+        "by the setting of that time",
+        "pages show what a message said; it is personal data, so it is kept only if you say so",
     ),
     Retention((t.unmatched_reports,), f"{RETENTION} after the arrival", "they are matched again until they are stale"),
     Retention(

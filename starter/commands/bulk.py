@@ -33,7 +33,7 @@ _UNCHANGED = {
     "send_now": "due already",
     "postpone": "waiting at least that long already",
     "resend": "being sent again already",
-    "resolve": "known to be so before",
+    "resolve": "known to have this result already",
 }
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 _UNPROTECTED = (
-    "CONNECTOR_API_URL begins with http://, so that others on the network can read the key and use it; write https://, "
+    "CONNECTOR_API_URL begins with http://, so others on the network can read the key and use it; write https://, "
     "or go through a tunnel that begins on this machine, such as `ssh -L` or `kubectl port-forward`"
 )
 
@@ -91,11 +91,13 @@ def next_page(page: View, after: str | None) -> str | None:
         after: the cursor of this page.
 
     Raises:
-        EndlessList: they are the same, so that what answers is not the connector's API.
+        EndlessList: they are the same, which the connector's API never answers.
     """
     following: str | None = page["next"]
     if following is not None and following == after:
-        raise EndlessList(f"the page after {after} is that page again; is {URL_VARIABLE} the connector's API?")
+        raise EndlessList(
+            f"the list never ends: {after} is the cursor of its own page; does {URL_VARIABLE} name a connector?"
+        )
     return following
 
 
@@ -117,7 +119,7 @@ async def open_calls(data: Path | None) -> AsyncIterator[Calls]:
 
 
 def open_api(settings: RemoteSettings) -> ApiClient:
-    """Return a client of the API; a warning says so if others can read the key."""
+    """Return a client of the API, and print a warning if others can read the key."""
     from starter.remote.client import ApiClient  # commands on the store need no HTTP client
 
     if settings.sends_key_unprotected:

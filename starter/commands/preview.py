@@ -44,7 +44,7 @@ def preview(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="The live revision, not the newest saved one.")] = False,
     revision: Annotated[
-        int | None, typer.Option(min=1, help="This revision, one that was published, not the newest saved one.")
+        int | None, typer.Option(min=1, help="Preview this published revision, not the newest saved one.")
     ] = None,
     html: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the email's HTML to this file.")] = None,
     open_html: Annotated[bool, typer.Option("--open", help="Open the email's HTML in a browser.")] = False,

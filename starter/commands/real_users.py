@@ -13,7 +13,7 @@ from starter.terminal import print_warnings
 
 
 class LogNotReadable(ConnectorError):
-    """An API answered something else than a user's log."""
+    """The answer of an API is not a user's log."""
 
 
 def load_real_user(data: Path | None, user: str, since: str) -> RealUser:
@@ -26,4 +26,4 @@ def load_real_user(data: Path | None, user: str, since: str) -> RealUser:
     except (ValueError, LookupError, TypeError, AttributeError) as error:  # pydantic's errors are ValueErrors
         if not is_remote():
             raise
-        raise LogNotReadable(f"{URL_VARIABLE}: what it answers of {user} is no user's log ({error})") from None
+        raise LogNotReadable(f"{URL_VARIABLE}: its answer for {user} is not a user's log ({error})") from None

@@ -32,10 +32,10 @@ ChannelOption = Annotated[
 
 def resolve(
     follow_up: Annotated[
-        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its id; or select many.", show_default=False)
+        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its id; filters select many.", show_default=False)
     ] = None,
     sent: Annotated[
-        bool | None, typer.Option("--sent/--not-sent", help="What the provider says of it.", show_default=False)
+        bool | None, typer.Option("--sent/--not-sent", help="What the provider says about it.", show_default=False)
     ] = None,
     note: Annotated[
         str | None, typer.Option(help="How you know, for the audit trail: kept for good, so do not name users.")
@@ -53,7 +53,7 @@ def resolve(
 
     Ask the provider by the delivery's id, which is the follow-up's id, a dot and the channel. A message that was sent
     counts as received; one that was not can be sent again with `connector resend`. With a filter, all that match get
-    the same verdict; what is known of a message already is never changed.
+    the same verdict; a result that is known is never changed.
 
     Examples:
 
@@ -85,7 +85,7 @@ def resolve(
 
 def resend(
     follow_up: Annotated[
-        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its id; or select many.", show_default=False)
+        str | None, typer.Argument(metavar="FOLLOW_UP", help="Its id; filters select many.", show_default=False)
     ] = None,
     channel: ChannelOption = None,
     campaign: CampaignOption = None,

@@ -1,4 +1,4 @@
-"""Messages as they were rendered, as far as they are kept: by the inbox, or for `CONNECTOR_KEEP_MESSAGES`."""
+"""Load and describe message texts that are kept: by the inbox, or for `CONNECTOR_KEEP_MESSAGES`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_CHARACTERS = 120
 
 
 class MessageTextView(BaseModel):
-    """What one message of a follow-up said.
+    """The text of one message of a follow-up.
 
     Args:
         content: the fields of its channel, rendered. Links are as written, without tracking, and of a webhook there are
@@ -34,7 +34,7 @@ class MessageTextView(BaseModel):
 
 @dataclass(frozen=True)
 class RenderedText:
-    """What is kept of one message."""
+    """The text of one message; `cut` names the fields that were longer than what is kept."""
 
     content: Mapping[str, Any]
     cut: list[str]
@@ -43,7 +43,7 @@ class RenderedText:
 async def load_rendered(
     tx: Transaction, user_key: str, delivery_ids: Collection[str], now: datetime
 ) -> dict[str, RenderedText]:
-    """Load what is kept of messages of a user as of `now` (UTC), by delivery, in two statements."""
+    """Load the texts of a user's messages that are kept as of `now` (UTC), by delivery, in two statements."""
     found = {id: RenderedText(content, []) for id, content in (await load_contents(tx, user_key, delivery_ids)).items()}
     texts = await load_texts(tx, user_key, delivery_ids, now)
     return found | {id: RenderedText(text.content, list(text.cut)) for id, text in texts.items()}

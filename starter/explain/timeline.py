@@ -201,7 +201,7 @@ def _consent(changes: Iterable[tuple[int, RecordedChange]]) -> Iterator[_Placed]
 
 
 async def _add_contents(tx: Transaction, user_key: str, entries: Sequence[TimelineEntry], now: datetime) -> None:
-    """Add what is kept of messages as they were rendered."""
+    """Add the texts of messages that are kept."""
     of_delivery = {entry.id.partition(" ")[2]: entry for entry in entries if entry.kind == "message"}
     for id, text in (await load_rendered(tx, user_key, of_delivery, now)).items():
         of_delivery[id].content, of_delivery[id].cut = dict(text.content), text.cut

@@ -1,4 +1,4 @@
-"""Actions on many follow-ups: what one says, which follow-ups it selects, and what it cannot mean."""
+"""Actions on many follow-ups: their parameters, the checks of these, and which follow-ups they select."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ACTED_ON = 500
 
 _OPEN_STATES = (OPEN, OVERDUE, State.WAITING, State.HELD, State.SENDING)
 _CONCERNS_FAILED = {"resend": ("is sent again", Reason.SEND_FAILED), "resolve": ("is settled", Reason.SEND_UNKNOWN)}
-"""The actions on what has failed: their words, and the reason that they select if the criteria name none."""
+"""The actions on failed follow-ups: their words, and the reason that they select if the criteria name none."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BulkAction:
 
 
 def check_action(action: BulkAction, now: datetime) -> None:
-    """Raise DefinitionError if the action selects too much, or what it never concerns, or does not say what it does.
+    """Raise DefinitionError if the action selects too much, or states that it never concerns, or lacks a parameter.
 
     Args:
         now: UTC; a follow-up cannot be postponed until before it.
@@ -74,7 +74,7 @@ def check_action(action: BulkAction, now: datetime) -> None:
 
 
 def _find_foreign_criteria(action: BulkAction) -> Iterator[Fault]:
-    """Yield what is wrong with the state and the reason, if the action never concerns follow-ups that have them."""
+    """Yield a fault of the state or the reason if the action never concerns follow-ups that have it."""
     state, reason = action.criteria.state, action.criteria.reason
     words, _ = _CONCERNS_FAILED.get(action.verb, ("", None))
     if words and state not in (None, State.FAILED):

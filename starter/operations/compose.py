@@ -101,7 +101,7 @@ async def read_target(context: StoreContext, id: str) -> dict[str, Any]:
 async def _read(context: StoreContext, text: str) -> Definitions:
     """Return the campaigns and cards of a text. Raises DefinitionError, also for what is no draft or too long."""
     if len(text) > MAX_CHARACTERS:
-        problem = f"has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are possible here; write several texts"
+        problem = f"has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are possible; save it in parts"
         raise DefinitionError([Fault("", problem, FILE, 1)])
     reading = partial(parse_yaml, text, file=FILE, with_links=not context.settings.link_hosts)
     definitions = await run_in_thread(reading)

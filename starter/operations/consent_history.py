@@ -1,4 +1,4 @@
-"""The history of a user's consent as JSON values, with each change in words."""
+"""A user's consent history as JSON values, with each change in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SOURCES = {
     ConsentSource.PROVIDER.value: "by a provider",
     ConsentSource.SERVICE.value: "by a service",
     ConsentSource.OPERATOR.value: "by an operator",
-    JOIN: "by a user who became part of this one",
+    JOIN: "from a user who was joined to this one",
 }
 
 
@@ -27,7 +27,7 @@ class ConsentChangeView(BaseModel):
     Args:
         old: the state before; null: nothing was stated.
         changed_at: when it changed here. stated_at: when the statement was made, as far as it says so.
-        source: who stated it; `join`: the user has it from another user who became part of them.
+        source: who stated it; `join`: it came from a user who was joined to this one.
         changed_by: the id of the key, or the user name of the operating system, of the operator who changed it.
         provider: the provider that reported it, by which `event`; `answer`: a provider answered so to a message.
     """

@@ -1,4 +1,4 @@
-"""What a preview is asked for: the campaign, the user, the variant, and what an edited definition or profile says.
+"""The parameters of a preview: the campaign, the user, the variant, and an edited definition or profile.
 
 ConnectorError
 ├── CampaignUnknown   no campaign or card has that id
@@ -40,7 +40,7 @@ class NothingToPreview(NotAllowedNow):
 
 @dataclass(frozen=True)
 class Choice:
-    """What is previewed, as a caller asks for it.
+    """The parameters of a preview, as a caller gives them.
 
     Args:
         definition: an edited definition, as YAML (with others that it needs) or as JSON; None: the saved one.

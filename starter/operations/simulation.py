@@ -21,11 +21,11 @@ MAX_SECONDS = 30.0
 MAX_OUTCOMES = 10_000
 """How many follow-ups and refusals a simulation over HTTP may have."""
 MAX_CHARACTERS = 16 * 1024**2
-"""Of how many characters its outcomes may be, with what went out as rendered."""
+"""The most characters of its outcomes, rendered messages included."""
 _MAX_RUNNING = 2
 _running = 0
 _VARIABLES = ("PATH", "PYTHONPATH", "PYTHONUTF8", "LANG", "LC_ALL", "SYSTEMROOT")
-"""What the process gets of the environment: none of the settings, and none of the secrets among them."""
+"""The variables that the process gets: no setting, and therefore no secret."""
 
 
 class SimulationsBusy(ConnectorError):
@@ -75,7 +75,7 @@ async def simulate_story(story: Story, *, seconds: float = MAX_SECONDS) -> dict[
         raise DefinitionError([Fault("timeline", fault) for fault in result["faults"]])
     if result.pop("is_cut"):
         raise SimulationTooLarge(
-            f"the simulation has more than {MAX_OUTCOMES:,} outcomes, or of more than {MAX_CHARACTERS:,} characters; "
+            f"the simulation has more than {MAX_OUTCOMES:,} outcomes, or {MAX_CHARACTERS:,} characters of them; "
             f"{_WAY_OUT}"
         )
     return dict(result)

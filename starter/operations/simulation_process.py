@@ -51,7 +51,7 @@ def play_story(story: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _take(lines: Iterator[str], most: int, characters: int) -> tuple[list[Any], bool]:
-    """Return the outcomes, at most so many and of so many characters, and whether there were more."""
+    """Return the outcomes, and whether they exceed these bounds; then none are returned."""
     outcomes: list[Any] = []
     for line in lines:
         characters -= len(line)

@@ -76,7 +76,7 @@ def view_user(
     """Return a user as JSON values; keys beside the profile are left out if they are empty.
 
     Args:
-        changes: the history of consent, newest first.
+        changes: the consent history, newest first.
     """
     stated = {channel: _view_statement(one) for channel, one in stored.statements.items() if one.is_explicit}
     return {

@@ -82,7 +82,7 @@ async def _describe(tx: Transaction, name: str) -> None:
 
 
 async def test_what_went_out_or_may_have_is_kept_as_it_was_written(texts: Texts) -> None:
-    """Sent and unknown; not what the provider refused. The provider got our links, the store did not."""
+    """Texts of sent and unknown messages are kept, refused ones are not; only the provider got our links."""
     await texts.send(Accepted("p"), OutcomeUnknown("timeout"), Rejected("refused"))
     states, kept = await texts.rows()
     assert states == ["failed", "sent", "unknown"]
@@ -96,7 +96,7 @@ async def test_what_went_out_or_may_have_is_kept_as_it_was_written(texts: Texts)
 
 
 async def test_a_text_that_the_database_refuses_keeps_no_result_from_being_recorded(texts: Texts) -> None:
-    """The message is sent, with its receipt, whatever becomes of the text."""
+    """The message is sent and has its receipt, although its text could not be stored."""
     async with texts.installation.database.write("default") as tx:
         await tx.execute(text("ALTER TABLE message_texts RENAME TO message_texts_away"))
     await texts.send()
@@ -119,7 +119,7 @@ async def test_a_refusal_that_ends_the_transaction_is_told_as_it_is(sqlite_datab
 
 
 async def test_a_hundred_texts_are_one_statement(database: Database) -> None:
-    """As a launch sends them; one that is there already stays as it is."""
+    """The texts of a launch's page take one statement; a text that is stored already stays."""
     until = datetime.fromisoformat(at(0))
     for content in ({"body": "first"}, {"body": "second"}):
         async with database.write("default") as tx:
@@ -131,7 +131,7 @@ async def test_a_hundred_texts_are_one_statement(database: Database) -> None:
     assert kept == [{"body": "first"}] * 100
 
 
-async def test_nothing_is_kept_of_who_was_erased_meanwhile(texts: Texts) -> None:
+async def test_no_text_is_kept_of_a_user_who_was_erased_meanwhile(texts: Texts) -> None:
     """The provider has the message by then; the result is recorded without anything of the person."""
 
     async def erase(message: OutgoingMessage) -> None:

@@ -1,7 +1,7 @@
 """The mistakes that authors typically make: each is explained where it was made, with what would be right.
 
-Sources: `TYPICAL` is the list in the request for this format's tools, which a test in Chromium makes in the console's
-composer too; the rows here are siblings of its rows: the same slip in another place or form.
+Sources: `TYPICAL` has the most common mistakes, which a test in Chromium makes in the console's composer too. The
+rows here are variants of them: the same mistake in another place or form.
 """
 
 from __future__ import annotations

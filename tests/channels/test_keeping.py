@@ -1,4 +1,4 @@
-"""What is kept of a message: what was written, bounded, without our tokens and without a receiver's secrets."""
+"""The text of a message that is kept: bounded, without our tokens, and without headers and paths of webhooks."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _message(channel: str, content: dict[str, Any]) -> OutgoingMessage:
     ],
 )
 def test_what_is_kept(channel: str, content: dict[str, Any], kept: dict[str, Any], cut: tuple[str, ...]) -> None:
-    """By channel: the texts, in the order in which they get the place; headers and paths of URLs are left out."""
+    """By channel, the fields in their order of precedence; headers and paths of webhooks are left out."""
     text = KEEPER.take(_message(channel, content))
     assert text is not None
     assert (text.content, text.cut, text.keep_for) == (kept, cut, timedelta(days=30))
@@ -85,5 +85,5 @@ def test_what_is_kept(channel: str, content: dict[str, Any], kept: dict[str, Any
     ],
 )
 def test_what_is_not_kept(keeper: TextKeeper, channel: str, content: dict[str, Any]) -> None:
-    """Without the setting, by the inbox, and if it fails: then the message goes out all the same."""
+    """No text without the setting, of inbox messages, or if extraction fails; the message is sent anyway."""
     assert keeper.take(_message(channel, content)) is None

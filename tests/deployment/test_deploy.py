@@ -55,7 +55,7 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 
 
 def test_every_way_starts_every_process() -> None:
-    """Set-up, worker, API and console, each once in each way."""
+    """Compose, Kubernetes and systemd each have one set-up, worker, API and console service."""
     ways, names = ("compose", "kubernetes", "systemd"), ("setup", "worker", "api", "console")
     found = sorted((one.place.partition("/")[0], one.command) for one in PROCESSES)
     assert found == sorted((way, name) for way in ways for name in names)
@@ -268,7 +268,7 @@ def _policies_of(component: str, direction: str) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("command", ["setup", "worker", "api", "console"])
 def test_network_policies(command: str) -> None:
-    """What sends, test messages too, reaches providers and mail servers; each is reached on its own port only."""
+    """Processes that send, also test messages, reach providers and mail servers; each is reached on its port only."""
     egress = {port["port"] for rule in _policies_of(command, "egress") for port in rule["ports"]}
     assert egress == {53, 5432, 7233, 4318} | (set() if command == "setup" else {443, 465, 587})
     ingress = [port["port"] for rule in _policies_of(command, "ingress") for port in rule["ports"]]

@@ -20,7 +20,7 @@ from tests.parity.simulated import simulate
 from tests.parity.story import Story, read_story
 
 CASES = Path(__file__).parents[2] / "examples" / "behaviour"
-STORIES = 30
+STORIES = 20
 """Of each theme; `--parity-stories N` plays more. PostgreSQL plays every second one: the rules are the same code."""
 
 FOLDERS = sorted(folder for folder in CASES.iterdir() if folder.is_dir())

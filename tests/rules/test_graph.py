@@ -107,7 +107,7 @@ def test_the_whole_is_cut() -> None:
 
 
 def test_an_id_that_many_others_begin_with_shows_its_own_neighbourhood() -> None:
-    """Among more matches than the limit, what is connected with the campaign of that very id stays."""
+    """If more campaigns match than the limit, the neighbours of the campaign with exactly that id are shown."""
     found = draw_graph(chain(1_000), search="O5", depth=1, limit=10)
     assert {"o4", "o5", "o6"} <= set(names(found))
     assert (found.total, found.has_more) == (111, True)

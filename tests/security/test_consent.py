@@ -51,7 +51,7 @@ IN_WORDS = {
     "mailgun complained": "reported by mailgun (complained)",
     "twilio": "reported by twilio (unsubscribed)",
 }
-"""How the history of consent says it; all others are a service's."""
+"""The words of the consent history; all other sources are a service."""
 
 
 @dataclass

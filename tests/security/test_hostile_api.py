@@ -1,4 +1,4 @@
-"""What CONNECTOR_API_URL names may be hostile: no command obeys, waits for or trusts what it answers."""
+"""The API that CONNECTOR_API_URL names may be hostile: no command obeys, waits for or trusts its answers."""
 
 from __future__ import annotations
 
@@ -206,8 +206,8 @@ def test_no_terminal_obeys_it(hostile: HostileApi, answer: str, run: Callable[[s
 
 @pytest.mark.parametrize("answer", list(ANSWERS)[2:])
 @pytest.mark.usefixtures("logging_restored")
-def test_no_error_does(hostile: HostileApi, answer: str, run: Callable[[str], str]) -> None:
-    """Nor an answer that has nothing of what was asked for."""
+def test_no_terminal_obeys_an_error(hostile: HostileApi, answer: str, run: Callable[[str], str]) -> None:
+    """Errors, and answers without what was asked for, are printed escaped too."""
     hostile.spoil = ANSWERS[answer]
     for words in ("status", "publish a"):
         assert run(words)
@@ -223,7 +223,7 @@ async def _send(answer: Any) -> object:
 
 
 async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one that is small only as long as it is compressed."""
+    """An answer without end is refused, also one that is small only while it is compressed."""
     monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 100_000)
 
     async def endless() -> AsyncIterator[bytes]:
@@ -238,8 +238,8 @@ async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b"1" * 10_000, b"NaN", b""])
-async def test_what_is_no_object_is_said(content: bytes) -> None:
-    """Nested too deep, no text, a number without end, and nothing."""
+async def test_an_answer_that_is_no_json_object_is_refused(content: bytes) -> None:
+    """Too deeply nested, not UTF-8, a number that is too long, NaN, and an empty body."""
     with pytest.raises(ConnectorError, match="does not answer as the connector's API does"):
         await _send(lambda _: httpx.Response(200, content=content))
 

@@ -75,10 +75,10 @@ async def test_counts_by_campaign_state_and_reason(follow_ups: Database) -> None
         assert await load_counts(tx, ["o"]) == []
 
 
-async def test_of_too_many_standings_those_that_ended_are_loaded_first(
+async def test_of_too_many_follow_ups_those_that_ended_are_loaded_first(
     follow_ups: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The story of `connector dev` then tells each end, whatever still waits."""
+    """So the story of `connector dev` has each end, however many follow-ups still wait."""
     async with follow_ups.read(W) as tx:
         ids = [one.id for one in (await list_follow_ups(tx)).listings if one.id is not None]
         monkeypatch.setattr(happenings, "MAX_FOLLOW_UPS", 1)

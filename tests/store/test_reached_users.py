@@ -1,4 +1,4 @@
-"""The row of each user that a campaign reached, which triggers keep, is what counting the log anew gives."""
+"""The rows of reached users, which triggers keep, equal a new count of the log, follow-ups and assignments."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class _Writer:
 
 
 async def find_wrong_results(tx: Transaction) -> list[Any]:
-    """Return what results differ in from counting user by user; nothing, if they are exact."""
+    """Return the differences of results from a count user by user; none if they are exact."""
     wrong: list[Any] = []
     for campaign in CAMPAIGNS:
         for robots in ("ignore", "count"):

@@ -69,4 +69,4 @@ TYPICAL = {
         ON + "{interaction: open_push, campaign: nudge}\n" + M, 12, TARGET, "interaction with nudge itself"
     ),
 }  # fmt: skip
-"""The list of the request for this format's tools, by name."""
+"""The most common mistakes, by name."""

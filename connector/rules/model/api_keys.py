@@ -101,7 +101,7 @@ def find_name_fault(name: str) -> str | None:
 
 def find_lifetime_fault(lifetime: timedelta) -> str | None:
     """Return why a key cannot be valid for so long; None if it can."""
-    return None if lifetime else 'a key is valid for some time at least; write something like "90 days"'
+    return None if lifetime else 'a key must be valid for some time; write something like "90 days"'
 
 
 def parse_key(text: str) -> PresentedKey | None:

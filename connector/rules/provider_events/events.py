@@ -22,7 +22,7 @@ UNTIMED = frozenset({"twilio"})
 call from a new one."""
 
 ANSWER = "answer"
-"""In place of a provider's name: it answered so when it was given a message."""
+"""In place of a provider's name, if the event is a provider's answer to a message."""
 
 DELIVERY, CAMPAIGN, USER = "delivery", "campaign", "user"
 """Custom arguments (providers also call them tags, metadata or variables) that match an event to a message: our

@@ -1,7 +1,4 @@
-"""Check definitions before anything is looked up in a store: by themselves, or as the newest ones of a catalogue.
-
-What only a store knows is not checked.
-"""
+"""Check definitions by themselves, or as the newest ones of a catalogue, without a store."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ def check_alone(definitions: Sequence[AnyDefinition], now: datetime) -> tuple[li
 
 
 def check_newest(catalogue: Catalogue, ids: Sequence[str], now: datetime) -> tuple[list[Fault], list[Fault]]:
-    """Return why `publish` would refuse the newest revisions of campaigns and cards (P3, P6, P7), and surprises (P8).
+    """Return why `publish` would refuse the newest revisions of these ids (P3, P6, P7), and its warnings (P8).
 
     The problem of a cycle may be that of another campaign, which is live.
 

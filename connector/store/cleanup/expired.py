@@ -72,7 +72,7 @@ def past_inbox(tx: Transaction, table: FromClause, horizons: Horizons) -> Column
 
 
 def past_texts(tx: Transaction, table: FromClause, horizons: Horizons) -> ColumnElement[bool]:
-    """Return the condition that the text of a message is kept no longer."""
+    """Return the condition that the text of a message has expired."""
     return and_(tx.in_workspace(table), table.c.expires_at <= _instant(horizons.now))
 
 

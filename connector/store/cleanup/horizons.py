@@ -15,7 +15,7 @@ class Horizons:
     """The instants (UTC) from which rows are kept, as of one moment.
 
     Args:
-        now: the moment itself.
+        now: the current time.
         log: items, decisions, and follow-ups that sent nothing.
         sent: follow-ups that sent something, with their deliveries: links in messages, unsubscriptions and providers'
             late events lead to them.

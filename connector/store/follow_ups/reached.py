@@ -1,4 +1,4 @@
-"""Who was reached: the index of follow-ups that were sent or enrolled, and what is kept of an erased user."""
+"""Users who were reached: the condition of follow-ups that were sent or enrolled, and the steps of erased users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def has_reached() -> ColumnElement[bool]:
 
 
 async def forget_steps(tx: Transaction, user_key: str) -> None:
-    """Empty what a user, whose log was deleted, did with each campaign: only what the follow-ups say stays."""
+    """Reset the steps of a user whose log was deleted to those of follow-ups (sent, enrolled), in each campaign."""
     table, done = reached_users.c, follow_ups.c
     campaigns = select(entries.c.id).where(tx.in_workspace(entries))  # by the primary key, which begins with them
     of_campaign = (

@@ -56,7 +56,7 @@ async def _write_receipts(
 
 
 async def withdraw_receipts(tx: Transaction, withdrawn: Collection[tuple[ReceiptKey, datetime]]) -> None:
-    """Forget that messages were received at these instants (UTC), because they were not sent (W1, T1).
+    """Withdraw the receipts of messages at these instants (UTC), because they were not sent (W1, T1).
 
     What remains is the last message that went out before, or may have, under the same key. A newer receipt stays. The
     users are locked, and the messages are saved as not sent.

@@ -1,4 +1,4 @@
-"""Texts of messages as they were rendered, by delivery: kept for a while if `CONNECTOR_KEEP_MESSAGES` says so."""
+"""Message texts by delivery, kept for the duration of `CONNECTOR_KEEP_MESSAGES`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
@@ -15,15 +14,13 @@ from connector.store.engine.bulk import in_set, insert_rows
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import message_texts
 
-_log = structlog.get_logger("send")
-
 
 @dataclass(frozen=True)
 class MessageText:
-    """What is kept of one message.
+    """The text of one message.
 
     Args:
-        content: the fields of its channel that are kept. cut: those of them that were longer.
+        content: the fields of its channel that are kept. cut: those of them that were cut.
         expires_at: until when it is kept, UTC.
     """
 
@@ -34,8 +31,10 @@ class MessageText:
     expires_at: datetime
 
 
-async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
-    """Save texts in one statement of SQL, none without any; one that is there already stays.
+async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> DBAPIError | None:
+    """Save texts in one statement of SQL, without any in none; a text that is stored already stays.
+
+    Returns why the database refused the statement; None: it did not.
 
     A statement that the database refuses, also for a missing privilege, leaves the transaction as it was: results must
     be recorded all the same.
@@ -45,7 +44,7 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
             all of it fails, and is recorded again.
     """
     if not texts:
-        return
+        return None
     rows = [{"workspace": tx.workspace, **vars(text), "cut": list(text.cut)} for text in texts]
     savepoint = await tx.connection.begin_nested()
     try:
@@ -58,7 +57,8 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> None:
             await savepoint.rollback()
         except DBAPIError:  # there is no savepoint any more; the first error says why
             raise error from None
-        _log.warning("texts_not_kept", number=len(texts), fault=type(error).__name__)
+        return error
+    return None
 
 
 async def load_texts(

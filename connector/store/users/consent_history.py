@@ -1,4 +1,4 @@
-"""The history of consent: a row for each change of a user's state on a channel, in the transaction that makes it.
+"""Consent history: a row for each change of a user's state on a channel, in the transaction that makes it.
 
 Every writer of consent has both the statements that held and those that hold now, and knows how the change came about;
 a trigger of the database would know neither a provider's event nor a join. A batch adds one statement, and only if a
@@ -20,7 +20,7 @@ from connector.store.tables import consent_changes
 MAX_CHANGES = 1000
 """How many changes of a user are loaded, the newest ones."""
 JOIN = "join"
-"""The source of a change that a user has because another one became part of them."""
+"""The source of a change that came from a user who was joined to this one."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ChangeOrigin:
     Args:
         operator: the id of the key, or the user name of the operating system, of the operator who made the change.
         provider, event: the provider that reported it, and the kind of event.
-        is_join: the user got the state from a user who became part of them.
+        is_join: the state came from a user who was joined to this one.
     """
 
     operator: str | None = None

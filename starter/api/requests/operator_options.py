@@ -102,7 +102,7 @@ class PostponeOptions(BulkOptions):
 
 
 class ResolveManyOptions(BulkOptions):
-    """What is said of all of them: whether their messages, whose results are unknown, were `sent`, and how you know.
+    """The verdict on all of them: whether the messages whose results are unknown were `sent`, and how you know.
 
     Of a follow-up with several such messages, only that of `channel` is settled; without it, the follow-up is refused.
     """

@@ -69,7 +69,7 @@ class PreviewOptions(NoOptions):
     the live one. `user` is an id that services use; without it, the user is invented from `profile`, whose fields
     otherwise replace those of the user. `trigger` is the item that triggers, in wire form without its user; without it,
     the user's newest that fits, else an invented one. Without `channel`, every message; without `variant`, the user's.
-    `revision` is the number of a revision that was published, instead of the newest saved one.
+    `revision` is the number of a published revision, to preview that instead of the newest saved one.
     """
 
     definition: Annotated[str, Field(max_length=2_000_000)] | dict[str, Any] | None = None

@@ -119,7 +119,7 @@ async def read_user(id: UserId, context: ContextHere) -> dict[str, Any]:
     unsubscribe), `provider`, or a `service` or an `operator` with `effective_at`. A profile's bare state is not listed.
 
     `consent_history` lists the changes of consent, newest first, at most 1,000: `old` and `new` state, when it changed,
-    when it was stated, and how it came about. It goes until the erasure of the user.
+    when it was stated, and its source. It is kept until the user is erased.
 
     `joins` lists the ids that were joined into this user: who did it and when, by a key's id or a user name of the
     operating system, and when a join was undone. `undone_by` is null if a service used the id as a user's own.

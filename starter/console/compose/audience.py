@@ -139,7 +139,7 @@ def _part(form: Form, targets: Targets, number: int) -> None:
         button.props["aria-label"] = f"Remove condition {number + 1}"
         form.place(path)
         if kind == "yaml":
-            text("A combination of conditions, only in the YAML, and kept.", "cf-yaml-only")
+            text("A combination of conditions, shown only in the YAML, and kept.", "cf-yaml-only")
             return
         ui.checkbox("Not:", value=is_negated, on_change=negate).props("dense")
         if kind == "attribute":
@@ -148,7 +148,7 @@ def _part(form: Form, targets: Targets, number: int) -> None:
             word = "did" if kind == "did" else "interacted"
             only = "event" if kind == "did" else "interaction"
             condition_fields(form, targets, (*path, word), only=only)
-            duration_field(form, (*path, word, "within"), "Within the last", hint="Empty: ever")
+            duration_field(form, (*path, word, "within"), "Within the last", hint="Empty: at any time")
 
 
 def _attribute(form: Form, path: Path) -> None:

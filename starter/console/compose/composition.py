@@ -14,7 +14,7 @@ from connector.rules.model.errors import ConnectorError, DefinitionError, Fault
 
 KINDS = ("campaign", "card", "workspace")
 MAX_VALUES = 10_000
-"""How many values a text has that the form shows: it is read with each change, in a tenth of a second at most."""
+"""The most values of a text that the form shows: it is read at each change, in a tenth of a second at most."""
 
 
 class NotInStep(ConnectorError):
@@ -29,8 +29,8 @@ class Composition:
         bases: the newest revisions of its definitions when it was opened, by id.
 
     Attributes:
-        syntax_faults: why the form cannot show the text now: it is no YAML, or too large; the form shows the last text
-            that it could.
+        syntax_faults: why the form cannot show the text now, which is no YAML or too large; the form shows the last
+            text that it could.
         number: the document that the form shows, from 0.
     """
 

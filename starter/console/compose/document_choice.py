@@ -1,4 +1,4 @@
-"""Which definition of a text with several the form shows."""
+"""A choice of the definition that the form shows, if a text has several."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DocumentChoice:
     """A choice between the definitions of a text, added here; it is hidden while there is only one.
 
     Args:
-        chosen: called after the form should show another one.
+        chosen: called after another definition was chosen.
     """
 
     def __init__(self, composition: Composition, chosen: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ class DocumentChoice:
         with self._box:
             options = {str(number): name for number, name in enumerate(names[:_MAX_OFFERED])}
             select = native_select({"": options}, str(self._composition.number))
-            select.props["aria-label"] = "The form shows"
+            select.props["aria-label"] = "Definition in the form"
         on_option(select, self._choose)
 
     def _choose(self, option: str) -> None:

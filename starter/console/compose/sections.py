@@ -15,7 +15,7 @@ from starter.console.compose.problems import Place
 MAX_ITEMS = 50
 """How many parts of a list the form shows."""
 _AT_ONCE = 30
-"""How many sections are built without a pause for others: each takes milliseconds, and a text can need thousands."""
+"""How many sections are built without a pause: each takes milliseconds, a text can need thousands, and others wait."""
 
 
 class Section:
@@ -46,7 +46,7 @@ class Section:
             self._build()
 
     def refresh(self) -> None:
-        """Show the values of now, if it was filled."""
+        """Show the current values, if it was filled."""
         if not self._is_filled:
             return
         if self._shape() != self._built:
@@ -81,7 +81,7 @@ class SectionTree:
             self._section = outer
 
     def section(self, shape: Callable[[], Hashable], build: Callable[[], None], classes: str = "cc-column") -> Section:
-        """Build a section here, or leave it to `finish`. `shape` says by what it is built: another builds it again."""
+        """Build a section here, or leave it to `finish`; if `shape` returns another value later, it is built again."""
         outer = self._section
         section = Section(self.within, shape, build, classes)
         if outer is None:
@@ -100,10 +100,10 @@ class SectionTree:
         for number in range(min(count, MAX_ITEMS)):
             self.section(lambda: None, partial(build, number))
         if count > MAX_ITEMS:
-            ui.label(f"{count - MAX_ITEMS:,} more are only in the YAML, and kept.").classes("cf-yaml-only")
+            ui.label(f"{count - MAX_ITEMS:,} more are shown only in the YAML, and kept.").classes("cf-yaml-only")
 
     async def finish(self) -> None:
-        """Build the sections that are left, and let others go on between them."""
+        """Build the sections that are left, with a pause after each for the work of others."""
         while self._later:
             section, self._room = self._later.popleft(), 0
             if not section.element.is_deleted:
@@ -111,7 +111,7 @@ class SectionTree:
             await asyncio.sleep(0)
 
     def refresh_sections(self) -> None:
-        """Show the values of now in every section that is built."""
+        """Show the current values in every section that is built."""
         self._room = _AT_ONCE
         if self._root is not None:
             self._root.refresh()

@@ -41,7 +41,7 @@ def build_form(form: Form, targets: Targets, preview: Preview, draw: Callable[[]
         form.place(("delivery",))
         if not kind:
             words = f"The form shows campaigns and cards of up to {MAX_VALUES:,} values."
-            text(f"{words} What is in the YAML now is no such one; it can be changed there.")
+            text(f"{words} The YAML is something else, or larger, at the moment; change it there.")
             return
         _head(form, kind)
         if kind == "card":

@@ -8,7 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
-from starter.console.elements.opened import Opened
+from starter.console.elements.lazy_details import LazyDetails
 from starter.console.elements.table import Column, table
 
 _COLOURS = ("#4c6fe0", "#2f9e6e", "#c77d12", "#a05cc9", "#c94a5a", "#3a9aa8", "#8a8f3c", "#7d8798")
@@ -30,7 +30,7 @@ class DayChart:
         self._label = label
         self._chart = ui.echart({}, renderer="svg").classes("cc-chart").props('role="img"')
         self._chart.props["aria-label"] = f"{label}; the table below has the numbers"
-        self._table = Opened("The numbers")
+        self._table = LazyDetails("The numbers")
 
     def show(self, days: Sequence[str], series: Mapping[str, Sequence[int | float]]) -> None:
         """Show these numbers.

@@ -9,13 +9,13 @@ from typing import Any
 from nicegui import ui
 
 from starter.console.elements.charts import DayChart
-from starter.console.elements.opened import Opened
+from starter.console.elements.lazy_details import LazyDetails
 from starter.console.elements.table import Column, Row, table
 from starter.console.elements.text import heading, text
 from starter.console.pages.campaign_groups import group_columns, group_rows, users_of
 
 MAX_DAYS = 31
-"""How many days the table has at most, the newest: it is drawn anew whenever a number changes."""
+"""The most days of the table, the newest ones: it is drawn anew whenever a number changes."""
 
 
 class CampaignDays:
@@ -27,7 +27,7 @@ class CampaignDays:
             note = f"By the day on which users were first reached, in the zone {zone}."
             text(note, "cc-muted cc-small", tag="p")
             self._chart = DayChart("Results per day")
-            self._table = Opened("Each day with control group, variants and uplift")
+            self._table = LazyDetails("Each day with control group, variants and uplift")
 
     def show(self, found: Mapping[str, Any]) -> None:
         """Show the days as they are now."""
@@ -44,7 +44,7 @@ def day_rows(found: Mapping[str, Any]) -> list[Row]:
 def _show_days(found: Mapping[str, Any]) -> None:
     columns = [Column("Day", _show_day), *group_columns(list(found["receivers"]["converted"]))]
     table(columns, day_rows(found), label="Results of each day")
-    note = f"The newest {MAX_DAYS} days with results. Few users make wide intervals: a day seldom decides."
+    note = f"The newest {MAX_DAYS} days with results. A single day has few users, so its intervals are wide."
     text(note, "cc-muted cc-small", tag="p")
 
 

@@ -28,7 +28,7 @@ from starter.operations.follow_ups import Criteria
 
 _OPEN = {state.value for state in OPEN_STATES}
 _NOTHING: Mapping[str, Any] = {"content": None, "cut": []}
-"""What is kept of a message without a text."""
+"""The text of a message of which none is kept."""
 
 
 @console_page("/follow-ups/{id:path}", title="Follow-up")

@@ -38,14 +38,14 @@ _VERBS: Mapping[str, tuple[str, str, str, str, str]] = {
         "Settle",
         "rule",
         "settled",
-        "known to be so before",
+        "known to have this result already",
         "Ask the provider first. Only messages whose result is unknown are settled, all of them in the same way: sent "
         "ones count as received and may start follow-ups; those that were not sent can be sent again.",
     ),
 }
 """By verb: the label, the icon, what happens to those that it changes, why others are unchanged, and a note."""
 _WITH_OPTIONS = ("postpone", "resolve")
-"""The verbs of which the viewer says more before the numbers can be shown."""
+"""The verbs with options that the viewer sets before the numbers can be shown."""
 _VERDICTS = {
     "": "Choose what the provider says",
     "sent": "They were sent",
@@ -124,7 +124,7 @@ class ActionDialog:
                 self._until.on_change(self._reset)
             if verb == "resolve":
                 verdict = native_select({"": _VERDICTS}, "", "cc-input")
-                verdict.props["aria-label"] = "What the provider says of the messages"
+                verdict.props["aria-label"] = "What the provider says about the messages"
                 on_option(verdict, self._choose)
             self._note = reason_field("How you know" if verb == "resolve" else "Reason")
             self._result = ui.element("div").classes("cc-column").props('aria-live="polite"')
@@ -163,7 +163,7 @@ class ActionDialog:
         self._reset()
 
     def _reset(self) -> None:
-        """Hide the numbers and the button of other options than those that are chosen now."""
+        """Hide the numbers and the button, which belong to the options before."""
         self._result.clear()
         self._act.set_visibility(False)
         self._check.set_visibility(True)

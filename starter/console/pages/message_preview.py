@@ -1,4 +1,4 @@
-"""What a message said, if its text is kept; else why it is not, and what its revision says now."""
+"""Show the text of a message if it is kept; if not, say why, and offer a preview of its revision."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from starter.console.state import Viewer
 from starter.operations.preview_choice import Choice
 from starter.operations.preview_messages import preview_messages
 
-NOT_KEPT = "Its text is not kept. CONNECTOR_KEEP_MESSAGES of the workers, such as 30 days, keeps those that go out."
-NOT_SENT = "It did not go out; only texts of messages that did are kept."
-_NOT_YET = "It has not gone out yet."
+NOT_KEPT = "Its text is not kept. To keep the texts of later messages, set CONNECTOR_KEEP_MESSAGES for the workers."
+NOT_SENT = "It was not sent; texts are kept only of messages that were."
+_NOT_YET = "It has not been sent yet."
 _WHY = {"sent": NOT_KEPT, "unknown": NOT_KEPT, "open": _NOT_YET, "claimed": _NOT_YET}
 """Why there is no text, by the state of the message; `NOT_SENT` of all others."""
 
@@ -34,14 +34,14 @@ def message_text(
     """Show what a message said, or offer a preview.
 
     Args:
-        message: as `explain` shows it. content: what is kept of it; None: nothing. cut: its fields that were longer.
+        message: as `explain` shows it. content: its text, by field; None: not kept. cut: the fields that were cut.
     """
     if content is None:
         _preview_button(viewer, campaign, user, message)
         return
     rendered_message(message["channel"], content)
     if cut:
-        words = f"Cut, because the message was longer than what is kept: {', '.join(cut)}."
+        words = f"Cut, because only part of a long message is kept: {', '.join(cut)}."
         text(words, "cc-muted cc-small", tag="div")
 
 

@@ -25,8 +25,8 @@ from starter.operations.users import read_ids, read_user
 
 _PAGE = 25
 _CHANGES = 20
-"""How many changes of consent the card shows, the newest ones."""
-NO_CHANGES = "It has not changed since this version keeps its changes; above is what holds."
+"""The most changes of consent that the card shows, the newest ones."""
+NO_CHANGES = "No changes since this version records them; the state above is current."
 _SOURCES = {
     "profile": "by the profile",
     "user": "by the user, with a link to unsubscribe",
@@ -118,7 +118,7 @@ def _consent_history(profile: Mapping[str, Any], user_key: str, *, may_read_audi
     changes = profile.get("consent_history", ())
     heading("History", 3)
     if not changes:
-        text(NO_CHANGES if profile["consent"] else "Nothing has changed.", tag="div", classes="cc-muted cc-small")
+        text(NO_CHANGES if profile["consent"] else "No changes.", tag="div", classes="cc-muted cc-small")
     with ui.element("ul").classes("cc-list"):
         for change in changes[:_CHANGES]:
             with ui.element("li"):

@@ -132,7 +132,7 @@ async def address(context: AppContext) -> AsyncIterator[str]:
     [
         # Generating every combination of a campaign's many keys takes a minute and more: it is drawn from instead.
         # What saves campaigns is not among the others, because an order about a known one needs Temporal.
-        ["--phases", "examples,coverage,fuzzing", "--max-examples", "8", *_each("--exclude-operation-id", SAVING)],
+        ["--phases", "examples,coverage,fuzzing", "--max-examples", "4", *_each("--exclude-operation-id", SAVING)],
         ["--phases", "examples,fuzzing", "--max-examples", "75", *_each("--include-operation-id", SAVING)],
     ],
 )

@@ -93,7 +93,7 @@ async def test_refused_requests(api: httpx.AsyncClient, path: str, body: Any, st
 
 
 async def test_many_are_settled(desk: RepairDesk, api: httpx.AsyncClient) -> None:
-    """The answer has the form of the other actions on many; what waits is not concerned."""
+    """The response has the form of the other bulk actions; follow-ups that wait are left alone."""
     id = (await desk.row()).id
     asked = {"campaign": "f", "sent": True, "note": "all of them are in the provider's log"}
     answers = [

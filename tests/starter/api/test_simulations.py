@@ -1,4 +1,4 @@
-"""`POST /v1/simulate` runs what anybody with `read` sends: what its process may use, and what is left of it."""
+"""`POST /v1/simulate` plays the stories of any key with `read`: within bounds, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ async def test_no_setting_and_no_secret_reaches_the_process(
     assert os.listdir(folder) == []
 
 
-async def test_nothing_is_left_of_one_that_is_killed(folder: Path) -> None:
-    """Its timeline is deleted by the API, because a process that is killed deletes nothing."""
+async def test_a_killed_simulation_leaves_no_files(folder: Path) -> None:
+    """The API deletes the timeline, because a killed process deletes nothing."""
     with pytest.raises(SimulationTooLarge, match="has not ended within"):
         await simulate_story(Story("- {at: 2026-03-02T09:00:00Z, publish: f}" * 10_000, texts={}), seconds=0.01)
     assert os.listdir(folder) == []
@@ -82,7 +82,7 @@ def test_its_answer_is_bounded(most: int, characters: int, is_cut: bool) -> None
 @pytest.mark.skipif(sys.platform != "linux", reason="limits are those of Linux")
 @pytest.mark.parametrize("script", ["x = bytearray(2**30)", "open(f'{sys.argv[3]}/f', 'wb').write(b' ' * 2**25)"])
 async def test_its_memory_and_its_files_are_bounded(folder: Path, run_instead: Any, script: str) -> None:
-    """What asks for more is ended, and the caller is told."""
+    """A simulation that needs more is ended, and the caller gets an error."""
     root = Path(simulation.__file__).parents[2]
     begin = f"import sys; sys.path.insert(0, {str(root)!r})\nfrom starter.operations import simulation_process as own\n"
     run_instead(f"{begin}own._limit()\n{script}\nprint('{{\"is_cut\": false}}')")

@@ -26,7 +26,11 @@ async def test_put_replaces(api: httpx.AsyncClient) -> None:
     answer = await api.put(URL, json={"id": "u-17", "phone": "+15550100"})
     assert answer.status_code == 200
     user = (await api.get(URL)).json()
+    history = user.pop("consent_history")
     assert user == answer.json()
+    assert [(change["channel"], change["old"], change["new"]) for change in history] == [
+        ("email", None, "subscribed")
+    ], "a description that does not name a channel leaves its consent"
     assert (user["id"], user["phone"], user["email"], user["attributes"]) == ("u-17", "+15550100", None, {})
 
 
@@ -38,7 +42,10 @@ async def test_patch_merges(api: httpx.AsyncClient) -> None:
     assert user["attributes"] == {"tier": "gold", "seen": 4}
     assert user["consent"] == {"email": "subscribed", "sms": "unsubscribed"}
     assert (user["email"], user["time_zone"]) == (None, "Asia/Tokyo")
-    assert (await api.get(URL)).json() == user
+    read = (await api.get(URL)).json()
+    changes = [(change["channel"], change["new"]) for change in read.pop("consent_history")]
+    assert read == user
+    assert changes == [("sms", "unsubscribed"), ("email", "subscribed")]
 
 
 async def test_patch_makes_an_unknown_user(api: httpx.AsyncClient) -> None:

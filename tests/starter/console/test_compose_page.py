@@ -1,4 +1,4 @@
-"""C8 in a browser: the form and the YAML in step, faults where they are made, saving, and nothing that is lost."""
+"""The composer in a browser: the form and the YAML in step, faults where they are made, saving, and nothing lost."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ async def test_a_text_goes_out_and_comes_in_as_a_file(desk: Desk, page: Page, tm
         await page.get_by_role("button", name="Read a file").click()
     await (await chooser.value).set_files(file)
     await expect(page.get_by_label("Id", exact=True)).to_have_value("one")
-    await page.get_by_label("The form shows").select_option("1")
+    await page.get_by_label("Definition in the form").select_option("1")
     await page.get_by_label("Title").fill("Tomorrow")
     await expect(page.locator(EDITOR)).to_contain_text("title: Tomorrow")
     async with page.expect_download() as download:

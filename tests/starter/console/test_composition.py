@@ -1,4 +1,4 @@
-"""C8, without a browser: the text of a composition and what its form shows are one, and nothing is lost."""
+"""The composer without a browser: the text of a composition and what its form shows are one, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_text_that_is_no_yaml_leaves_the_form_as_it_was() -> None:
 
 
 def test_a_text_that_is_too_large_is_not_shown_by_the_form() -> None:
-    """It stays as it is, with a reason at the line; as soon as it is smaller, the form shows it."""
+    """The text stays as it is, with a fault at its line; the form shows it when it is small enough again."""
     shown = "campaign: a\nname: b\n"
     composition = Composition(shown)
     composition.write(shown + "values:\n" + "- 1\n" * MAX_VALUES)

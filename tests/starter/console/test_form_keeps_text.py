@@ -1,4 +1,4 @@
-"""C8: nothing that YAML can say is lost by the form. It shows any text, one after the other, and never changes it."""
+"""The composer's form loses nothing that YAML can say. It shows any text, one after the other, and never changes it."""
 
 from __future__ import annotations
 

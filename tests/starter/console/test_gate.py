@@ -217,7 +217,7 @@ async def test_sign_in_and_out(door: Door, client: httpx.AsyncClient) -> None:
     [(True, 200, True), (True, 304, True), (True, 404, False), (True, 303, False), (False, 200, False)],
 )
 async def test_what_browsers_store(is_cacheable: bool, status: int, kept: bool) -> None:
-    """Files, also those that have not changed; never an error, and nothing that depends on the viewer."""
+    """Browsers store static files, unchanged ones included, but no error and nothing that depends on the viewer."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

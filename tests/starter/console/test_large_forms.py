@@ -58,7 +58,7 @@ async def test_a_large_text_is_built_in_small_parts(text: str) -> None:
         await finishing
         assert max(later - earlier for earlier, later in pairwise(counts)) <= _MAX_ELEMENTS_AT_ONCE
         shown = {str(getattr(element, "text", "")) for element in client.elements.values()}
-        assert any(re.fullmatch(r"1,9\d\d more are only in the YAML, and kept\.", one) for one in shown)
+        assert any(re.fullmatch(r"1,9\d\d more are shown only in the YAML, and kept\.", one) for one in shown)
 
 
 def test_many_problems_are_shown_by_their_number() -> None:

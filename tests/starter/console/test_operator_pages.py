@@ -32,7 +32,7 @@ async def page(browser: Browser, console: StoryConsole) -> AsyncIterator[Page]:
 
 
 async def test_a_user_is_found_and_explained(console: StoryConsole, page: Page) -> None:
-    """By the email, through the link, with texts, consent, and the nearest miss of a campaign, and back again."""
+    """An operator finds a user by email, and sees texts, consent and the nearest miss of a campaign."""
     await open_path(page, console.process, "/users")
     await page.get_by_label("Id, email or phone number").fill("ADA@shop.test")
     await press(page.get_by_role("button", name="Find"))
@@ -102,7 +102,7 @@ async def test_chosen_follow_ups_are_cancelled_after_a_dry_run(console: StoryCon
 
 
 async def test_unknown_results_are_settled_after_a_dry_run(console: StoryConsole, page: Page) -> None:
-    """Nothing is chosen beforehand; another choice needs new numbers before it can be carried out."""
+    """No verdict is preselected, and another verdict needs another dry run before it can be carried out."""
     await console.story.lose("ada")
     await open_path(page, console.process, "/follow-ups?campaign=soon&state=failed&reason=send_unknown")
     await page.get_by_role("button", name="Settle…").click()

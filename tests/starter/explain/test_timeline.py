@@ -83,7 +83,7 @@ async def test_pages_neither_repeat_nor_leave_out(desk: RepairDesk, context: App
 
 
 async def test_an_inbox_message_is_shown_as_it_was_rendered(desk: RepairDesk, context: AppContext) -> None:
-    """The inbox keeps its messages, and `CONNECTOR_KEEP_MESSAGES` those of other channels, until their time is over."""
+    """The inbox keeps its messages, and `CONNECTOR_KEEP_MESSAGES` those of other channels, until they expire."""
     [before] = [one for one in (await read_timeline(context, "u"))["entries"] if one["kind"] == "message"]
     assert before["content"] is None
     user_key, delivery = (await desk.row()).user_key, before["id"].removeprefix("message ")
@@ -100,7 +100,7 @@ async def test_an_inbox_message_is_shown_as_it_was_rendered(desk: RepairDesk, co
 async def test_a_text_is_shown_while_it_is_kept(
     desk: RepairDesk, context: AppContext, seconds: int, is_shown: bool
 ) -> None:
-    """In the timeline and with the follow-up, on the command line too; the cleanup may come later than its end."""
+    """The timeline and the follow-up show a text until it expires, on the command line too, cleaned up or not."""
     row = next(row for row in await desk.installation.rows() if row.campaign == "soon")
     async with context.database.write("default") as tx:
         until = await database_now(tx) + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""Many unknown results settled with one verdict, on both databases: nothing that is known changes, nothing twice."""
+"""Many unknown results are settled with one verdict, on both databases: known ones stay, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def ends(desk: RepairDesk) -> Counter[Any]:
 
 
 async def test_settled_as_sent_page_by_page(desk: RepairDesk) -> None:
-    """Each counts as received once and starts what it starts; an interrupted run is continued by the same words."""
+    """Each message counts as received once and starts its follow-ups; the same request continues an interrupted run."""
     known = {("sent", None): 1, ("failed", "send_failed"): 1}
     assert await ends(desk) == {**known, ("failed", "send_unknown"): 3}
     previewed = await desk.act("resolve", sent=True, dry_run=True)
@@ -68,7 +68,7 @@ async def test_settled_as_sent_page_by_page(desk: RepairDesk) -> None:
 
 
 async def test_settled_as_not_sent(desk: RepairDesk) -> None:
-    """What failed so is no receipt any more, starts nothing, and can be sent again; what is known stays."""
+    """A message that was not sent loses its receipt, starts nothing, and can be sent again; known results stay."""
     page = await desk.act("resolve", sent=False)
     assert [one.outcome for one in page.items] == ["done"] * 3
     assert await ends(desk) == {("sent", None): 1, ("failed", "send_failed"): 4}
@@ -78,8 +78,8 @@ async def test_settled_as_not_sent(desk: RepairDesk) -> None:
     assert Counter(one.outcome for one in (await desk.act("resend")).items) == {"done": 4}
 
 
-async def test_chosen_ones(desk: RepairDesk) -> None:
-    """Of those that were chosen, only unknown results change; a known one is left, or contradicted with the reason."""
+async def test_chosen_follow_ups(desk: RepairDesk) -> None:
+    """Only unknown results change; a known result stays, and a verdict that contradicts it is refused."""
     ids = tuple(row.id for row in await desk.installation.rows() if row.campaign == "f")
     action = BulkAction("resolve", Criteria(), note="asked them", ids=(*ids, ids[0], "nobody"), was_sent=True)
     page = await act_on_page(desk.context, OPERATOR, action)
@@ -102,7 +102,7 @@ async def test_statements_of_a_page(desk: RepairDesk, sent: bool) -> None:
 
 
 async def test_one_of_several_unknown_messages_is_named(installation: Installation) -> None:
-    """One verdict is not given on two messages of a follow-up at once: the channel says which one is meant."""
+    """A follow-up with two unknown messages is refused until the channel names one of them."""
     desk = RepairDesk(installation)
     email = {"subject": "Hi", "text": "there", "from": "a@b.example"}
     await desk.open({**ABANDONED, "messages": {**ABANDONED["messages"], "email": email}})

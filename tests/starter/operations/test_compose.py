@@ -116,7 +116,7 @@ async def test_a_text_is_checked_against_the_catalogue(
 
 
 async def test_a_cycle_is_shown_while_it_is_written(context: AppContext) -> None:
-    """At its trigger if the text has it; at the beginning of the text if it is that of a live campaign."""
+    """A cycle is shown at its trigger if the text has that, at the text's beginning if it is a live campaign's."""
     nudge = NUDGE.replace("click_email_alias, campaign: welcome, alias: cta", "receive_push, campaign: other")
     nudge = nudge.replace("delivery:\n", "delivery:\n  eligible_again: always\n")
     other = nudge.replace("other", "xx").replace("nudge", "other").replace("xx", "nudge")
@@ -130,7 +130,7 @@ async def test_a_cycle_is_shown_while_it_is_written(context: AppContext) -> None
 
 
 async def test_a_text_that_is_too_long_is_not_read(context: AppContext) -> None:
-    """Neither checked nor saved, with a fault that says how long it may be."""
+    """Such a text is neither checked nor saved, with a fault that names the limit."""
     text = "#" * (MAX_CHARACTERS + 1)
     [fault] = (await check_text(context, text))["faults"]
     assert "at most 1,000,000" in fault["problem"]

@@ -114,7 +114,7 @@ def test_the_report_is_self_contained() -> None:
 
 
 def test_each_day_of_the_report_has_control_group_variants_and_uplift() -> None:
-    """Issue C9: a row each, with the difference in points and its interval; what nobody received is left out."""
+    """A row each, with the difference in points and its interval; what nobody received is left out."""
     results = hostile_results()
     results["days"].append({**results["days"][0], "day": "2026-03-03", "receivers": nobody(results), "variants": []})
     per_day = write_report(results, hostile_graph_live()).partition("<h2>Per day</h2>")[2]

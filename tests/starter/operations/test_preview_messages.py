@@ -189,7 +189,7 @@ async def test_a_cap_that_is_full_and_a_wait_in_the_way(shop: AppContext, sqlite
 
 
 async def test_an_earlier_revision_is_shown(shop: AppContext, sqlite_database: Database) -> None:
-    """As the pages need it for a message whose text was not kept: by the revision that sent it."""
+    """The pages preview a message whose text was not kept by the revision that sent it."""
     installation = Installation(sqlite_database)
     for title in ("first", "second"):
         await installation.publish({**ABANDONED, "messages": {"push": {"title": title, "body": "b"}}})

@@ -1,4 +1,4 @@
-"""The history of consent: each change of a user's state on a channel, from now on."""
+"""Consent history: each change of a user's state on a channel, from now on."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A part of a page that is built when it is opened: a long table costs the server as much as the rest of the page."""
+"""Details that are built when somebody opens them: a long table costs the server as much as the rest of the page."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from nicegui import ui
 from starter.console.elements.text import text
 
 
-class Opened:
-    """A summary, and under it what is built when somebody opens it, and anew when it changes while it is open."""
+class LazyDetails:
+    """A summary and its details, which are built when somebody opens them, and again if they change while open."""
 
     def __init__(self, summary: str) -> None:
         self._build: Callable[[], None] | None = None
@@ -20,7 +20,7 @@ class Opened:
             self._content = ui.element("div").classes("cc-column")
 
     def show(self, build: Callable[[], None]) -> None:
-        """Show what `build` adds, now if it is open, else once it is opened."""
+        """Show the details that `build` adds: now if they are open, if not, when they are opened."""
         self._build, self._is_built = build, False
         self._content.clear()
         self._fill()
