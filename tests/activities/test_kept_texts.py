@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from activities.send import Sender
 from connector.channels.keeping import TextKeeper
@@ -103,6 +104,18 @@ async def test_a_text_that_the_database_refuses_keeps_no_result_from_being_recor
         await tx.execute(text("ALTER TABLE message_texts_away RENAME TO message_texts"))
     assert await texts.rows() == (["sent"] * 3, [])
     assert [outcome[1:] for outcome in await texts.installation.outcomes()] == [("sent", None)] * 3
+
+
+async def test_a_refusal_that_ends_the_transaction_is_told_as_it_is(sqlite_database: Database) -> None:
+    """What SQLite rolls back as a whole, as it may on a full disk, fails as a whole, with the reason of the refusal."""
+    async with sqlite_database.write("default") as tx:
+        ends = "CREATE TRIGGER ends BEFORE INSERT ON message_texts BEGIN SELECT RAISE(ROLLBACK, 'ended here'); END"
+        await tx.execute(text(ends))
+    with pytest.raises(IntegrityError, match="ended here"):
+        async with sqlite_database.write("default") as tx:
+            await save_texts(tx, [MessageText("d", "k", {}, (), datetime.fromisoformat(at(0)))])
+    async with sqlite_database.write("default") as tx:
+        await tx.execute(text("DROP TRIGGER ends"))
 
 
 async def test_a_hundred_texts_are_one_statement(database: Database) -> None:

@@ -40,7 +40,8 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> DBAPIErro
     be recorded all the same.
 
     Raises:
-        DBAPIError: the connection is lost, and the transaction fails as a whole.
+        DBAPIError: the connection is lost, or the database has ended the transaction, as SQLite may on a full disk:
+            all of it fails, and is recorded again.
     """
     if not texts:
         return None
@@ -52,7 +53,10 @@ async def save_texts(tx: Transaction, texts: Sequence[MessageText]) -> DBAPIErro
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        await savepoint.rollback()
+        try:
+            await savepoint.rollback()
+        except DBAPIError:  # there is no savepoint any more; the first error says why
+            raise error from None
         return error
     return None
 

@@ -1,9 +1,9 @@
 """Results of a campaign: how many users reached each step, by control group and variant, in one statement.
 
-Every user counts once per step, and belongs to the time at which they were first reached: at their first receipt or
-enrolment, or if none is known at the first thing that they did. So the numbers of several days add up to those of all,
-and a rate compares what became of the same users. Triggers of the database keep one row for each user whom a campaign
-reached (migration 0023), whatever writes: no statement of ingest or of a send is about them.
+Every user counts once per step, and belongs to the time at which they were first reached: the earliest that is known of
+a receipt, an enrolment or anything that they did. So the numbers of several days add up to those of all, and a rate
+compares what became of the same users. Triggers of the database keep one row for each user whom a campaign reached
+(migration 0023), whatever writes: no statement of ingest or of a send is about them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 The triggers count whatever writes, in its own transaction and without a statement of its own: receipts, opens, clicks
 and conversions as they are logged, follow-ups as they are sent or enrolled, assignments as they are made. Whatever
-writes these for a user has the user's row locked, so that two transactions never wait for each other here.
+writes these for a user has the user's row locked, so that two transactions never wait for each other here. Only the
+cleanup locks no users, when it moves items out of a past day or deletes the rows of an archived campaign: it is tried
+again if it waits too long for others.
 """
 
 import sqlalchemy as sa
