@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.support.workspace import Workspace
 
 UNFINISHED_HANDLERS = ("UnfinishedUpdateHandlersWarning", "UnfinishedSignalHandlersWarning")
-PARTS = ("parallel", "browser", "serial")
+PARTS = ("parallel", "paired", "serial")
 SHARED_MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
 _STATUS: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Run the tests in three parts: most in several processes, those in a browser in two, the serial ones one by one.
+"""Run the tests in three parts: most in several processes, paired ones in two, the serial ones one by one.
 
 Usage: python -m tests.run [PYTEST ARGUMENT …]
 
@@ -23,7 +23,7 @@ PROCESSES = max(3, min(8, os.cpu_count() or 1))
 """Even with two cores three processes are faster: many tests wait for another process most of the time."""
 PARTS = {
     "parallel": ("-n", str(PROCESSES), "--dist", "worksteal"),
-    "browser": ("-n", "2", "--dist", "loadfile"),  # each module has a console and a Chromium, which are busy themselves
+    "paired": ("-n", "2", "--dist", "loadfile"),  # each has a busy Chromium, or waits for a deadline that has a bound
     "serial": (),
 }
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -8,7 +8,7 @@ from bench.databases import find_binaries
 from tests.chaos.__main__ import table
 from tests.chaos.campaign import Plan, run
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.paired, pytest.mark.timeout(1200)]
 
 
 async def test_a_quarter_of_a_minute_of_faults(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.support.dev_process import DevProcess
 from tests.support.polling import until
 
 pytestmark = [
-    pytest.mark.browser,
+    pytest.mark.paired,
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium on this machine"),
 ]
 TEXT = "{{ user.first_name | default: 'Hi' }}, 15% off until Sunday"

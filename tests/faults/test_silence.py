@@ -19,7 +19,7 @@ from tests.support.events import accepts, post_events
 from tests.support.faulty_proxy import FaultyProxy, run_proxy
 from tests.support.polling import until
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.paired
 
 DEADLINE = 1.0
 BOUND = 4.0

@@ -24,7 +24,7 @@ from tests.support.events import accepts, post_events
 from tests.support.polling import until
 from tests.support.workspace import AT_ONCE, Workspace, settings_for, working
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.paired
 
 OURS = "application_name = 'campaign-connector'"
 

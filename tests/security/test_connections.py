@@ -17,7 +17,7 @@ from tests.support.api_process import api_process
 from tests.support.polling import until
 from tests.support.slow_callers import connect, head
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.paired
 
 _MORE_THAN_BUFFERS = 8 * 1024 * 1024
 """Bytes that no pair of sockets on this machine holds."""

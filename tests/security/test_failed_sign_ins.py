@@ -23,7 +23,7 @@ def scope_of(host: str) -> dict[str, object]:
     return {"type": "http", "client": (host, 1)}
 
 
-@pytest.mark.serial
+@pytest.mark.paired
 async def test_trying_keys(sqlite_url: str, tmp_path: Path, load: Load) -> None:
     """After 20 wrong keys 429; the right key works from the same address, another address is not concerned."""
     log = tmp_path / "api.log"

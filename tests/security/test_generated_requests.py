@@ -10,7 +10,7 @@ import pytest
 from tests.support.client_keys import KeyedApi, keyed_api, sign
 from tests.support.schemathesis import assert_documented
 
-DRAWN = ("--phases", "examples,fuzzing", "--max-examples", "3")
+DRAWN = ("--phases", "examples,fuzzing", "--max-examples", "2")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def context(sqlite_database: Database) -> AppContext:
     return build_context(Settings(), sqlite_database)
 
 
-@pytest.mark.browser
+@pytest.mark.paired
 async def test_docs_come_from_our_own_origin(sqlite_url: str, tmp_path: Path) -> None:
     """In a browser `/docs` shows the operations, and loads nothing from elsewhere; its policy blocks nothing of it."""
     chromium = find_chromium()

@@ -25,4 +25,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests in Chromium apart: beside all others a page takes so long that it loses its connection."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.paired)
