@@ -178,7 +178,10 @@ def suggesting_field(
         offers.props["aria-label"] = "Suggestions"
         offers.props["role"] = "group"
 
+    shown: list[tuple[str, str]] = []
+
     def choose(value: str) -> None:
+        shown.clear()
         offers.clear()
         field.set_value(value)
 
@@ -190,13 +193,15 @@ def suggesting_field(
             found = []
         if offers.is_deleted:
             return
+        offered = [] if written in {value for value, _ in found} else list(found)
+        if offered == shown:
+            return  # somebody may be clicking one of them: what was typed arrives when the field loses the focus
+        shown[:] = offered
         offers.clear()
-        if written in {value for value, _ in found}:
-            return
         with offers:
-            for value, words in found:
-                shown = f"{value}  {words}" if words else value
-                ui.button(shown, on_click=lambda value=value: choose(value)).props("flat dense no-caps align=left")
+            for value, words in offered:
+                label = f"{value}  {words}" if words else value
+                ui.button(label, on_click=lambda value=value: choose(value)).props("flat dense no-caps align=left")
 
     field.on("focus", offer)
     field.on_value_change(offer)
