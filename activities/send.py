@@ -22,10 +22,7 @@ from activities.ledger import Ledger
 from activities.results import AttemptEnd, NothingSent, ProviderResult, RecordResult, record_messages
 from connector import names, tracing
 from connector.channels.keeping import KEEP_NOTHING, TextKeeper
-from connector.channels.protocol import (
-    Channel,
-    TryLater,
-)
+from connector.channels.protocol import Channel, TryLater
 from connector.ingest.intake import Intake
 from connector.metrics import FAULTS, PROVIDER_CALLS, SEND_ATTEMPTS, SEND_DELAY, SENDS, SENDS_TRIED_AGAIN
 from connector.rules.catalogue.catalogue import Catalogue

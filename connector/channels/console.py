@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
 from connector.channels.protocol import Accepted, OutgoingMessage
+from connector.channels.summaries import body_of, in_one_line, title_of
 
 _MAX_TEXT_CHARACTERS = 200
 
@@ -37,25 +37,10 @@ class ConsoleChannel:
             channel=message.channel,
             campaign=message.campaign,
             user=message.address.user_id,
-            title=_one_line(_title(message.content)),
-            body=_one_line(_body(message.content)),
+            title=in_one_line(title_of(message.content), _MAX_TEXT_CHARACTERS),
+            body=in_one_line(body_of(message.content), _MAX_TEXT_CHARACTERS),
         )
         return Accepted()
 
     async def close(self) -> None:
         """Do nothing: no connection is open."""
-
-
-def _title(content: dict[str, Any]) -> str:
-    if "url" in content:
-        return f"{content.get('method') or 'POST'} {content['url']}"
-    return content.get("subject") or content.get("title") or ""
-
-
-def _body(content: dict[str, Any]) -> str:
-    return content.get("body") or content.get("text") or content.get("html") or ""
-
-
-def _one_line(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return textwrap.shorten(printable, _MAX_TEXT_CHARACTERS, placeholder="…")

@@ -415,7 +415,7 @@ message_texts = Table(
     Column("expires_at", Instant, nullable=False),
     Index("message_texts_of_user", "workspace", "user_key"),
     Index("message_texts_expiring", "workspace", "expires_at"),
-    comment="Messages as they were rendered, without tokens and secrets, while CONNECTOR_KEEP_MESSAGES keeps them.",
+    comment="Messages as they were rendered, before tracking, while CONNECTOR_KEEP_MESSAGES keeps them.",
 )
 receipts = Table(
     "receipts",

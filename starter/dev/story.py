@@ -29,7 +29,7 @@ from connector.store.reporting.happenings import (
     load_names,
     load_open_ids,
     load_refused,
-    load_standings,
+    load_snapshots,
 )
 
 _POLL_SECONDS = 0.5
@@ -146,7 +146,7 @@ async def begin_story(context: StoreContext) -> Story:
     """Return a story that begins now, and knows which follow-ups are open already."""
     async with context.database.read(context.workspace) as tx:
         story = Story(await database_now(tx))
-        story.remember(await load_standings(tx, [], story.since, await load_open_ids(tx)))
+        story.remember(await load_snapshots(tx, [], story.since, await load_open_ids(tx)))
         return story
 
 
@@ -156,7 +156,7 @@ async def look_at_store(context: StoreContext, story: Story) -> Look:
         now = await database_now(tx)
         arrivals = await load_arrivals(tx, story.since)
         keys = {one.user_key for one in arrivals}
-        snapshots = await load_standings(tx, keys, story.since, story.open_ids)
+        snapshots = await load_snapshots(tx, keys, story.since, story.open_ids)
         refused = await load_refused(tx, keys, story.since)
         names = await load_names(tx, keys | {one.user_key for one in snapshots})
         return Look(now, arrivals, snapshots, refused, names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from connector.channels.summaries import body_of, in_one_line, title_of
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.texts import load_texts
 from connector.store.users.inbox import load_contents
@@ -51,12 +51,5 @@ async def load_rendered(
 
 def describe_content(content: Mapping[str, Any]) -> str:
     """Return the title and the text of a rendered message in one line, as a reader would recognise it, shortened."""
-    title = f"{content.get('method') or 'POST'} {content['url']}" if "url" in content else _title(content)
-    text = content.get("body") or content.get("text") or content.get("html") or ""
-    line = " · ".join(part for part in (title, str(text)) if part)
-    printable = "".join(letter if letter.isprintable() else " " for letter in line)
-    return textwrap.shorten(printable, _MAX_CHARACTERS, placeholder="…")
-
-
-def _title(content: Mapping[str, Any]) -> str:
-    return str(content.get("subject") or content.get("title") or "")
+    line = " · ".join(part for part in (title_of(content), body_of(content)) if part)
+    return in_one_line(line, _MAX_CHARACTERS)

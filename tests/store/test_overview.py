@@ -82,4 +82,4 @@ async def test_of_too_many_follow_ups_those_that_ended_are_loaded_first(
     async with follow_ups.read(W) as tx:
         ids = [one.id for one in (await list_follow_ups(tx)).listings if one.id is not None]
         monkeypatch.setattr(happenings, "MAX_FOLLOW_UPS", 1)
-        assert [one.state for one in await happenings.load_standings(tx, [], BASE, ids)] == ["excepted"]
+        assert [one.state for one in await happenings.load_snapshots(tx, [], BASE, ids)] == ["excepted"]

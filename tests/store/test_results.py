@@ -174,7 +174,9 @@ async def test_the_index_is_used(database: Database) -> None:
     """The users of other campaigns are not read."""
     async with database.read(W) as tx:
         asked: list[tuple[str, Any]] = []
-        with listening_to("before_cursor_execute", lambda _c, _k, told, values, *_: asked.append((told, values))):
+        with listening_to(
+            "before_cursor_execute", lambda _c, _k, statement, values, *_: asked.append((statement, values))
+        ):
             await count_results(tx, "o", "ignore", since=FIRST, by_day=offsets_of("Europe/Berlin", FIRST, FIRST))
         [(statement, values)] = asked
         if tx.dialect == "postgresql":

@@ -80,7 +80,7 @@ async def load_open_ids(tx: Transaction) -> list[str]:
     return list((await tx.execute(statement)).scalars())
 
 
-async def load_standings(
+async def load_snapshots(
     tx: Transaction, user_keys: Collection[str], since: datetime, ids: Collection[str]
 ) -> list[Snapshot]:
     """Load the follow-ups with these ids, and those of these users that began or ended since an instant.

@@ -81,7 +81,7 @@ async def test_settled_as_not_sent(desk: RepairDesk) -> None:
 async def test_chosen_follow_ups(desk: RepairDesk) -> None:
     """Only unknown results change; a known result stays, and a verdict that contradicts it is refused."""
     ids = tuple(row.id for row in await desk.installation.rows() if row.campaign == "f")
-    action = BulkAction("resolve", Criteria(), note="asked them", ids=(*ids, ids[0], "nobody"), was_sent=True)
+    action = BulkAction("resolve", Criteria(), note="asked them", ids=(*ids, ids[0], "unknown"), was_sent=True)
     page = await act_on_page(desk.context, OPERATOR, action)
     assert [one.id for one in page.items] == list(ids)
     assert [one.outcome for one in page.items] == ["done", "done", "done", "unchanged", "refused"]
@@ -91,7 +91,7 @@ async def test_chosen_follow_ups(desk: RepairDesk) -> None:
 @pytest.mark.parametrize("sent", [True, False])
 async def test_statements_of_a_page(desk: RepairDesk, sent: bool) -> None:
     """A page of two is settled in as many statements as a page of one."""
-    unknown = BulkAction("resolve", Criteria(), note="n", ids=("nobody",), was_sent=sent)
+    unknown = BulkAction("resolve", Criteria(), note="n", ids=("unknown",), was_sent=sent)
     assert not (await act_on_page(desk.context, OPERATOR, unknown)).items  # which loads the catalogue
     counts = []
     for limit in (1, 2):

@@ -114,9 +114,11 @@ def test_the_report_is_self_contained() -> None:
 
 
 def test_each_day_of_the_report_has_control_group_variants_and_uplift() -> None:
-    """A row each, with the difference in points and its interval; what nobody received is left out."""
+    """A row each, with the difference in points and its interval; what no user received is left out."""
     results = hostile_results()
-    results["days"].append({**results["days"][0], "day": "2026-03-03", "receivers": nobody(results), "variants": []})
+    results["days"].append(
+        {**results["days"][0], "day": "2026-03-03", "receivers": without_users(results), "variants": []}
+    )
     per_day = write_report(results, hostile_graph_live()).partition("<h2>Per day</h2>")[2]
     rows = [
         _cells(row) for row in per_day.partition("<tbody>")[2].partition("</tbody>")[0].split("</tr>") if row.strip()
@@ -128,7 +130,7 @@ def test_each_day_of_the_report_has_control_group_variants_and_uplift() -> None:
     assert [row[1:] for row in rows[2:]] == [*of_day, *of_day]
 
 
-def nobody(results: dict[str, Any]) -> dict[str, Any]:
+def without_users(results: dict[str, Any]) -> dict[str, Any]:
     """Return the receivers of a day without any, who cannot be compared."""
     counts = {step: 0 for step in ("enrolled", "sent", "opened", "opened_by_people", "clicked")}
     return {**counts, "converted": {"A": 0}, "uplift": {letter: None for letter in results["receivers"]["uplift"]}}

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("cut", _JSON, nullable=False),
         sa.Column("expires_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "delivery_id"),
-        comment="Messages as they were rendered, without tokens and secrets, while CONNECTOR_KEEP_MESSAGES keeps them.",
+        comment="Messages as they were rendered, before tracking, while CONNECTOR_KEEP_MESSAGES keeps them.",
     )
     op.create_index("message_texts_of_user", "message_texts", ["workspace", "user_key"])
     op.create_index("message_texts_expiring", "message_texts", ["workspace", "expires_at"])
