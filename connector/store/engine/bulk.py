@@ -6,6 +6,7 @@ executemany would convert, bind and step through them one by one. What the plann
 SQLite has no statistics. Joined to a table function as it is, it would walk the other table, so `as_table` wraps the
 function in a subquery with a limit that is none, which it evaluates first; an ORDER BY or a join over all ids of users
 would make it walk them all, so a few rows are sorted in Python, and ids are looked up in statements of their own. It
+takes the rows before or after an instant for few, although they may be all: `unindexed` keeps it from looking there. It
 uses a partial index only if the statement repeats the index's condition in constants (`literal_execute`). In
 `INSERT … SELECT … ON CONFLICT` it takes the ON for a join's unless there is a WHERE. PostgreSQL plans all of it well.
 """
@@ -26,6 +27,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UnaryExpression,
     any_,
     cast,
     column,
@@ -37,6 +39,7 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.types import TypeEngine
 
 from connector.store.engine.transaction import Transaction
@@ -99,7 +102,7 @@ def insert_rows(
     batch, known = as_table(tx, types, rows), table.alias()
     same = [known.c[name] == batch.c[name] for name in known_by]
     if known_since is not None:
-        same.append(known.c[known_since[0]] >= known_since[1])
+        same.append(unindexed(tx, known.c[known_since[0]]) >= known_since[1])
     is_new = ~exists().where(tx.in_workspace(known), *same) if known_by else true()
     inserted = select(*batch.c, *common).where(is_new)
     return insert_into(tx, table).from_select([*types, *shared], inserted, include_defaults=False)
@@ -117,6 +120,13 @@ def as_table(tx: Transaction, types: ColumnTypes, rows: Sequence[Row]) -> FromCl
         for position, (name, kind) in enumerate(types.items())
     ]
     return select(*cells).limit(-1).subquery("batch")
+
+
+def unindexed(tx: Transaction, instant: ColumnElement[datetime]) -> ColumnElement[datetime]:
+    """Return a column with an instant for a condition on rows that other conditions find, without its index."""
+    if tx.dialect == "postgresql":
+        return instant
+    return UnaryExpression(instant, operator=custom_op("+"), type_=instant.type)
 
 
 def in_set(tx: Transaction, tested: ColumnElement[Any], values: Collection[str]) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, literal, or_, select, update
 
 from connector.rules.sending.rates import RateWindow
-from connector.store.engine.bulk import in_set
+from connector.store.engine.bulk import in_set, unindexed
 from connector.store.engine.transaction import Transaction
 from connector.store.follow_ups.selection import is_open
 from connector.store.tables import Instant, deliveries, follow_ups, launches, users
@@ -153,7 +153,7 @@ async def restart_waits(tx: Transaction, ids: Collection[str], kept_up_at: datet
     await tx.execute(
         update(follow_ups)
         .where(tx.in_workspace(follow_ups), in_set(tx, table.id, ids), is_open())
-        .where(table.next_at < kept_up_at, ~_was_tried(tx))
+        .where(unindexed(tx, table.next_at) < kept_up_at, ~_was_tried(tx))
         .values(next_at=kept_up_at)
     )
 

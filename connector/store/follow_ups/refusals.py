@@ -13,7 +13,7 @@ from connector.rules.model.interactions import LogEntry
 from connector.rules.model.reasons import Reason, State
 from connector.rules.triggering.changes import Refusal
 from connector.rules.triggering.overtaken import RefusedTrigger
-from connector.store.engine.bulk import as_table, in_set
+from connector.store.engine.bulk import as_table, in_set, unindexed
 from connector.store.engine.transaction import Transaction
 from connector.store.tables import decisions, follow_ups, interactions
 from connector.store.users.log import entry_from_row
@@ -98,7 +98,7 @@ def _last_overtaken(tx: Transaction, wanted: FromClause, horizon: datetime) -> S
             tx.in_workspace(interactions),
             interactions.c.user_key == overtaken.c.user_key,
             interactions.c.id == overtaken.c.interaction_id,
-            interactions.c.received_at >= horizon,
+            unindexed(tx, interactions.c.received_at) >= horizon,
             overtaken.c.place == 1,
         ),
     )

@@ -19,7 +19,7 @@ from connector.rules.targeting.deduplication import (
 )
 from connector.rules.targeting.matching import LoggedType, logged_type_of
 from connector.rules.triggering.user_log import Span, UserLog
-from connector.store.engine.bulk import Row, as_table, in_set, insert_rows
+from connector.store.engine.bulk import Row, as_table, in_set, insert_rows, unindexed
 from connector.store.engine.transaction import Transaction, clock
 from connector.store.tables import arrivals, interactions, sequences
 
@@ -93,7 +93,7 @@ async def load_items(
     statement = (
         select(interactions)
         .join(users, and_(table.user_key == users.c.user_key, table.t >= users.c.since))
-        .where(tx.in_workspace(interactions), table.received_at >= horizon)
+        .where(tx.in_workspace(interactions), unindexed(tx, table.received_at) >= horizon)
         .where(true() if topics is None else in_set(tx, table.topic, topics))
         .order_by(table.t, table.seq)
     )
@@ -183,7 +183,7 @@ async def load_seen_dispatches(
         in_set(tx, table.user_key, user_keys),
         table.topic == InteractionType.RECEIVE_PUSH.value,
         in_set(tx, dispatch, dispatches),
-        table.received_at >= horizon,
+        unindexed(tx, table.received_at) >= horizon,
     )
     return {(user_key, target, name) for user_key, target, name in await tx.execute(statement)}
 
@@ -200,7 +200,7 @@ async def load_engagements(
     statement = select(table.user_key, table.topic, table.target, table.properties, table.t).where(
         tx.in_workspace(interactions),
         in_set(tx, table.user_key, user_keys),
-        table.received_at >= horizon,
+        unindexed(tx, table.received_at) >= horizon,
         table.t >= min(engagement.t - engagement.tolerance for engagement in engagements),
         table.t <= max(engagement.t + engagement.tolerance for engagement in engagements),
         table.topic.in_([kind.value for kind in ENGAGEMENT_KINDS]),
